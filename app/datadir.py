@@ -1,0 +1,31 @@
+"""Files under DATA_DIR: private to the account, replaced whole so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def ensure(directory: Path) -> Path:
+    """Make `directory` with mode 0700 if it is not there. Raises OSError."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def new_beside(path: Path) -> Path:
+    """An empty private file in the same directory as `path`, to be written and then given to `os.replace`."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=ensure(path.parent))
+    os.close(descriptor)
+    return Path(name)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one step. Raises OSError and then leaves the old file as it was."""
+    fresh = new_beside(path)
+    try:
+        fresh.write_bytes(data)
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,118 @@
+"""Every error this program raises on purpose, with what the caller may see of it.
+
+    DndChatError                 status  code
+    ├── InvalidRequest           400     invalid_request        (+ field)
+    ├── MissingToken             401     missing_token
+    ├── InvalidToken             401     invalid_token
+    ├── NotFound                 404     not_found
+    ├── MethodNotAllowed         405     method_not_allowed
+    ├── TooLarge                 413     too_large
+    ├── UnsupportedMediaType     415     unsupported_media_type
+    ├── AuthUnavailable          502     auth_unavailable
+    ├── DatabaseError            502     database_error         (Chroma or the lexical index)
+    ├── AIServiceError           502     ai_service_error       (OpenAI)
+    ├── TimedOut                 504     timeout_error
+    └── SettingsError            500     internal_error         (+ problems, for the log only)
+
+`detail` (the exception's text) is for the log. What a client sees is `public`, one sentence for a person, and `fields`.
+This module knows nothing of HTTP libraries; `app.web.errors` turns these into replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class DndChatError(Exception):
+    """Base of all: `status` and `code` as in the HTTP contract, `public` safe to show, `detail` for the log."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    public: str = "Something went wrong on our side; please try again later."
+
+    def __init__(self, detail: str = "", *, public: str | None = None, fields: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail or public or self.public)
+        if public is not None:
+            self.public = public
+        self.fields: dict[str, Any] = dict(fields or {})
+
+
+class InvalidRequest(DndChatError):
+    """The request's body breaks the contract; `field` names the part that does (`body` for the whole)."""
+
+    status = 400
+    code = "invalid_request"
+
+    def __init__(self, field: str, public: str) -> None:
+        super().__init__(f"{field}: {public}", public=public, fields={"field": field})
+
+
+class MissingToken(DndChatError):
+    status = 401
+    code = "missing_token"
+    public = "Please log in: this needs an Authorization header with a bearer token."
+
+
+class InvalidToken(DndChatError):
+    status = 401
+    code = "invalid_token"
+    public = "Your login is not valid or has expired; please log in again."
+
+
+class NotFound(DndChatError):
+    status = 404
+    code = "not_found"
+    public = "There is nothing at this address."
+
+
+class MethodNotAllowed(DndChatError):
+    status = 405
+    code = "method_not_allowed"
+    public = "This address does not take that method."
+
+
+class TooLarge(DndChatError):
+    status = 413
+    code = "too_large"
+    public = "The request is too large: at most 64 KB."
+
+
+class UnsupportedMediaType(DndChatError):
+    status = 415
+    code = "unsupported_media_type"
+    public = "Send the question as JSON in UTF-8, with Content-Type: application/json."
+
+
+class AuthUnavailable(DndChatError):
+    """The auth API could not be asked, so nothing is known about the token."""
+
+    status = 502
+    code = "auth_unavailable"
+    public = "The login service cannot be reached at the moment; please try again shortly."
+
+
+class DatabaseError(DndChatError):
+    status = 502
+    code = "database_error"
+    public = "The rule books cannot be searched at the moment; please try again shortly."
+
+
+class AIServiceError(DndChatError):
+    status = 502
+    code = "ai_service_error"
+    public = "The language model did not answer; please try again shortly."
+
+
+class TimedOut(DndChatError):
+    status = 504
+    code = "timeout_error"
+    public = "This took too long and was given up; please try again."
+
+
+class SettingsError(DndChatError):
+    """The settings cannot be used; `problems` lists all of them, each `NAME: what is wrong; what to do`."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("settings cannot be used:\n" + "\n".join(f"  ✗ {problem}" for problem in self.problems))

@@ -1,0 +1,354 @@
+"""The settings: the one module that reads the environment and the settings file.
+
+Values come from the environment first, then from one file: `DNDCHAT_ENV_FILE`, else `~/.env.dndchat`, else `.env` in the
+project root. `load` reports all problems at once (`SettingsError`), each with its name and what to do. It reads one small
+file, creates nothing and touches no network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from app.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+Mode = Literal["cloud", "local", "embedded"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ChromaSettings:
+    """Where the vectors are; `api_key` is empty for a local server."""
+
+    host: str
+    port: int
+    ssl: bool
+    tenant: str
+    database: str
+    collection: str
+    api_key: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.ssl else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class OpenAISettings:
+    base_url: str
+    model: str
+    embedding_model: str
+    api_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """What one user may ask and what a day may cost. `refill_per_second` is in tokens; `daily_budget_usd` a decimal text."""
+
+    bucket_capacity: int
+    refill_per_second: float
+    daily_requests: int
+    max_in_flight: int
+    daily_budget_usd: str
+
+
+@dataclass(frozen=True)
+class SmtpSettings:
+    host: str
+    port: int
+    user: str
+    sender: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything configurable, checked. Secrets are left out of `repr`."""
+
+    mode: Mode
+    chroma_local: ChromaSettings
+    chroma_cloud: ChromaSettings | None
+    openai: OpenAISettings
+    limits: LimitSettings
+    smtp: SmtpSettings
+    auth_api_url: str
+    auth_dev_token: str = field(repr=False)
+    token_cache_ttl: int
+    alert_email: str
+    cors_origins: frozenset[str]
+    data_dir: Path
+    log_file: Path
+    warm_worker: bool
+    request_timeout: float
+    source: Path | None
+    """The settings file that was read, or None."""
+    warnings: tuple[str, ...] = ()
+    """Things that work but are probably not meant."""
+
+    @property
+    def chroma(self) -> ChromaSettings:
+        """Where questions are looked up: the cloud if it is configured, else the local server."""
+        return self.chroma_cloud or self.chroma_local
+
+
+class _Reader:
+    """Reads typed values by name and collects the problems instead of stopping at the first."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.problems: list[str] = []
+
+    def text(self, *names: str, default: str = "") -> str:
+        """The first of `names` that is set and not blank."""
+        return next((value for name in names if (value := self._values.get(name, "").strip())), default)
+
+    def parsed(self, name: str, default: T, parse: Callable[[str], T], hint: str) -> T:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError:
+            # The value itself is not repeated: it may be a secret that was pasted into the wrong line.
+            self.problems.append(f"{name}: not usable; {hint}")
+            return default
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
+                raise ValueError
+            return int(text)
+
+        return self.parsed(name, default, parse, f"give a whole number from {low} to {high}")
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A decimal number or a fraction such as 1/60."""
+
+        def parse(text: str) -> float:
+            match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:/([0-9]+))?", text)
+            if not match or match[2] == "0":
+                raise ValueError
+            value = float(match[1]) / float(match[2] or 1)
+            if not low <= value <= high:
+                raise ValueError
+            return value
+
+        return self.parsed(name, default, parse, f"give a number from {low:g} to {high:g}")
+
+    def flag(self, name: str, default: bool) -> bool:
+        words = {
+            "on": True,
+            "true": True,
+            "yes": True,
+            "1": True,
+            "off": False,
+            "false": False,
+            "no": False,
+            "0": False,
+        }
+
+        def parse(text: str) -> bool:
+            if text.lower() not in words:
+                raise ValueError
+            return words[text.lower()]
+
+        return self.parsed(name, default, parse, "say on or off")
+
+    def url(self, name: str, default: str = "") -> str:
+        """An http(s) address without query, without a trailing slash."""
+
+        def parse(text: str) -> str:
+            parts = urlsplit(text)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError
+            if parts.username or parts.password or re.search(r"\s", text):
+                raise ValueError
+            _ = parts.port  # raises ValueError for a port that is none
+            return text.rstrip("/")
+
+        return self.parsed(name, default, parse, "give an address such as https://api.example.com")
+
+    def origins(self, name: str) -> frozenset[str]:
+        found = set()
+        for text in filter(None, re.split(r"[,\s]+", self.text(name))):
+            if text == "*":
+                self.problems.append(f"{name}: * is refused, as answers carry credentials; list each origin")
+            elif not re.fullmatch(
+                r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?", text
+            ):
+                self.problems.append(
+                    f"{name}: one entry is no origin; give scheme, host and port only, such as https://react.example.com"
+                )
+            else:
+                found.add(text.lower())
+        return frozenset(found)
+
+    def path(self, name: str, default: Path, base: Path) -> Path:
+        text = self.text(name)
+        return base / Path(text).expanduser() if text else default
+
+
+def read_env_file(text: str) -> dict[str, str]:
+    """`NAME=value` lines: comments, blank lines, `export`, single and double quotes; raises ValueError naming the line."""
+    values: dict[str, str] = {}
+    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = re.fullmatch(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", line)
+        if not match:
+            raise ValueError(f"line {number} is not NAME=value")
+        name, value = match[1], match[2]
+        quoted = re.fullmatch(r"""(["'])(.*)\1(?:\s+#.*)?""", value)
+        values[name] = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
+    return values
+
+
+def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
+    """The file that settings are read from; a file named by `DNDCHAT_ENV_FILE` must exist (FileNotFoundError)."""
+    if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        return path
+    candidates = [root / ".env"]
+    if home := environ.get("HOME", ""):
+        candidates.insert(0, Path(home) / ".env.dndchat")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
+    """Read and check all settings. Raises SettingsError with every problem found."""
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    from_file: dict[str, str] = {}
+    source = None
+    try:
+        source = find_env_file(environ, root)
+        if source is not None:
+            from_file = read_env_file(source.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        problems.append(f"DNDCHAT_ENV_FILE: there is no file {error}; correct the path or unset it")
+    except (OSError, ValueError) as error:
+        reason = (
+            error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
+        )
+        problems.append(f"settings file {source}: cannot be read ({reason}); make it NAME=value lines in UTF-8")
+
+    # An empty variable in the environment counts as not set: the file's value stands.
+    values = {**from_file, **{name: value for name, value in environ.items() if value.strip()}}
+    read = _Reader(values)
+    settings = _build(read, root, source)
+    if problems or read.problems:
+        raise SettingsError(problems + read.problems)
+    return settings
+
+
+def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
+    warnings: list[str] = []
+    openai_key = read.text("OPENAI_API_KEY", "gravitycar_openai_api_key")
+    cloud_key, tenant = read.text("chroma_cloud_api_key"), read.text("chroma_cloud_tenant_id")
+    if bool(cloud_key) != bool(tenant):
+        missing = "chroma_cloud_tenant_id" if cloud_key else "chroma_cloud_api_key"
+        read.problems.append(f"{missing}: missing while its partner is set; set both for Chroma Cloud, or neither")
+    cloud = bool(cloud_key and tenant)
+    mode: Mode = "embedded" if not openai_key else "cloud" if cloud else "local"
+    if cloud and not openai_key:
+        warnings.append(
+            "OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud"
+        )
+    collection = _collection(read)
+    data_dir = read.path("DATA_DIR", root / "var", root)
+    return Settings(
+        mode=mode,
+        chroma_local=_local_chroma(read, collection),
+        chroma_cloud=_cloud_chroma(read, collection, cloud_key, tenant) if cloud else None,
+        openai=OpenAISettings(
+            base_url=read.url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+            model=read.text("OPENAI_MODEL", default="gpt-6-luna"),
+            embedding_model=read.text("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small"),
+            api_key=_header_safe(read, "OPENAI_API_KEY", openai_key),
+        ),
+        limits=LimitSettings(
+            bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 1, 1_000_000),
+            refill_per_second=read.number("TOKEN_REFILL_RATE", 1 / 60, 0, 1000),
+            daily_requests=read.integer("DAILY_USER_REQUEST_LIMIT", 30, 1, 1_000_000),
+            max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
+            daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
+        ),
+        smtp=SmtpSettings(
+            host=read.text("SMTP_HOST"),
+            port=read.integer("SMTP_PORT", 587, 1, 65535),
+            user=read.text("SMTP_USER"),
+            sender=read.text("SMTP_FROM"),
+            password=read.text("SMTP_PASS"),
+        ),
+        auth_api_url=read.url("AUTH_API_URL"),
+        auth_dev_token=read.text("AUTH_DEV_TOKEN"),
+        token_cache_ttl=read.integer("TOKEN_CACHE_TTL", 300, 0, 86_400),
+        alert_email=read.text("ALERT_EMAIL"),
+        cors_origins=read.origins("CORS_ORIGINS"),
+        data_dir=data_dir,
+        log_file=read.path("LOG_FILE", data_dir / "dndchat.log", root),
+        warm_worker=read.flag("WARM_WORKER", False),
+        request_timeout=read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600),
+        source=source,
+        warnings=tuple(warnings),
+    )
+
+
+def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:
+    return ChromaSettings(
+        host=read.text("CHROMA_CLOUD_HOST", default="api.trychroma.com"),
+        port=read.integer("CHROMA_CLOUD_PORT", 443, 1, 65535),
+        ssl=read.flag("CHROMA_CLOUD_SSL", True),
+        tenant=tenant,
+        database=read.text("chroma_cloud_database", default="adnd_1e"),
+        collection=collection,
+        api_key=_header_safe(read, "chroma_cloud_api_key", api_key),
+    )
+
+
+def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
+    # "http://localhost" is accepted beside "localhost": earlier settings files have it so.
+    host = read.text("CHROMA_HOST", default="localhost").rstrip("/")
+    ssl = host.startswith("https://")
+    return ChromaSettings(
+        host=host.removeprefix("https://").removeprefix("http://"),
+        port=read.integer("CHROMA_PORT", 8060, 1, 65535),
+        ssl=ssl,
+        tenant="default_tenant",
+        database="default_database",
+        collection=collection,
+    )
+
+
+def _collection(read: _Reader) -> str:
+    def parse(text: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]", text):
+            raise ValueError
+        return text
+
+    hint = "give 3 to 512 letters, digits, dots, dashes or underscores"
+    return read.parsed("CHROMA_COLLECTION", "adnd_1e", parse, hint)
+
+
+def _header_safe(read: _Reader, name: str, secret: str) -> str:
+    """A key goes into an HTTP header: anything but visible ASCII is a slip of the clipboard."""
+    if secret and not re.fullmatch(r"[\x21-\x7e]+", secret):
+        read.problems.append(f"{name}: holds blanks or characters no key has; copy it again")
+    return secret
+
+
+def _dollars(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,9})?", text):
+        raise ValueError
+    return text
