@@ -181,9 +181,7 @@ class _Reader:
         for text in filter(None, re.split(r"[,\s]+", self.text(name))):
             if text == "*":
                 self.problems.append(f"{name}: * is refused, as answers carry credentials; list each origin")
-            elif not re.fullmatch(
-                r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?", text
-            ):
+            elif not re.fullmatch(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?", text):
                 self.problems.append(
                     f"{name}: one entry is no origin; give scheme, host and port only, such as https://react.example.com"
                 )
@@ -238,9 +236,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     except FileNotFoundError as error:
         problems.append(f"DNDCHAT_ENV_FILE: there is no file {error}; correct the path or unset it")
     except (OSError, ValueError) as error:
-        reason = (
-            error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
-        )
+        reason = error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
         problems.append(f"settings file {source}: cannot be read ({reason}); make it NAME=value lines in UTF-8")
 
     # An empty variable in the environment counts as not set: the file's value stands.
@@ -262,9 +258,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     cloud = bool(cloud_key and tenant)
     mode: Mode = "embedded" if not openai_key else "cloud" if cloud else "local"
     if cloud and not openai_key:
-        warnings.append(
-            "OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud"
-        )
+        warnings.append("OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud")
     collection = _collection(read)
     data_dir = read.path("DATA_DIR", root / "var", root)
     return Settings(
