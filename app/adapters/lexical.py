@@ -22,12 +22,13 @@ SCHEMA_VERSION = 1
 NAME_WEIGHT, HIERARCHY_WEIGHT, TEXT_WEIGHT = 6.0, 1.5, 1.0
 
 # Words of questions, not of rules. Short on purpose: BM25 already discounts what is everywhere.
-STOP_WORDS = frozenset(
-    """a about all am an and any are as at be been but by can could did do does for from get give had has have he her him his how
-    i if in into is it its know let like make many may me much must my need of on or our s say she should so tell than that the
-    their them then there these they this those to up us versus vs was we were what when where which who whom whose why will with
-    would you your""".split()
+_STOP_WORDS = (
+    "a about all am an and any are as at be been but by can could did do does for from get give had has have he her "
+    "him his how i if in into is it its know let like make many may me much must my need of on or our s say she "
+    "should so tell than that the their them then there these they this those to up us versus vs was we were what "
+    "when where which who whom whose why will with would you your "
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
