@@ -43,6 +43,13 @@ class AuthApi:
             raise AuthUnavailable("auth API: status 200 without JSON; check AUTH_API_URL") from error
         return _user(document)
 
+    def check(self, deadline: Deadline) -> None:
+        """Ask without a token. Raises AuthUnavailable unless the auth API answers for itself, with whatever refusal."""
+        try:
+            self.user("health-check", deadline)
+        except InvalidToken:
+            return
+
 
 def _user(document: object) -> User:
     data = document.get("data") if isinstance(document, dict) else None

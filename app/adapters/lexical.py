@@ -59,6 +59,11 @@ class LexicalIndex:
         )
         return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
 
+    def check(self) -> None:
+        """Read one row of each table that a question reads."""
+        self._rows("SELECT count(*) FROM passages WHERE rowid = 1", ())
+        self._rows("SELECT count(*) FROM passage_words WHERE passage_words MATCH 'a' LIMIT 1", ())
+
     def count(self) -> int:
         """How many passages it holds."""
         return int(self._rows("SELECT count(*) FROM passages", ())[0][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def _stamp() -> str:
     """Changes whenever a file of the rules does."""
     files = ((file.name, file.stat()) for file in sorted(DIRECTORY.glob("*.jsonl")))
     return f"{SCHEMA_VERSION} " + " ".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in files)
+
+
+if __name__ == "__main__":
+    from app.settings import load
+
+    sys.stdout.write(f"{index(load().data_dir).count()} sample passages indexed\n")
