@@ -217,10 +217,20 @@ def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
-    candidates = [root / ".env"]
-    if home := environ.get("HOME", ""):
-        candidates.insert(0, Path(home) / ".env.dndchat")
+    candidates = (_home(environ) / ".env.dndchat", root / ".env")
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if home := environ.get("HOME"):
+        return Path(home)
+    # Apache gives CGI programs no HOME.
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/nonexistent")
 
 
 def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:

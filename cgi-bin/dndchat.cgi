@@ -68,6 +68,11 @@ def main():
     except Exception:
         report(request_id)
         os.write(reply_to, reply)
+        os.close(reply_to)
+        # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
+        for _ in range(1024):
+            if not os.read(0, 65536):
+                break
 
 
 if __name__ == "__main__":

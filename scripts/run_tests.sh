@@ -17,7 +17,7 @@ esac
 
 # A real Apache is part of the tests.
 missing=()
-for package in apache2-bin openssl; do
+for package in apache2-bin apache2-suexec-custom openssl; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -151,9 +151,7 @@ def test_where_the_authorization_header_arrives(
 
 @needs_suexec
 @pytest.mark.parametrize(("variant", "where", "direct", "rewritten"), PLAIN)
-def test_suexec_drops_the_renamed_variable(
-    mpm: Mpm, variant: Auth, where: str, direct: set[str], rewritten: set[str]
-) -> None:
+def test_suexec_drops_the_renamed_variable(mpm: Mpm, variant: Auth, where: str, direct: set[str], rewritten: set[str]) -> None:
     nobody = Account.named("nobody")
     with cgi_site(nobody) as site:
         left = rewritten - {"REDIRECT_HTTP_AUTHORIZATION"}
@@ -297,9 +295,7 @@ def test_words_arrive_one_by_one(site: Site, mpm: Mpm, path: str) -> None:
     os.mkfifo(gate)
     site.account.owns(gate)
     htaccess = REWRITE.replace(ECHO_URL, "/cgi-bin/words.cgi")
-    with Apache(
-        site.document_root, site.cgi_bin, mpm=mpm, htaccess=htaccess, environment={"GATE": str(gate)}
-    ) as server:
+    with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=htaccess, environment={"GATE": str(gate)}) as server:
         opened = os.open(gate, os.O_RDWR)  # for both, so as not to wait for the other side
         try:
             with server.connect() as client:

@@ -208,16 +208,12 @@ def no_cors(headers: http.client.HTTPMessage) -> bool:
 
 @pytest.mark.parametrize(("module", "filter_name"), [("deflate", "DEFLATE"), ("brotli", "BROTLI_COMPRESS")])
 @pytest.mark.parametrize("with_cgi_bin_htaccess", [False, True])
-def test_the_event_stream_is_not_compressed(
-    site: Site, module: str, filter_name: str, with_cgi_bin_htaccess: bool
-) -> None:
+def test_the_event_stream_is_not_compressed(site: Site, module: str, filter_name: str, with_cgi_bin_htaccess: bool) -> None:
     if with_cgi_bin_htaccess:
         site.file("cgi-bin/.htaccess", cgi_bin_htaccess())
     everything = f"SetOutputFilter {filter_name}"
     accepting = {"Accept-Encoding": "gzip, br"}
-    with Apache(
-        site.document_root, site.cgi_bin, htaccess=HTACCESS, extra_modules=[module], extra_config=everything
-    ) as server:
+    with Apache(site.document_root, site.cgi_bin, htaccess=HTACCESS, extra_modules=[module], extra_config=everything) as server:
         assert server.request("GET", "/health", headers=accepting).headers["Content-Encoding"] in ("gzip", "br")
         assert server.request("POST", "/api/query", headers=accepting, body=b"{}").headers["Content-Encoding"] is None
         # Called by its own URL, the program is out of this file's reach: only a .htaccess in cgi-bin helps there.

@@ -18,8 +18,17 @@ def quote(passages: Sequence[Passage]) -> Iterator[str]:
     yield PREFACE
     for number, passage in enumerate(passages, 1):
         source = f" ({passage.book})" if passage.book else ""
-        lines = (f"> {line}".rstrip() for line in body(passage).splitlines())
-        yield f"\n\n**{passage.name}** [{number}]{source}\n\n" + "\n".join(lines)
+        yield f"\n\n**{passage.name}** [{number}]{source}\n\n{_block_quote(body(passage))}"
+
+
+def _block_quote(text: str) -> str:
+    """A Markdown block quote that keeps the lines: those of a statistics block would run together into one paragraph."""
+    lines = text.splitlines()
+    quoted = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        breaks = line and following and not line.startswith("|") and not following.startswith("|")
+        quoted.append(f"> {line}".rstrip() + ("  " if breaks else ""))
+    return "\n".join(quoted)
 
 
 def body(passage: Passage) -> str:

@@ -84,9 +84,7 @@ def suexec_obstacle() -> str | None:
     if not SUEXEC_RULES.is_dir() or not SUEXEC.exists():
         return "the suexec variant needs: apt-get install apache2-suexec-custom"
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
-        return (
-            "the suexec variant needs the right to make a mount namespace (CAP_SYS_ADMIN), which this machine withholds"
-        )
+        return "the suexec variant needs the right to make a mount namespace (CAP_SYS_ADMIN), which this machine withholds"
     return None
 
 
@@ -152,9 +150,7 @@ class Apache:
             self._cleanup = undo.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             # pytest shows it under the failed test.
             print(f"--- error_log of the test server ---\n{self.error_log()}", file=sys.stderr)

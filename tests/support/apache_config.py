@@ -35,9 +35,7 @@ HOST_MODULES = (
 # Ways to hand the Authorization header to a CGI program; all of them can stand in <Directory> or in a .htaccess.
 AUTH_LINES: Mapping[Auth, str] = {
     "setenvif": 'SetEnvIf Authorization "^(.+)$" HTTP_AUTHORIZATION=$1',
-    "rewrite": (
-        "RewriteEngine On\nRewriteCond %{HTTP:Authorization} ^(.+)$ [NV]\nRewriteRule ^ - [E=HTTP_AUTHORIZATION:%1]"
-    ),
+    "rewrite": ("RewriteEngine On\nRewriteCond %{HTTP:Authorization} ^(.+)$ [NV]\nRewriteRule ^ - [E=HTTP_AUTHORIZATION:%1]"),
     "cgipassauth": "CGIPassAuth On",
     "none": "",
 }
