@@ -14,7 +14,7 @@ def ensure(directory: Path) -> Path:
 
 
 def new_beside(path: Path) -> Path:
-    """An empty private file in the same directory as `path`, to be written and then given to `os.replace`."""
+    """An empty private file in the same directory as `path`, to be written and then moved over it."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=ensure(path.parent))
     os.close(descriptor)
     return Path(name)
@@ -25,7 +25,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     fresh = new_beside(path)
     try:
         fresh.write_bytes(data)
-        os.replace(fresh, path)
+        fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise

@@ -207,9 +207,7 @@ class _Reader:
         for text in filter(None, re.split(r"[,\s]+", self.text(name))):
             if text == "*":
                 self.problems.append(f"{name}: * is refused, as answers carry credentials; list each origin")
-            elif not re.fullmatch(
-                r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?", text
-            ):
+            elif not re.fullmatch(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?", text):
                 self.problems.append(
                     f"{name}: one entry is no origin; give scheme, host and port only, such as https://react.example.com"
                 )
@@ -245,10 +243,20 @@ def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
-    candidates = [root / ".env"]
-    if home := environ.get("HOME", ""):
-        candidates.insert(0, Path(home) / ".env.dndchat")
+    candidates = (_home(environ) / ".env.dndchat", root / ".env")
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if home := environ.get("HOME"):
+        return Path(home)
+    # Apache gives CGI programs no HOME.
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/nonexistent")
 
 
 def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
@@ -264,9 +272,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     except FileNotFoundError as error:
         problems.append(f"DNDCHAT_ENV_FILE: there is no file {error}; correct the path or unset it")
     except (OSError, ValueError) as error:
-        reason = (
-            error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
-        )
+        reason = error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
         problems.append(f"settings file {source}: cannot be read ({reason}); make it NAME=value lines in UTF-8")
 
     # An empty variable in the environment counts as not set: the file's value stands.
@@ -288,9 +294,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     cloud = bool(cloud_key and tenant)
     mode: Mode = "embedded" if not openai_key else "cloud" if cloud else "local"
     if cloud and not openai_key:
-        warnings.append(
-            "OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud"
-        )
+        warnings.append("OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud")
     model = read.text("OPENAI_MODEL", default="gpt-6-luna")
     embedding_model = read.text("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
     pricing = _pricing(read, model, embedding_model, used=bool(openai_key))

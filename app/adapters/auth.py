@@ -26,9 +26,7 @@ class AuthApi:
         if not re.fullmatch(r"[\x21-\x7e]+", token) or len(token) > MAX_TOKEN_BYTES:
             raise InvalidToken("token has characters or a length that no token has")
         if self._service is None:
-            raise AuthUnavailable(
-                "AUTH_API_URL is not set, so no token can be checked: set it to the auth API's address"
-            )
+            raise AuthUnavailable("AUTH_API_URL is not set, so no token can be checked: set it to the auth API's address")
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         try:
             reply = self._service.call("GET", "/auth/me", deadline, headers=headers, attempts=2)
@@ -44,6 +42,13 @@ class AuthApi:
             # A maintenance page is not a word about the token.
             raise AuthUnavailable("auth API: status 200 without JSON; check AUTH_API_URL") from error
         return _user(document)
+
+    def check(self, deadline: Deadline) -> None:
+        """Ask without a token. Raises AuthUnavailable unless the auth API answers for itself, with whatever refusal."""
+        try:
+            self.user("health-check", deadline)
+        except InvalidToken:
+            return
 
 
 def _user(document: object) -> User:

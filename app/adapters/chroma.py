@@ -35,7 +35,9 @@ class Chroma:
         self._settings = settings
         headers = {"x-chroma-token": settings.api_key} if settings.api_key else {}
         self._service = HttpService("Chroma", settings.url, headers)
-        self._base = f"/api/v2/tenants/{quote(settings.tenant, safe='')}/databases/{quote(settings.database, safe='')}/collections"
+        self._base = (
+            f"/api/v2/tenants/{quote(settings.tenant, safe='')}/databases/{quote(settings.database, safe='')}/collections"
+        )
         self._cache_file = cache_file
         self._cache_key = settings.url + self._base + "/" + settings.collection
         self._id: str | None = None
@@ -57,9 +59,7 @@ class Chroma:
             payload["where"] = dict(where)
         document = self._on_collection("query", payload, deadline)
         try:
-            columns = zip(
-                document["ids"], document["documents"], document["metadatas"], document["distances"], strict=True
-            )
+            columns = zip(document["ids"], document["documents"], document["metadatas"], document["distances"], strict=True)
             return [[_passage(*row) for row in zip(*column, strict=True)] for column in columns]
         except (KeyError, TypeError, ValueError) as error:
             raise DatabaseError("Chroma query: reply has not the documented shape") from error
@@ -119,9 +119,7 @@ class Chroma:
             raise DatabaseError(f"{what}; check chroma_cloud_api_key and chroma_cloud_tenant_id")
         if reply.status == 404:
             name, database = self._settings.collection, self._settings.database
-            raise DatabaseError(
-                f"{what}; there is no collection {name!r} in database {database!r}: check CHROMA_COLLECTION"
-            )
+            raise DatabaseError(f"{what}; there is no collection {name!r} in database {database!r}: check CHROMA_COLLECTION")
         raise DatabaseError(f"{what}: {str(document.get('message', ''))[:300]}")
 
     def _cached_id(self) -> str | None:
@@ -144,7 +142,5 @@ class Chroma:
             log.warning("cannot write %s: %s", self._cache_file, type(error).__name__)
 
 
-def _passage(
-    identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: float | None
-) -> Passage:
+def _passage(identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: float | None) -> Passage:
     return Passage(identity, document or "", dict(metadata or {}), distance)

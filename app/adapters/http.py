@@ -106,9 +106,7 @@ class HttpService:
         time.sleep(seconds)
         return True
 
-    def _attempt(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline
-    ) -> Reply:
+    def _attempt(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline) -> Reply:
         outcome: queue.SimpleQueue[Reply | TransportError] = queue.SimpleQueue()
 
         def work() -> None:

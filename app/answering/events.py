@@ -1,0 +1,36 @@
+"""What answering one question produces, in this order: Sources, Delta …, Done. JSON joins them, a stream sends each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.models import Passage, Usage
+from app.rag.output import RAGOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every passage that is put before the model, in prompt order."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end. `output.answer` is what the deltas join to. `seconds` are per stage; `usage` None means nobody counted."""
+
+    output: RAGOutput
+    passages: tuple[Passage, ...]
+    cited: frozenset[int]
+    model: str | None
+    usage: Usage | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = Sources | Delta | Done

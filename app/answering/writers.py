@@ -1,0 +1,76 @@
+"""Who writes the answer: the language model from a prompt, or nobody, when the passages are quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from app.adapters.openai import Message, OpenAI
+from app.deadline import Deadline
+from app.models import Passage, Question, Usage
+from app.rag import prompt, quotation
+from app.rag.output import RAGOutput
+
+MAX_ANSWER_TOKENS = 1_200
+NOT_IN_BOOKS = "This is not in the books I have: no passage matches the question."
+
+
+class Draft:
+    """An answer about to be written. `passages` are those it rests on; `usage` is known once `pieces` is exhausted."""
+
+    def __init__(self, passages: Sequence[Passage], model: str | None) -> None:
+        self.passages = passages
+        self.model = model
+        self.usage: Usage | None = None
+
+    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+        raise NotImplementedError
+
+
+class Writer(Protocol):
+    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft: ...
+
+
+class QuotingWriter:
+    """Quotes the passages; costs nothing."""
+
+    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft:
+        return _Quotation(passages, None)
+
+
+class _Quotation(Draft):
+    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+        self.usage = Usage()
+        return quotation.quote(self.passages)
+
+
+class ModelWriter:
+    """Puts the passages and the question before the model."""
+
+    def __init__(self, openai: OpenAI, model: str) -> None:
+        self._openai, self._model = openai, model
+
+    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft:
+        messages, used = prompt.build(question, passages)
+        return _Completion(self._openai, self._model, messages, used, len(passages) - len(used))
+
+
+class _Completion(Draft):
+    def __init__(
+        self, openai: OpenAI, model: str, messages: Sequence[Message], passages: Sequence[Passage], left_out: int
+    ) -> None:
+        super().__init__(passages, model)
+        self._openai, self._messages, self._left_out = openai, messages, left_out
+
+    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+        if self._left_out:
+            output.diagnostics.append(f"Left out the last {self._left_out} passages: the prompt was full")
+        if not self.passages:
+            self.model, self.usage = None, Usage()
+            yield NOT_IN_BOOKS
+            return
+        completion = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline)
+        self.usage = completion.usage
+        if completion.truncated:
+            output.errors.append("The answer was cut at its longest permitted length")
+        yield completion.text

@@ -1,0 +1,59 @@
+"""The development server: the application and the page on a loopback address, with a development token.
+
+Not for production: it accepts a token that no auth API has seen, and so binds to loopback only.
+`scripts/start_flask.sh` starts it in the background.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from app import logs
+from app.bootstrap import create_app
+from app.errors import SettingsError
+from app.settings import PROJECT_ROOT, load
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+DEFAULT_PORT = 5000
+
+
+def make_dev_app() -> Flask:
+    """The application with the page at `/`; the token comes from AUTH_DEV_TOKEN. Raises SettingsError."""
+    from flask import send_from_directory
+
+    settings = load()
+    logs.configure(settings.log_file)
+    app = create_app(settings, dev_token=settings.auth_dev_token)
+    pages = PROJECT_ROOT / "public_html"
+
+    def page(name: str = "index.html") -> Response:
+        return send_from_directory(pages, name)
+
+    app.add_url_rule("/", "page", page)
+    app.add_url_rule("/<path:name>", "page file", page)
+    return app
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m app.servers.dev", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1 (default %(default)s)")
+    arguments = parser.parse_args()
+    os.umask(0o077)
+    try:
+        app = make_dev_app()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    from werkzeug.serving import run_simple
+
+    run_simple("127.0.0.1", arguments.port, app, threaded=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The Flask application: routes, errors to HTTP, one log line a request. What happens behind them is `Services`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app.answering.events import Done, Event, Sources
+from app.deadline import Deadline
+from app.errors import DndChatError, InvalidToken, MethodNotAllowed, MissingToken, NotFound, TooLarge
+from app.models import User
+from app.web import cors, health, replies, validation
+from app.web.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def make_app(services: Services) -> Flask:
+    """The application over `services`. Building it does no work beyond registering functions."""
+    app = Flask("dndchat", static_folder=None, template_folder=None)
+    # A redirect to a tidier address would answer a client of the API with HTML.
+    app.url_map.merge_slashes = False
+    app.before_request(_begin)
+    app.after_request(lambda response: _finish(response, services))
+    app.register_error_handler(Exception, _on_error)
+    routes = Routes(services)
+    for path, view, method in (
+        ("/health", routes.health, "GET"),
+        ("/api/health", routes.health, "GET"),
+        ("/api/query", routes.query, "POST"),
+    ):
+        app.add_url_rule(path, f"{method} {path}", view, methods=[method], provide_automatic_options=False)
+    return app
+
+
+class Routes:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def health(self) -> Response:
+        settings = self._services.settings
+        if request.args.get("deep") != "1":
+            return replies.json_reply(health.shallow(settings))
+        self._authenticate()
+        return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
+
+    def query(self) -> Response:
+        user = self._authenticate()
+        document = validation.read_json_object(request.environ)
+        question = validation.question(document)
+        streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
+        events = self._services.answering.events(question, user, g.deadline)
+        if streamed:
+            return _stream(events, user)
+        for event in events:
+            if isinstance(event, Done):
+                return replies.json_reply(_answer(event, user, g.request_id, g.started))
+        raise AssertionError("unreachable: events end with Done or raise")
+
+    def _authenticate(self) -> User:
+        # For everything that follows: a caller we do not know learns nothing about the rest of the request.
+        g.deadline = Deadline(self._services.settings.request_timeout)
+        header = request.headers.get("Authorization", "").strip()
+        if not header:
+            raise MissingToken
+        match = re.fullmatch(r"bearer +(\S+)", header, re.IGNORECASE)
+        if not match:
+            raise InvalidToken("Authorization header is not 'Bearer TOKEN'")
+        user = self._services.user(match[1], request.remote_addr or "", g.deadline)
+        g.user_id = user.id
+        return user
+
+
+def _answer(done: Done, user: User, request_id: str, started: float) -> dict[str, object]:
+    return replies.answer_body(done, user, request_id, time.monotonic() - started)
+
+
+def _stream(events: Iterator[Event], user: User) -> Response:
+    """The events as they come. All until the first words is fetched here, so that its failure is a real HTTP status."""
+    request_id, started = g.request_id, g.started
+    head = []
+    for event in events:
+        head.append(event)
+        if not isinstance(event, Sources):
+            break
+
+    def frames() -> Iterator[bytes]:
+        try:
+            for event in head:
+                yield frame(event)
+            for event in events:
+                yield frame(event)
+        except Exception as error:
+            known = _known(error)
+            log.warning("%s stream broke: %s %s", request_id, known.code, known)
+            yield replies.sse_frame("error", replies.error_body(known, request_id))
+
+    def frame(event: Event) -> bytes:
+        return replies.sse(event, _answer(event, user, request_id, started) if isinstance(event, Done) else None)
+
+    response = Response(frames(), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-cache"
+    # For a proxy in front that would otherwise collect the stream before it passes it on (nginx).
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _begin() -> Response | None:
+    g.request_id = os.urandom(12).hex()
+    g.started = time.monotonic()
+    g.user_id = "-"
+    g.problem = ""
+    return Response(status=204) if request.method == "OPTIONS" else None
+
+
+def _finish(response: Response, services: Services) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    cors.apply(request, response, services.settings.cors_origins)
+    milliseconds = 1000 * (time.monotonic() - g.started)
+    log.info(
+        "%s %s %s %d user=%s %.0fms%s",
+        g.request_id,
+        request.method,
+        request.path[:200],
+        response.status_code,
+        g.user_id,
+        milliseconds,
+        g.problem,
+    )
+    return response
+
+
+def _on_error(error: Exception) -> Response:
+    known = _known(error)
+    if known.status >= 500:
+        log.error("%s %s: %s", g.request_id, known.code, known, exc_info=None if known is error else error)
+    # `{known}` may repeat what the client sent: the log's formatter keeps it on one line.
+    g.problem = f" {known.code}: {known}" if known.status < 500 else f" {known.code}"
+    response = replies.json_reply(replies.error_body(known, g.request_id), known.status)
+    if known.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, HTTPException) and known.status == 405:
+        response.headers["Allow"] = ", ".join(sorted({*(getattr(error, "valid_methods", None) or ()), "OPTIONS"}))
+    return response
+
+
+def _known(error: Exception) -> DndChatError:
+    """`error` as one of ours. What is not is a defect: it is logged with its traceback and shown as an internal error."""
+    if isinstance(error, DndChatError):
+        return error
+    status = error.code if isinstance(error, HTTPException) else None
+    if status in (404, 308):
+        return NotFound()
+    if status == 405:
+        return MethodNotAllowed()
+    if status == 413:
+        return TooLarge()
+    return DndChatError(f"{type(error).__name__}")

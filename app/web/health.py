@@ -1,0 +1,43 @@
+"""The health report: shallow without touching anything, deep with each component asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app import __version__
+from app.deadline import Deadline
+from app.errors import DndChatError
+from app.settings import Settings
+from app.web.replies import timestamp
+
+
+def shallow(settings: Settings) -> dict[str, Any]:
+    """What is configured. Asks nobody, so it answers when everything behind is down."""
+    return {
+        "status": "ok",
+        "service": "dnd_rag",
+        "version": __version__,
+        "timestamp": timestamp(),
+        "components": {
+            "mode": settings.mode,
+            "auth": "configured" if settings.auth_api_url else "not configured: set AUTH_API_URL",
+            "settings": "ok" if not settings.warnings else f"{len(settings.warnings)} warnings: see the log",
+        },
+    }
+
+
+def deep(settings: Settings, checks: Mapping[str, Callable[[Deadline], None]], deadline: Deadline) -> dict[str, Any]:
+    """Each component asked, with its latency. What is wrong is in the log; here only that it is."""
+    report = shallow(settings)
+    for name, check in checks.items():
+        started = time.monotonic()
+        try:
+            check(deadline)
+            result = {"status": "ok"}
+        except DndChatError as error:
+            report["status"] = "degraded"
+            result = {"status": "error", "error": error.code}
+        report["components"][name] = {**result, "latency_ms": round(1000 * (time.monotonic() - started), 1)}
+    return report

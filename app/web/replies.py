@@ -1,0 +1,101 @@
+"""Replies as the HTTP contract has them: JSON bodies, error bodies, the answer and the stream's events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from flask import Response
+
+from app.answering.events import Delta, Done, Event, Sources
+from app.errors import DndChatError
+from app.models import Passage, User
+from app.rag.quotation import body
+
+EXCERPT_CHARACTERS = 300
+
+
+def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(_dumps(document), status, mimetype="application/json")
+
+
+def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
+    """What a client may know of `error`."""
+    about = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
+    return {**about, **error.fields}
+
+
+def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict[str, Any]:
+    """The 200 body; the stream's last event is the same without `answer`."""
+    usage = done.usage
+    return {
+        "answer": done.output.answer,
+        "answer_format": "markdown",
+        "sources": sources(done.passages, done.cited),
+        "diagnostics": done.output.diagnostics,
+        "errors": done.output.errors,
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens if usage else None,
+            "completion_tokens": usage.completion_tokens if usage else None,
+            "total_tokens": usage.total_tokens if usage else None,
+        },
+        "meta": {
+            "request_id": request_id,
+            "user_id": user.id,
+            "model": done.model,
+            # Not counted yet: the ledger fills these in.
+            "rate_limit": {"remaining_burst": None, "daily_remaining": None},
+            "cost": {"query_cost": None, "daily_total": None, "daily_budget": None},
+            "performance": {
+                "total_duration_seconds": round(seconds, 4),
+                **{name: round(value, 4) for name, value in done.seconds.items()},
+            },
+            "timestamp": timestamp(),
+        },
+    }
+
+
+def sources(passages: tuple[Passage, ...], cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
+    """Every passage in prompt order; `cited` is None while the answer is not written yet."""
+    return [
+        {
+            "n": number,
+            "id": passage.id,
+            "name": passage.name,
+            "book": passage.book,
+            "hierarchy": passage.hierarchy,
+            "excerpt": _excerpt(passage),
+            "distance": passage.distance,
+            "cited": None if cited is None else number in cited,
+        }
+        for number, passage in enumerate(passages, 1)
+    ]
+
+
+def sse(event: Event, done_body: Mapping[str, Any] | None = None) -> bytes:
+    """One server-sent event; `done_body` is what a Done event says."""
+    if isinstance(event, Sources):
+        return sse_frame("sources", {"sources": sources(event.passages)})
+    if isinstance(event, Delta):
+        return sse_frame("delta", {"text": event.text})
+    return sse_frame("done", {name: value for name, value in (done_body or {}).items() if name != "answer"})
+
+
+def sse_frame(name: str, document: Mapping[str, Any]) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + _dumps(document) + b"\n\n"
+
+
+def timestamp() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _excerpt(passage: Passage) -> str:
+    text = body(passage)
+    return text if len(text) <= EXCERPT_CHARACTERS else text[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
+
+
+def _dumps(document: Mapping[str, Any]) -> bytes:
+    # JSON has no NaN; a distance that is none would make the whole answer unreadable to a browser.
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")

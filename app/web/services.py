@@ -1,0 +1,25 @@
+"""What the web layer needs of the rest; `app.bootstrap` provides it, built when first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from app.answering.pipeline import Answering
+    from app.deadline import Deadline
+    from app.models import User
+    from app.settings import Settings
+
+
+class Services(Protocol):
+    settings: Settings
+
+    def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
+        """The token's owner. Raises InvalidToken, AuthUnavailable."""
+
+    @property
+    def answering(self) -> Answering: ...
+
+    def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
+        """For the deep health check: each raises DndChatError when its component does not work."""

@@ -1,0 +1,105 @@
+"""The body of a request: read within bounds, decoded strictly, turned into a Question. All that is wrong raises a 4xx error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from app.models import Question, Turn
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_QUESTION_CHARACTERS = 2_000
+MAX_K = 50
+MAX_TURNS = 10
+MAX_HISTORY_CHARACTERS = 8_000
+
+
+def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's body as a JSON object. Raises UnsupportedMediaType, TooLarge, InvalidRequest."""
+    _require_json(environ)
+    body = _read_body(environ)
+    try:
+        document = json.loads(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InvalidRequest("body", "The body is not valid UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise InvalidRequest("body", "The body is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest("body", "The body must be a JSON object.")
+    return document
+
+
+def _require_json(environ: Mapping[str, Any]) -> None:
+    kind, _, parameters = str(environ.get("CONTENT_TYPE") or "").partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
+    if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
+        raise UnsupportedMediaType(f"content type {kind!r} {parameters!r}")
+    if str(environ.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("compressed body", public="Send the body uncompressed, without Content-Encoding.")
+
+
+def _read_body(environ: Mapping[str, Any]) -> bytes:
+    """Exactly the announced number of bytes, or all there is where the server marks the end itself."""
+    stream = environ["wsgi.input"]
+    announced = str(environ.get("CONTENT_LENGTH") or "")
+    if announced:
+        if not re.fullmatch(r"[0-9]{1,18}", announced):
+            raise InvalidRequest("body", "Content-Length is not a number.")
+        wanted = int(announced)
+    else:
+        wanted = MAX_BODY_BYTES + 1 if environ.get("wsgi.input_terminated") else 0
+    if wanted > MAX_BODY_BYTES and announced:
+        raise TooLarge(f"{wanted} bytes announced")
+    chunks: list[bytes] = []
+    left = wanted
+    while left and (chunk := stream.read(left)):
+        chunks.append(chunk)
+        left -= len(chunk)
+    if announced and left:
+        raise InvalidRequest("body", "The body is shorter than its Content-Length says.")
+    if not announced and wanted and not left:
+        raise TooLarge("body without Content-Length goes on past the limit")
+    return b"".join(chunks)
+
+
+def question(document: Mapping[str, Any]) -> Question:
+    """A Question from the request's fields. Raises InvalidRequest, which names the first field that is wrong."""
+    text = _text("question", document.get("question")).strip()
+    if not 1 <= len(text) <= MAX_QUESTION_CHARACTERS:
+        raise InvalidRequest("question", f"Ask a question of 1 to {MAX_QUESTION_CHARACTERS:,} characters.")
+    k = document.get("k", 15)
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
+        raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
+    return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
+
+
+def flag(document: Mapping[str, Any], name: str) -> bool:
+    """A boolean field that is false when absent. Raises InvalidRequest."""
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(name, f"{name} must be true or false.")
+    return value
+
+
+def _history(value: Any) -> tuple[Turn, ...]:
+    if not isinstance(value, list) or len(value) > MAX_TURNS:
+        raise InvalidRequest("history", f"history must be a list of at most {MAX_TURNS} messages.")
+    turns = []
+    for entry in value:
+        if not isinstance(entry, dict) or entry.get("role") not in ("user", "assistant"):
+            raise InvalidRequest("history", "Each message of history needs a role, user or assistant, and its content.")
+        turns.append(Turn(entry["role"], _text("history", entry.get("content"))))
+    if sum(len(turn.content) for turn in turns) > MAX_HISTORY_CHARACTERS:
+        raise InvalidRequest("history", f"history may have at most {MAX_HISTORY_CHARACTERS:,} characters in all.")
+    return tuple(turns)
+
+
+def _text(field: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(field, f"{field} must be text." if field == "question" else "content must be text.")
+    if "\x00" in value or re.search(r"[\ud800-\udfff]", value):
+        raise InvalidRequest(field, f"{field} holds characters that are no text (NUL or half a surrogate pair).")
+    return value

@@ -1,0 +1,1 @@
+"""The tests. They mirror the modules of `app/`."""
