@@ -72,3 +72,24 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user may still ask and what was spent, at one moment.
+
+    Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means that there is no
+    burst limit. `burst_reset` is the time until one more question comes back to the burst (0: none is missing),
+    `burst_window` the time in which all of them do.
+    """
+
+    burst_capacity: int
+    burst_window: int
+    burst_remaining: int
+    burst_reset: int
+    daily_limit: int
+    daily_remaining: int
+    daily_reset: int
+    user_spent: int
+    day_spent: int
+    day_budget: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,6 @@ PRICES_FILE = Path(__file__).with_name("prices.json")
 
 NANODOLLARS = 1_000_000_000
 MILLION = 1_000_000
-
-# A chat message costs a few tokens of framing beside its text (3 or 4 in the published models), and so does the start
-# of the answer; this is several times that.
-FRAMING_TOKENS = 16
 
 # More than any context window: a `usage` beyond it is not a count, and what it would cost does not fit into the ledger.
 MAX_CREDIBLE_TOKENS = 10_000_000
@@ -86,26 +82,9 @@ class Pricing:
             return None
         return self.of(model).cost(usage)
 
-    def chat_bound(self, model: str, messages: Iterable[Mapping[str, str]], max_completion_tokens: int) -> int:
-        """Nano-dollars that one chat call can cost at most."""
-        return self.of(model).bound(chat_tokens_bound(messages), max_completion_tokens)
-
-    def embeddings_bound(self, model: str, texts: Iterable[str]) -> int:
-        """Nano-dollars that one embeddings call can cost at most."""
-        return self.of(model).bound(sum(tokens_bound(text) + FRAMING_TOKENS for text in texts))
-
-
-def tokens_bound(text: str) -> int:
-    """At least as many tokens as `text` can have: every token of a byte-level tokenizer stands for one byte or more."""
-    # A lone surrogate reaches the provider as a replacement character of three bytes, which is what this counts.
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
-def chat_tokens_bound(messages: Iterable[Mapping[str, str]]) -> int:
-    """At least as many prompt tokens as these messages can have, with the framing of each and of the answer."""
-    return FRAMING_TOKENS + sum(
-        FRAMING_TOKENS + sum(tokens_bound(value) for value in message.values()) for message in messages
-    )
+    def bound(self, model: str, prompt_tokens: int, completion_tokens: int = 0) -> int:
+        """Nano-dollars that one call can cost at most; the counts are bounds too (see `app.rag.tokens`)."""
+        return self.of(model).bound(prompt_tokens, completion_tokens)
 
 
 @dataclass(frozen=True, slots=True)
