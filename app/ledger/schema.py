@@ -130,7 +130,10 @@ class NewerSchema(Exception):
 
 
 def is_current(db: sqlite3.Connection, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> bool:
-    """Whether the file can be used as it is; False when migrations are missing. Raises ForeignFile, NewerSchema."""
+    """Whether the file can be used as it is; False when migrations are missing. Raises ForeignFile, NewerSchema.
+
+    To be called inside a transaction.
+    """
     application: int = db.execute("PRAGMA application_id").fetchone()[0]
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:

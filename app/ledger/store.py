@@ -119,7 +119,10 @@ class Store:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
+            # In one transaction: between two looks another process may turn a blank file into a ledger.
+            db.execute("BEGIN")
             current = schema.is_current(db, self._migrations)
+            db.execute("COMMIT")
             # Not before the file is known to be ours: this changes a file that is in WAL mode.
             if db.execute("PRAGMA journal_mode = TRUNCATE").fetchone()[0] != "truncate":
                 raise sqlite3.OperationalError("locked in WAL mode by another program")
