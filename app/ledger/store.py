@@ -20,6 +20,7 @@ from pathlib import Path
 from app import datadir
 from app.errors import LedgerUnavailable
 from app.ledger import schema
+from app.ledger.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Store:
         self.path = path
         self._migrations = migrations
         self._lock = threading.Lock()
+        self._turnstile = Turnstile(path.with_name(path.name + ".lock"))
         self._db: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int, int] | None = None
         self._inherited: list[sqlite3.Connection] = []
@@ -58,13 +60,13 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its first statement. Raises LedgerUnavailable."""
-        with self._transaction("BEGIN IMMEDIATE") as db:
+        with self._lock, self._turnstile.turn(), self._transaction("BEGIN IMMEDIATE") as db:
             yield db
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A transaction whose reads all see the same moment. Raises LedgerUnavailable."""
-        with self._transaction("BEGIN") as db:
+        with self._lock, self._transaction("BEGIN") as db:
             yield db
 
     def close(self) -> None:
@@ -74,21 +76,20 @@ class Store:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        try:
+            db = self._connection()
+            db.execute(begin)
             try:
-                db = self._connection()
-                db.execute(begin)
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    with suppress(sqlite3.Error):
-                        db.execute("ROLLBACK")
-                    raise
-            except (sqlite3.Error, OSError, schema.ForeignFile, schema.NewerSchema) as error:
-                # A connection that met an error is not trusted with money again.
-                self._close()
-                raise LedgerUnavailable(self._explain(error)) from error
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, OSError, schema.ForeignFile, schema.NewerSchema) as error:
+            # A connection that met an error is not trusted with money again.
+            self._close()
+            raise LedgerUnavailable(self._explain(error)) from error
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is not None and self._opened_as == self._identity():

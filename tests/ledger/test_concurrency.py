@@ -18,7 +18,7 @@ NO_BUCKET = {"capacity": 0}
 def swarm(path: Path, processes: int, users: list[str], limits: dict[str, Any], **plan: Any) -> Any:
     arguments = {"path": str(path), "processes": processes, "users": users, "limits": limits, **plan}
     result = run_module("tests.ledger.swarm", arguments)
-    print(result)
+    print(result["said"], "refusals before that:", result["refused"], "seconds:", result["seconds"])
     assert result["failed"] == 0, result["said"]
     return result
 
