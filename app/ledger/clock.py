@@ -46,7 +46,7 @@ class Clock:
 
     def __init__(self) -> None:
         try:
-            self._boot = _BOOT_ID.read_text(encoding="ascii").strip()
+            self._boot = _BOOT_ID.read_bytes().strip().decode()
         except OSError:
             # Not Linux, or hidden: then only the wall clock can be compared between processes.
             self._boot = ""

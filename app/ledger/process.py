@@ -37,7 +37,7 @@ def is_dead(process: Process, here: str) -> bool:
 
 def _place() -> str:
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = (_PROC / "sys/kernel/random/boot_id").read_bytes().strip().decode()
         # Containers share the machine's boot, but the numbers of their processes mean nothing to each other.
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
