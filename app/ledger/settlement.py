@@ -26,7 +26,7 @@ _UNCOUNTED = {"prompt_tokens": None, "completion_tokens": None, "cached_tokens":
 def settle_call(
     db: sqlite3.Connection, request_id: str, call_id: int, state: CallState, cost: int, usage: Usage | None = None
 ) -> None:
-    """Write what a call cost in nano-dollars and let go of its bound.
+    """Write what a call cost in nano-dollars and let go of its bound, unless it was free.
 
     A call that was charged at its bound in the meantime (its process was taken for dead) is corrected; one that is
     settled or free stays as it is.
@@ -38,7 +38,8 @@ def settle_call(
     counts = _UNCOUNTED if usage is None else {name: getattr(usage, name) for name in _UNCOUNTED}
     db.execute(sql.SETTLE_CALL, {"call_id": call_id, "state": state, "cost_nd": cost, **counts})
     amount = cost - call["cost_nd"]
-    released = call["bound_nd"] if call["state"] == "sent" else 0
+    # What was not billed stays reserved for the question's next attempt.
+    released = call["bound_nd"] if call["state"] == "sent" and state != "free" else 0
     db.execute(sql.SPEND, {"request_id": request_id, "released": released, "amount": amount})
     day = {"day": request["day"]}
     db.execute(sql.ADD_DAY_SPENT, {**day, "amount": amount})
