@@ -50,7 +50,7 @@ class Price:
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars for what the provider counted, rounded up to a whole one."""
-        plain = max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
+        plain = usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
         exact = (
             plain * self.input
             + usage.cached_tokens * self.cached
@@ -79,6 +79,8 @@ class Pricing:
         """Nano-dollars that `usage` costs; None when its counts make no sense."""
         counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.cache_write_tokens)
         if not all(0 <= count <= MAX_CREDIBLE_TOKENS for count in counts):
+            return None
+        if usage.cached_tokens + usage.cache_write_tokens > usage.prompt_tokens:
             return None
         return self.of(model).cost(usage)
 
