@@ -117,7 +117,7 @@ class OneShotHandler(CGIHandler):
 
 
 class Authorized:
-    """The application behind the same hand-over of Authorization as under CGI, for servers that get Apache's variables over a socket."""
+    """The application behind the same hand-over of Authorization, for servers that get Apache's variables over a socket."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
