@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from app.models import Quota
+    from app.models import Passage, Quota
 
 
 class DndChatError(Exception):
@@ -157,11 +157,12 @@ class ConcurrentRequest(_LimitReached):
 
 
 class BudgetExceeded(Refused):
-    """What the question may cost does not fit into the day's budget any more."""
+    """What the question may cost does not fit into the day's budget any more; `passages` are what was found at no cost."""
 
     status = 503
     code = "budget_exceeded"
     public = "Today's budget for answers is used up; here are the pages to read instead. It starts anew at midnight UTC."
+    passages: Sequence[Passage] = ()
 
 
 class LedgerUnavailable(DndChatError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Metadata = Mapping[str, Any]
 
@@ -74,6 +74,20 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+class Payment(Protocol):
+    """One attempt at a paid call. Exactly one of these ends it; nothing said means that nobody knows what it cost."""
+
+    def settle(self, usage: Usage | None) -> None:
+        """It was answered, or may have been billed; None when the provider did not count."""
+
+    def free(self) -> None:
+        """It was certainly not billed."""
+
+
+Pay = Callable[[], Payment]
+"""Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """What a user may still ask and what was spent, at one moment.
@@ -93,3 +107,8 @@ class Quota:
     user_spent: int
     day_spent: int
     day_budget: int
+
+    @property
+    def questions_now(self) -> int:
+        """How many may be asked at once; where no burst limit is set, the day's."""
+        return self.burst_remaining if self.burst_capacity else self.daily_remaining

@@ -14,6 +14,9 @@ from app.models import Quota, User
 from app.pricing import Pricing
 from app.settings import LimitSettings
 
+LEDGER_FILE = "ledger.sqlite3"
+"""Its name in DATA_DIR."""
+
 
 class Ledger:
     """One per process; making it touches no file. Every method may raise LedgerUnavailable: then answer nothing.
@@ -76,6 +79,11 @@ class Ledger:
     def give_feedback(self, user_id: str, request_id: str, rating: str, comment: str | None = None) -> None:
         """Rate an answer that this user was given, `up` or `down`. Raises InvalidRequest."""
         feedback.give(self.store, user_id, request_id, rating, comment)
+
+    def check(self) -> None:
+        """Take the lock and write nothing."""
+        with self.store.writing():
+            pass
 
     def close(self) -> None:
         """Let go of the file."""

@@ -38,7 +38,7 @@ class Receipt:
 
     def rate_limit_meta(self) -> dict[str, int]:
         """`meta.rate_limit` of the reply."""
-        return {"remaining_burst": burst_left(self.quota), "daily_remaining": self.quota.daily_remaining}
+        return {"remaining_burst": self.quota.questions_now, "daily_remaining": self.quota.daily_remaining}
 
     def cost_meta(self) -> dict[str, float]:
         """`meta.cost` of the reply, in dollars."""
@@ -47,11 +47,6 @@ class Receipt:
             "daily_total": dollars(self.quota.day_spent),
             "daily_budget": dollars(self.quota.day_budget),
         }
-
-
-def burst_left(quota: Quota) -> int:
-    """Questions allowed at once; where no burst limit is set, the day's."""
-    return quota.burst_remaining if quota.burst_capacity else quota.daily_remaining
 
 
 @dataclass(frozen=True, slots=True)

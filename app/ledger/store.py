@@ -73,6 +73,7 @@ class Store:
         """Let go of the file; the next use opens it again."""
         with self._lock:
             self._close()
+            self._turnstile.close()
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:

@@ -38,11 +38,16 @@ class Turnstile:
                 with suppress(OSError):
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        """Let go of the file; the next turn opens it again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def _wait(self) -> None:
         if self._file is not None and self._opened_by != os.getpid():
             # The lock belongs to what a fork has copied; a process of its own needs its own.
-            os.close(self._file)
-            self._file = None
+            self.close()
         if self._file is None:
             self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
             self._opened_by = os.getpid()

@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,12 +36,11 @@ def ask_for_ever(plan: dict[str, Any], name: str, ready: int) -> NoReturn:
     for number in itertools.count():
         request_id = f"{name}-{number}"
         with ledger.admit(name, request_id, BOUND_EMBEDDINGS + BOUND_CHAT) as admission:
-            call = admission.sent("embeddings", EMBEDDINGS, BOUND_EMBEDDINGS)
-            _, usage = openai.embed([request_id], Deadline(20))
-            call.settle(usage)
-            call = admission.sent("chat", CHAT, BOUND_CHAT)
-            said = openai.chat([{"role": "user", "content": request_id}], 100, Deadline(20))
-            call.settle(said.usage)
+            openai.embed([request_id], Deadline(20), pay=partial(admission.sent, "embeddings", EMBEDDINGS, BOUND_EMBEDDINGS))
+            pay = partial(admission.sent, "chat", CHAT, BOUND_CHAT)
+            prompt = [{"role": "user", "content": request_id}]
+            for _ in openai.chat(prompt, 100, Deadline(20), pay=pay, stream=number % 2 == 0):
+                pass
             admission.finish("answered")
     raise AssertionError("unreachable")
 
