@@ -175,6 +175,73 @@ WRONG_DAY = """
     WHERE day = :day AND spent_nd <> (SELECT COALESCE(SUM(spent_nd), 0) FROM user_days WHERE user_days.day = :day)"""
 
 DELETE_CALLS = """
+    DELETE FROM calls WHERE request_id IN (SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL)"""
+
+DELETE_FEEDBACK = "DELETE FROM feedback WHERE day = :day"
+
+DELETE_REQUESTS = "DELETE FROM requests WHERE day = :day AND outcome IS NOT NULL"
+
+EXPIRED_TOKENS = "DELETE FROM tokens WHERE expires_us <= :now_us"
+
+# Good and bad tokens have a share each, so that a flood of bad ones drives out no good one.
+TRIM_TOKENS = """
+    DELETE FROM tokens WHERE token_hash IN (
+        SELECT token_hash FROM tokens WHERE (user_id IS NULL) = :bad
+        ORDER BY stored_us DESC, token_hash LIMIT -1 OFFSET :keep)"""
+
+# Feedback
+
+ANSWERED_DAY = """
+    SELECT day FROM requests WHERE request_id = :request_id AND user_id = :user_id AND outcome = 'answered'"""
+
+RATING = "SELECT rating FROM feedback WHERE request_id = :request_id"
+
+SET_FEEDBACK = """
+    INSERT INTO feedback (request_id, user_id, day, rating, comment)
+    VALUES (:request_id, :user_id, :day, :rating, :comment)
+    ON CONFLICT (request_id) DO UPDATE SET rating = excluded.rating, comment = excluded.comment"""
+
+# Alerts
+
+MARK_ALERT = """
+    INSERT INTO alerts (day, kind, subject) VALUES (:day, :kind, :subject)
+    ON CONFLICT (day, kind, subject) DO NOTHING"""
+
+DUE_ALERTS = """
+    SELECT day, kind, subject, attempts FROM alerts
+    WHERE delivered_us IS NULL AND day >= :since AND claimed_us <= :claimed_before AND attempts < :attempts
+    ORDER BY day, kind, subject"""
+
+CLAIM_ALERT = """
+    UPDATE alerts SET claimed_us = :now_us, attempts = attempts + 1
+    WHERE day = :day AND kind = :kind AND subject = :subject"""
+
+ALERT_DELIVERED = """
+    UPDATE alerts SET delivered_us = :now_us WHERE day = :day AND kind = :kind AND subject = :subject"""
+
+TOP_USERS = """
+    SELECT user_id, spent_nd, admitted + given_back AS questions FROM user_days
+    WHERE day = :day ORDER BY spent_nd DESC, user_id LIMIT :count"""
+
+# Maintenance
+
+OLD_DAYS = "SELECT DISTINCT day FROM requests WHERE day < :before AND outcome IS NOT NULL ORDER BY day"
+
+OLD_REQUESTS = "SELECT COUNT(*) FROM requests WHERE day = :day AND outcome IS NOT NULL"
+
+# Where the running totals of a day and the rows they were made of disagree.
+WRONG_TOTALS = """
+    SELECT user_id FROM (
+        SELECT user_id, SUM(spent_nd) AS spent_nd, COUNT(*) AS requests FROM requests WHERE day = :day GROUP BY user_id
+    ) AS added JOIN user_days USING (user_id)
+    WHERE user_days.day = :day
+        AND (user_days.spent_nd <> added.spent_nd OR user_days.admitted + user_days.given_back <> added.requests)"""
+
+WRONG_DAY = """
+    SELECT day FROM days
+    WHERE day = :day AND spent_nd <> (SELECT COALESCE(SUM(spent_nd), 0) FROM user_days WHERE user_days.day = :day)"""
+
+DELETE_CALLS = """
     DELETE FROM calls WHERE request_id IN (
         SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
 
@@ -192,13 +259,12 @@ OLD_ALERTS = "SELECT COUNT(*) FROM alerts WHERE day < :before"
 
 DELETE_ALERTS = "DELETE FROM alerts WHERE day < :before"
 
-FULL_BUCKETS = "SELECT COUNT(*) FROM buckets WHERE wall_us < :before_us"
+IDLE_BUCKETS = "SELECT COUNT(*) FROM buckets WHERE wall_us < :before_us"
 
-DELETE_BUCKETS = "DELETE FROM buckets WHERE wall_us < :before_us"
+DELETE_IDLE_BUCKETS = "DELETE FROM buckets WHERE wall_us < :before_us"
 
 INTEGRITY = "PRAGMA integrity_check"
 
 # Report
 
-REPORT_DAYS = """
-    SELECT * FROM user_days WHERE day >= :since ORDER BY day, spent_nd DESC, user_id"""
+USER_DAYS = "SELECT * FROM user_days WHERE day >= :since ORDER BY day, spent_nd DESC, user_id"

@@ -158,6 +158,8 @@ def _finish(response: Response, services: Services) -> Response:
     cors.apply(request, response, services.settings.cors_origins)
     if g.user_id is not None:
         _add_rate_limit(response, services.ledger, g.user_id)
+        if request.method == "POST":
+            response.call_on_close(services.after_reply)
     milliseconds = 1000 * (time.monotonic() - g.started)
     log.info(
         "%s %s %s %d user=%s %.0fms%s",
