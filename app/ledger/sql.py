@@ -1,7 +1,7 @@
 """Every query of the ledger, by name. The tables are in `schema.py`.
 
-Plain SQL on purpose (named parameters, upserts, nothing of SQLite's own), so that another database could take over. No
-query here reads more rows as the ledger grows old, except those under "Maintenance" and "Report".
+Plain SQL on purpose (named parameters, standard upserts), so that another database could take over. No query here reads more
+rows as the ledger grows old, except those under "Maintenance" and "Report".
 """
 
 # Buckets
@@ -164,11 +164,11 @@ OLD_REQUESTS = "SELECT COUNT(*) FROM requests WHERE day = :day AND outcome IS NO
 
 # Where the running totals of a day and the rows they were made of disagree.
 WRONG_TOTALS = """
-    SELECT user_id FROM (
+    SELECT added.user_id FROM (
         SELECT user_id, SUM(spent_nd) AS spent_nd, COUNT(*) AS requests FROM requests WHERE day = :day GROUP BY user_id
-    ) AS added JOIN user_days USING (user_id)
-    WHERE user_days.day = :day
-        AND (user_days.spent_nd <> added.spent_nd OR user_days.admitted + user_days.given_back <> added.requests)"""
+    ) AS added LEFT JOIN user_days ON user_days.day = :day AND user_days.user_id = added.user_id
+    WHERE user_days.user_id IS NULL OR user_days.spent_nd <> added.spent_nd
+        OR user_days.admitted + user_days.given_back <> added.requests"""
 
 WRONG_DAY = """
     SELECT day FROM days
@@ -180,78 +180,6 @@ DELETE_CALLS = """
 DELETE_FEEDBACK = "DELETE FROM feedback WHERE day = :day"
 
 DELETE_REQUESTS = "DELETE FROM requests WHERE day = :day AND outcome IS NOT NULL"
-
-EXPIRED_TOKENS = "DELETE FROM tokens WHERE expires_us <= :now_us"
-
-# Good and bad tokens have a share each, so that a flood of bad ones drives out no good one.
-TRIM_TOKENS = """
-    DELETE FROM tokens WHERE token_hash IN (
-        SELECT token_hash FROM tokens WHERE (user_id IS NULL) = :bad
-        ORDER BY stored_us DESC, token_hash LIMIT -1 OFFSET :keep)"""
-
-# Feedback
-
-ANSWERED_DAY = """
-    SELECT day FROM requests WHERE request_id = :request_id AND user_id = :user_id AND outcome = 'answered'"""
-
-RATING = "SELECT rating FROM feedback WHERE request_id = :request_id"
-
-SET_FEEDBACK = """
-    INSERT INTO feedback (request_id, user_id, day, rating, comment)
-    VALUES (:request_id, :user_id, :day, :rating, :comment)
-    ON CONFLICT (request_id) DO UPDATE SET rating = excluded.rating, comment = excluded.comment"""
-
-# Alerts
-
-MARK_ALERT = """
-    INSERT INTO alerts (day, kind, subject) VALUES (:day, :kind, :subject)
-    ON CONFLICT (day, kind, subject) DO NOTHING"""
-
-DUE_ALERTS = """
-    SELECT day, kind, subject, attempts FROM alerts
-    WHERE delivered_us IS NULL AND day >= :since AND claimed_us <= :claimed_before AND attempts < :attempts
-    ORDER BY day, kind, subject"""
-
-CLAIM_ALERT = """
-    UPDATE alerts SET claimed_us = :now_us, attempts = attempts + 1
-    WHERE day = :day AND kind = :kind AND subject = :subject"""
-
-ALERT_DELIVERED = """
-    UPDATE alerts SET delivered_us = :now_us WHERE day = :day AND kind = :kind AND subject = :subject"""
-
-TOP_USERS = """
-    SELECT user_id, spent_nd, admitted + given_back AS questions FROM user_days
-    WHERE day = :day ORDER BY spent_nd DESC, user_id LIMIT :count"""
-
-# Maintenance
-
-OLD_DAYS = "SELECT DISTINCT day FROM requests WHERE day < :before AND outcome IS NOT NULL ORDER BY day"
-
-OLD_REQUESTS = "SELECT COUNT(*) FROM requests WHERE day = :day AND outcome IS NOT NULL"
-
-# Where the running totals of a day and the rows they were made of disagree.
-WRONG_TOTALS = """
-    SELECT user_id FROM (
-        SELECT user_id, SUM(spent_nd) AS spent_nd, COUNT(*) AS requests FROM requests WHERE day = :day GROUP BY user_id
-    ) AS added JOIN user_days USING (user_id)
-    WHERE user_days.day = :day
-        AND (user_days.spent_nd <> added.spent_nd OR user_days.admitted + user_days.given_back <> added.requests)"""
-
-WRONG_DAY = """
-    SELECT day FROM days
-    WHERE day = :day AND spent_nd <> (SELECT COALESCE(SUM(spent_nd), 0) FROM user_days WHERE user_days.day = :day)"""
-
-DELETE_CALLS = """
-    DELETE FROM calls WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
-
-DELETE_FEEDBACK = """
-    DELETE FROM feedback WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
-
-DELETE_REQUESTS = """
-    DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
 
 EXPIRED_TOKENS = "SELECT COUNT(*) FROM tokens WHERE expires_us <= :now_us"
 
