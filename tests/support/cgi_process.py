@@ -67,7 +67,7 @@ class CgiReply:
 
 
 class CgiProgram:
-    """`cgi-bin/dndchat.cgi` with settings of its own: `CgiProgram(tmp_path, AUTH_API_URL=auth.url).request("GET", "/health")`."""
+    """The program with settings of its own: `CgiProgram(tmp_path, AUTH_API_URL=auth.url).request("GET", "/health")`."""
 
     def __init__(self, directory: Path, *, root: Path = ROOT, **settings: str) -> None:
         """The settings file, DATA_DIR and the log are in `directory`; `root` is the program's tree."""
