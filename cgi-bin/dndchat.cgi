@@ -61,18 +61,23 @@ def main():
             os.execv(PYTHON, [PYTHON, "-I", os.path.abspath(__file__)])
         if sys.version_info < (3, 10):
             raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
+        # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
+        os.dup2(2, 1)
         sys.path.insert(0, ROOT)
         from app.servers.cgi import main as serve
 
-        serve(reply)
-    except Exception:
+        serve(reply_to, reply, request_id)
+    except BaseException:  # a module that gives up with sys.exit() owes the browser a reply, too
         report(request_id)
-        os.write(reply_to, reply)
-        os.close(reply_to)
-        # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
-        for _ in range(1024):
-            if not os.read(0, 65536):
-                break
+        try:
+            os.write(reply_to, reply)
+            os.close(reply_to)
+            # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
+            for _ in range(1024):
+                if not os.read(0, 65536):
+                    break
+        except OSError:  # the client has gone
+            pass
 
 
 if __name__ == "__main__":
