@@ -1,4 +1,4 @@
-"""The layers of `app`: imports go one way, frameworks and heavy clients stay where they belong, one module reads the environment.
+"""The layers of `app`: imports go one way, foreign packages stay where they belong, one module reads the environment.
 
 Read from the source, so that an import inside a function or under TYPE_CHECKING counts as well.
 """

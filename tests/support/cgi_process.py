@@ -20,7 +20,8 @@ from urllib.parse import unquote_to_bytes
 
 from .apache_config import ROOT
 
-VENV_PYTHON = ROOT / ".venv/bin/python3"
+# As a deployment writes it into the program's first line.
+DEPLOYED = (ROOT / ".venv/bin/python3", "-I")
 SECONDS = 40
 _HOST_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -69,8 +70,12 @@ class CgiReply:
 class CgiProgram:
     """The program with settings of its own: `CgiProgram(tmp_path, AUTH_API_URL=auth.url).request("GET", "/health")`."""
 
-    def __init__(self, directory: Path, *, root: Path = ROOT, **settings: str) -> None:
-        """The settings file, DATA_DIR and the log are in `directory`; `root` is the program's tree."""
+    def __init__(self, directory: Path, *, root: Path = ROOT, command: Sequence[str | Path] = (), **settings: str) -> None:
+        """The settings file, DATA_DIR and the log are in `directory`; `root` is the program's tree.
+
+        `command` runs the program in place of its first line; DEPLOYED saves the time the detour takes.
+        """
+        self.command = command
         self.script = root / "cgi-bin/dndchat.cgi"
         self.directory = directory
         self.data_dir = Path(settings.get("DATA_DIR", directory / "data"))
@@ -88,21 +93,20 @@ class CgiProgram:
         token: str | None = None,
         headers: Mapping[str, str | bytes] | None = None,
         environ: Mapping[str, str | bytes | None] | None = None,
-        command: Sequence[str | Path] = (),
         stdin_stays_open: bool = False,
         probe: bool = False,
     ) -> CgiReply:
         """Answer one request in a process of its own.
 
-        A mapping is sent as JSON. `environ` overrides what Apache would say (None: a variable that is not there). `command`
-        runs the program in place of its first line. With `probe`, the reply tells which modules were loaded.
+        A mapping is sent as JSON. `environ` overrides what Apache would say (None: a variable that is not there). With
+        `probe`, the reply tells which modules were loaded and what was in the process's environment.
         """
         raw = json.dumps(body).encode() if isinstance(body, Mapping) else body.encode() if isinstance(body, str) else body
         given = self._environment(method, path, raw, token, headers or {})
         given.update(environ or {})
         variables = {name: value for name, value in given.items() if value is not None}
         probed = self.directory / "probed"
-        words = [*map(str, command), str(self.script)]
+        words = [*map(str, self.command), str(self.script)]
         if probe:
             # The wrapper sees that it runs in the virtual environment already and stays in this process.
             words = [str(self.script.parents[1] / ".venv/bin/python3"), "-I", "-c", _PROBE, str(self.script), str(probed)]
@@ -153,12 +157,13 @@ def assert_error(reply: CgiReply, status: int, code: str, **fields: str) -> dict
     assert body["error"] == code, body
     assert set(body) == {"error", "message", "request_id", "timestamp", *fields}, body
     assert {name: body[name] for name in fields} == fields
-    assert re.fullmatch(r"[A-Z][^\n]{8,150}[.]", body["message"]), f"no sentence for a person: {body['message']!r}"
+    assert re.fullmatch(r"[A-Za-z][^\n]{8,150}[.]", body["message"]), f"no sentence for a person: {body['message']!r}"
     assert re.fullmatch(r"[0-9a-f]{24}", body["request_id"]), body
     assert reply.header("X-Request-ID") == body["request_id"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["timestamp"]), body
     assert reply.header("Content-Length") == str(len(reply.body))
-    assert not re.search(r"Traceback|Error\b|Exception|File \"|/|\\", body["message"]), f"gives away: {body['message']!r}"
+    gives_away = re.search(r"Traceback|Error\b|Exception|(?<!\w)/\w|[\\<>{}]", body["message"])
+    assert not gives_away, f"gives away: {body['message']!r}"
     assert reply.returncode == 0
     return body
 
