@@ -102,7 +102,7 @@ class CgiProgram:
         `probe`, the reply tells which modules were loaded and what was in the process's environment.
         """
         raw = json.dumps(body).encode() if isinstance(body, Mapping) else body.encode() if isinstance(body, str) else body
-        given = self._environment(method, path, raw, token, headers or {})
+        given = self.environment(method, path, raw, token, headers or {})
         given.update(environ or {})
         variables = {name: value for name, value in given.items() if value is not None}
         probed = self.directory / "probed"
@@ -117,7 +117,7 @@ class CgiProgram:
         lines = probed.read_text().splitlines() if probe else ()
         return CgiReply(status, fields, content, errors.decode(), log, code, lines)
 
-    def _environment(
+    def environment(
         self, method: str, path: str, body: bytes | None, token: str | None, headers: Mapping[str, str | bytes]
     ) -> dict[str, str | bytes | None]:
         """What Apache sets for a request; no HOME among it, and nothing of the environment of the tests."""
