@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from app.errors import InvalidToken
 from app.models import User
 
 if TYPE_CHECKING:
@@ -42,13 +43,28 @@ class Container:
         self.settings = settings
         self._dev_token = dev_token
 
+    def close(self) -> None:
+        """Let go of connections and files; what is used afterwards is opened again."""
+        for name in ("auth", "answering", "_openai", "_chroma", "_sample_index"):
+            part = self.__dict__.pop(name, None)
+            if hasattr(part, "close"):
+                part.close()
+
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
         if self._dev_token and _is_loopback(remote_addr):
             import hmac
 
             if hmac.compare_digest(token.encode("utf-8", "replace"), self._dev_token.encode()):
                 return User(id="developer")
+            if not self.settings.auth_api_url:
+                # The token of an earlier start, most likely: nobody else could know it.
+                raise InvalidToken("not the development token, and there is no auth API to ask")
         return self.auth.user(token, deadline)
+
+    def expect_question(self) -> None:
+        if self.settings.mode != "embedded":
+            self._openai.open_ahead()
+            self._chroma.open_ahead()
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         if self.settings.mode == "embedded":

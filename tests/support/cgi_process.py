@@ -21,7 +21,7 @@ from urllib.parse import unquote_to_bytes
 from .apache_config import ROOT
 
 # As a deployment writes it into the program's first line.
-DEPLOYED = (ROOT / ".venv/bin/python3", "-I")
+DEPLOYED = (ROOT / ".venv/bin/python3", "-IS")
 SECONDS = 40
 _HOST_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -108,8 +108,8 @@ class CgiProgram:
         probed = self.directory / "probed"
         words = [*map(str, self.command), str(self.script)]
         if probe:
-            # The wrapper sees that it runs in the virtual environment already and stays in this process.
-            words = [str(self.script.parents[1] / ".venv/bin/python3"), "-I", "-c", _PROBE, str(self.script), str(probed)]
+            # The program sees that it has the right interpreter already and stays in this process.
+            words = [str(self.script.parents[1] / ".venv/bin/python3"), "-IS", "-c", _PROBE, str(self.script), str(probed)]
         logged = self.log_file.stat().st_size if self.log_file.is_file() else 0
         output, errors, code = _run(words, variables, raw or b"", stdin_stays_open)
         status, fields, content = _parse(output, errors)
