@@ -90,7 +90,7 @@ def exchange(body, reply_to):
 def read_body():
     """The body of an ordinary request; None, with stdin as it was, for one that this process must look at."""
     announced = os.environ.get("CONTENT_LENGTH") or "0"
-    if not announced.isdigit() or len(announced) > 5 or "HTTP_TRANSFER_ENCODING" in os.environ:
+    if announced.strip("0123456789") or len(announced) > 5 or "HTTP_TRANSFER_ENCODING" in os.environ:
         return None
     left = int(announced)
     if left > MAX_BODY_BYTES:
