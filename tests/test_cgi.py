@@ -307,6 +307,38 @@ def test_a_client_that_has_gone_leaves_no_traceback(program: CgiProgram) -> None
     assert "Traceback" not in program.log_file.read_bytes()[before:].decode()
 
 
+# -- a worker that is not there ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left_behind(program: CgiProgram, tmp_path: Path) -> dict[str, str]:
+    """The environment of a request that finds the socket of a worker that was killed."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "worker.sock"))
+        listening.listen()
+    return {"DATA_DIR": str(tmp_path)}
+
+
+def test_a_dead_workers_socket_does_no_harm(program: CgiProgram, auth: AuthDouble, left_behind: dict[str, str]) -> None:
+    reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"), environ=left_behind)
+    assert reply.status == 200
+    assert "Beholder" in reply.json()["answer"]
+    assert reply.stderr == ""
+
+
+@pytest.mark.parametrize("announced", ["²", "-1", "1_0", " 5", "99999", "9" * 30, "60000"])
+def test_a_content_length_that_lies_is_a_4xx_there_too(
+    program: CgiProgram, auth: AuthDouble, left_behind: dict[str, str], announced: str
+) -> None:
+    environ = {**left_behind, "CONTENT_LENGTH": announced}
+    reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"), environ=environ)
+    assert reply.status in (400, 413), reply.body
+    if reply.status == 400:
+        assert_error(reply, 400, "invalid_request", field="body")
+    else:
+        assert_error(reply, 413, "too_large")
+
+
 # -- CORS --------------------------------------------------------------------------------------------------------------
 
 ALLOWED = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers")
