@@ -55,7 +55,7 @@ class Routes:
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
-        events = self._services.answering.events(question, user, g.deadline)
+        events = self._services.answering.events(question, user, g.deadline, stream=streamed)
         if streamed:
             return _stream(events, user)
         for event in events:
