@@ -12,7 +12,7 @@ import os
 import select
 import sys
 from collections.abc import MutableMapping
-from typing import IO
+from typing import IO, Any
 from wsgiref.handlers import CGIHandler
 
 from app import logs, settings
@@ -98,11 +98,16 @@ class OneShotHandler(CGIHandler):
         # Apache closes stdin at the end of the body, whether or not it announced a length.
         self.base_env["wsgi.input_terminated"] = True  # type: ignore[assignment]
         self.stdin, self.stdout, self.stderr = sys.stdin.buffer, reply, sys.stderr
-        self._crash_reply = crash_reply
+        head, _, self._crash_body = crash_reply.partition(b"\r\n\r\n")
+        fields = (line.decode("latin-1").partition(": ") for line in head.split(b"\r\n"))
+        self._crash_headers = {name: value for name, _, value in fields}
 
-    def error_output(self, environ: object, start_response: object) -> list[bytes]:
-        headers, _, body = self._crash_reply.partition(b"\r\n\r\n")
-        fields = [line.decode("latin-1").partition(": ") for line in headers.split(b"\r\n")]
-        status = next(value for name, _, value in fields if name == "Status")
-        start_response(status, [(name, value) for name, _, value in fields if name != "Status"], sys.exc_info())  # type: ignore[operator]
-        return [body]
+    def log_exception(self, exc_info: Any) -> None:
+        # Apache's error log gets wsgiref's traceback; ours has the id that the caller was shown.
+        log.error("%s failed outside the application", self._crash_headers.get("X-Request-ID", "-"), exc_info=exc_info)
+        super().log_exception(exc_info)
+
+    def error_output(self, environ: object, start_response: Any) -> list[bytes]:
+        headers = [(name, value) for name, value in self._crash_headers.items() if name != "Status"]
+        start_response(self._crash_headers["Status"], headers, sys.exc_info())
+        return [self._crash_body]
