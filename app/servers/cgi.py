@@ -124,11 +124,11 @@ class OneShotHandler(CGIHandler):
         request_id = self.base_env.get("DNDCHAT_REQUEST_ID")
         log.error("%s 500 failed outside the application", request_id, exc_info=exc_info)
 
-    def error_output(self, environ: object, start_response: object) -> list[bytes]:
-        headers, _, body = self._apology().partition(b"\r\n\r\n")
-        fields = [line.decode("latin-1").partition(": ") for line in headers.split(b"\r\n")]
-        status = next(value for name, _, value in fields if name == "Status")
-        start_response(status, [(name, value) for name, _, value in fields if name != "Status"], sys.exc_info())  # type: ignore[operator]
+    def error_output(self, environ: object, start_response: Any) -> list[bytes]:
+        head, _, body = self._apology().partition(b"\r\n\r\n")
+        fields = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n")]
+        headers = {name: value for name, _, value in fields}
+        start_response(headers.pop("Status"), list(headers.items()), sys.exc_info())
         return [body]
 
 
