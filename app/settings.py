@@ -20,6 +20,9 @@ from app.pricing import Overrides, Pricing, nanodollars, price_list
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+# As long as a token that never comes back takes to do so: 11 days, which a bucket of a million of them can still count.
+NEVER_US = 1_000_000_000_000
+
 Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
 
@@ -55,7 +58,7 @@ class LimitSettings:
     """What one user may ask and what a day may cost.
 
     `bucket_capacity` 0 means no burst limit, `max_in_flight` 0 any number of questions at once; `refill_interval_us` is
-    how long one token takes to come back (rounded up; 60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
+    how long one token takes to come back (60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
     """
 
     bucket_capacity: int
@@ -160,7 +163,7 @@ class _Reader:
 
         def parse(text: str) -> float:
             match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:/([0-9]+))?", text)
-            if not match or match[2] == "0":
+            if not match or not float(match[2] or 1):
                 raise ValueError
             value = float(match[1]) / float(match[2] or 1)
             if not low <= value <= high:
@@ -170,19 +173,21 @@ class _Reader:
         return self.parsed(name, default, parse, f"give a number from {low:g} to {high:g}")
 
     def interval(self, name: str, default: int) -> int:
-        """Microseconds per piece, exact or rounded up, from pieces per second as a decimal number or a fraction."""
+        """Microseconds per piece, to the nearest, from pieces per second as a decimal number or a fraction; 0: NEVER_US."""
 
         def parse(text: str) -> int:
-            match = re.fullmatch(r"([0-9]{0,9})(?:\.([0-9]{1,9}))?(?:/([0-9]{1,9}))?", text)
+            match = re.fullmatch(r"([0-9]{0,9})(?:\.([0-9]{1,20}))?(?:/([0-9]{1,9}))?", text)
             if not match:
                 raise ValueError
             decimals = match[2] or ""
             pieces, seconds = int(match[1] + decimals), int("1" + "0" * len(decimals)) * int(match[3] or 1)
+            if seconds and not pieces:
+                return NEVER_US
             if not 0 < seconds <= pieces * 86_400 or pieces > 1000 * seconds:
                 raise ValueError
-            return -(-seconds * 1_000_000 // pieces)
+            return (seconds * 1_000_000 + pieces // 2) // pieces
 
-        return self.parsed(name, default, parse, "give tokens per second from 1/86400 to 1000, such as 1/60")
+        return self.parsed(name, default, parse, "give tokens per second: 0, or 1/86400 to 1000, such as 1/60")
 
     def flag(self, name: str, default: bool) -> bool:
         words = {
@@ -230,9 +235,19 @@ class _Reader:
                 found.add(text.lower())
         return frozenset(found)
 
+    def host(self, name: str, default: str) -> tuple[str, str]:
+        """A host's name or address without brackets, and the scheme before it ("" if there is none)."""
+
+        def parse(text: str) -> tuple[str, str]:
+            match = re.fullmatch(r"(?:(https?)://)?(?:([A-Za-z0-9._-]+)|\[?((?:[0-9A-Fa-f.]*:){2,}[0-9A-Fa-f.]*)\]?)/?", text)
+            if not match:
+                raise ValueError
+            return match[2] or match[3], match[1] or ""
+
+        return self.parsed(name, (default, ""), parse, "give a host's name or address alone; its port has a setting of its own")
+
     def path(self, name: str, default: Path, base: Path) -> Path:
-        text = self.text(name)
-        return base / Path(text).expanduser() if text else default
+        return self.parsed(name, default, lambda text: base / _expanded(text), "give the path of a place on this machine")
 
 
 def read_env_file(text: str) -> dict[str, str]:
@@ -246,7 +261,7 @@ def read_env_file(text: str) -> dict[str, str]:
         if not match:
             raise ValueError(f"line {number} is not NAME=value")
         name, value = match[1], match[2]
-        quoted = re.fullmatch(r"""(["'])(.*)\1(?:\s+#.*)?""", value)
+        quoted = re.fullmatch(r"""(["'])(.*?)\1(?:\s+#.*)?""", value)
         values[name] = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
     return values
 
@@ -254,7 +269,10 @@ def read_env_file(text: str) -> dict[str, str]:
 def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
     """The file that settings are read from; a file named by `DNDCHAT_ENV_FILE` must exist (FileNotFoundError)."""
     if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
-        path = Path(named).expanduser()
+        try:
+            path = _expanded(named)
+        except ValueError:
+            raise FileNotFoundError(named) from None
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
@@ -282,6 +300,16 @@ def file_stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _expanded(text: str) -> Path:
+    """The path with `~` replaced. Raises ValueError for one that no file can have."""
+    if "\0" in text:
+        raise ValueError("a path holds no NUL")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such account") from None
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -323,7 +351,8 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     warnings: list[str] = []
-    openai_key = read.text("OPENAI_API_KEY", "gravitycar_openai_api_key")
+    key_name = "OPENAI_API_KEY" if read.text("OPENAI_API_KEY") else "gravitycar_openai_api_key"
+    openai_key = read.text(key_name)
     cloud_key, tenant = read.text("chroma_cloud_api_key"), read.text("chroma_cloud_tenant_id")
     if bool(cloud_key) != bool(tenant):
         missing = "chroma_cloud_tenant_id" if cloud_key else "chroma_cloud_api_key"
@@ -345,7 +374,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
             base_url=read.url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
             model=model,
             embedding_model=embedding_model,
-            api_key=_header_safe(read, "OPENAI_API_KEY", openai_key),
+            api_key=_header_safe(read, key_name, openai_key),
         ),
         limits=LimitSettings(
             bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 0, 1_000_000),
@@ -385,7 +414,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
 
 def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:
     return ChromaSettings(
-        host=read.text("CHROMA_CLOUD_HOST", default="api.trychroma.com"),
+        host=read.host("CHROMA_CLOUD_HOST", "api.trychroma.com")[0],
         port=read.integer("CHROMA_CLOUD_PORT", 443, 1, 65535),
         ssl=read.flag("CHROMA_CLOUD_SSL", True),
         tenant=tenant,
@@ -397,12 +426,11 @@ def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> 
 
 def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
     # "http://localhost" is accepted beside "localhost": earlier settings files have it so.
-    host = read.text("CHROMA_HOST", default="localhost").rstrip("/")
-    ssl = host.startswith("https://")
+    host, scheme = read.host("CHROMA_HOST", "localhost")
     return ChromaSettings(
-        host=host.removeprefix("https://").removeprefix("http://"),
+        host=host,
         port=read.integer("CHROMA_PORT", 8060, 1, 65535),
-        ssl=ssl,
+        ssl=scheme == "https",
         tenant="default_tenant",
         database="default_database",
         collection=collection,

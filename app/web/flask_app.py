@@ -16,6 +16,7 @@ from app.answering.events import Done, Event, Events, Sources
 from app.deadline import Deadline
 from app.errors import (
     DndChatError,
+    InvalidRequest,
     InvalidToken,
     LedgerUnavailable,
     MethodNotAllowed,
@@ -210,4 +211,7 @@ def _known(error: Exception) -> DndChatError:
         return MethodNotAllowed()
     if status == 413:
         return TooLarge()
+    if status is not None and 400 <= status < 500:
+        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
+        return InvalidRequest("request", "The request is not valid HTTP.")
     return DndChatError(f"{type(error).__name__}")
