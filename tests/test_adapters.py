@@ -18,11 +18,13 @@ from app.adapters.chroma import Chroma
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.errors import AIServiceError, AuthUnavailable, DatabaseError, DndChatError, InvalidToken, TimedOut
+from app.models import Usage
 from app.settings import ChromaSettings, OpenAISettings
 from tests.doubles.auth_api import AuthDouble, User
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.doubles.openai_errors import OUT_OF_MONEY
+from tests.support.bill import Bill
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import chroma_client
 from tests.support.relay import Relay
@@ -58,23 +60,31 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def openai() -> Iterator[OpenAIDouble]:
+def bill() -> Bill:
+    """Who is asked to pay for the calls to OpenAI."""
+    return Bill()
+
+
+@pytest.fixture
+def openai(bill: Bill) -> Iterator[OpenAIDouble]:
+    """The double; at the end every attempt must have been paid for."""
     with OpenAIDouble() as double:
         yield double
+        bill.check(double)
 
 
 def adapter(base_url: str, model: str = "gpt-6-luna", key: str = KEY) -> OpenAI:
     return OpenAI(OpenAISettings(base_url, model, "text-embedding-3-small", key))
 
 
-def said(ai: OpenAI, deadline: Deadline, *, stream: bool = False) -> str:
-    return "".join(ai.chat(MESSAGES, 500, deadline, stream=stream))
+def said(ai: OpenAI, deadline: Deadline, bill: Bill, *, stream: bool = False) -> str:
+    return "".join(ai.chat(MESSAGES, 500, deadline, pay=bill.pay, stream=stream))
 
 
 @pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5-mini", "gpt-5-nano", "gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_each_model_family_gets_the_parameters_it_takes(openai: OpenAIDouble, model: str, stream: bool) -> None:
-    answer = adapter(openai.base_url, model).chat(MESSAGES, 500, long(), stream=stream)
+def test_each_model_family_gets_the_parameters_it_takes(openai: OpenAIDouble, model: str, stream: bool, bill: Bill) -> None:
+    answer = adapter(openai.base_url, model).chat(MESSAGES, 500, long(), pay=bill.pay, stream=stream)
     assert "".join(answer) == ANSWER
     charged = openai.spend["models"][model]
     assert answer.usage is not None
@@ -84,58 +94,59 @@ def test_each_model_family_gets_the_parameters_it_takes(openai: OpenAIDouble, mo
     assert request.body[limit] == 500
 
 
-def test_many_texts_are_embedded_in_one_call_and_in_their_order(openai: OpenAIDouble) -> None:
+def test_many_texts_are_embedded_in_one_call_and_in_their_order(openai: OpenAIDouble, bill: Bill) -> None:
     texts = [f"a {name} number {number}" for number in range(100) for name in ("troll", "owlbear", "café ☕")]
     ai = adapter(openai.base_url)
-    vectors, usage = ai.embed(texts, long())
+    vectors = ai.embed(texts, long(), pay=bill.pay)
     assert len(openai.requests) == 1
     assert {len(vector) for vector in vectors} == {1_536}
-    assert usage.prompt_tokens == openai.spend["models"]["text-embedding-3-small"]["prompt"]
+    [paid] = bill.entries
+    assert paid.usage == Usage(openai.spend["models"]["text-embedding-3-small"]["prompt"])
     for number in (0, 150, 299):
-        assert ai.embed([texts[number]], long())[0] == [vectors[number]]
+        assert ai.embed([texts[number]], long(), pay=bill.pay) == [vectors[number]]
 
 
-def test_connections_are_kept(openai: OpenAIDouble) -> None:
+def test_connections_are_kept(openai: OpenAIDouble, bill: Bill) -> None:
     ai = adapter(openai.base_url)
     for _ in range(2):
-        ai.embed(["troll"], long())
-        said(ai, long())
-        said(ai, long(), stream=True)
+        ai.embed(["troll"], long(), pay=bill.pay)
+        said(ai, long(), bill)
+        said(ai, long(), bill, stream=True)
     assert (len(openai.requests), openai.connections) == (6, 1)
 
 
-def test_a_connection_that_the_service_closed_meanwhile_is_opened_anew() -> None:
+def test_a_connection_that_the_service_closed_meanwhile_is_opened_anew(bill: Bill) -> None:
     first = OpenAIDouble().start()
     port, ai = first.port, adapter(first.base_url)
     try:
-        assert said(ai, long()) == ANSWER
+        assert said(ai, long(), bill) == ANSWER
     finally:
         first.close()
     with OpenAIDouble(port=port):
-        assert said(ai, long()) == ANSWER
+        assert said(ai, long(), bill) == ANSWER
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions"])
-def test_retry_after_is_obeyed(openai: OpenAIDouble, path: str) -> None:
+def test_retry_after_is_obeyed(openai: OpenAIDouble, path: str, bill: Bill) -> None:
     openai.faults.push(Fault(path=path, status=429, retry_after=1))
     ai = adapter(openai.base_url)
-    assert ai.embed(["troll"], long())[0] if path.endswith("embeddings") else said(ai, long()) == ANSWER
+    assert ai.embed(["troll"], long(), pay=bill.pay) if path.endswith("embeddings") else said(ai, long(), bill) == ANSWER
     first, second = openai.requests
     assert (first.status, second.status) == (429, 200)
     assert second.at - first.at >= 1.0
 
 
-def test_retry_after_as_a_date_is_obeyed(openai: OpenAIDouble) -> None:
+def test_retry_after_as_a_date_is_obeyed(openai: OpenAIDouble, bill: Bill) -> None:
     at = time.time() + 2
     openai.faults.push(Fault(status=503, retry_after=time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(at))))
-    assert said(adapter(openai.base_url), long()) == ANSWER
+    assert said(adapter(openai.base_url), long(), bill) == ANSWER
     assert openai.requests[1].at >= int(at)
 
 
 @pytest.mark.parametrize("wait", [3600, "soon", "-1", "1e9", ""])
-def test_a_wait_that_is_too_long_or_none_at_all_does_not_hold_the_request(openai: OpenAIDouble, wait: Any) -> None:
+def test_a_wait_that_is_too_long_or_none_at_all_does_not_hold_the_request(openai: OpenAIDouble, wait: Any, bill: Bill) -> None:
     openai.faults.push(Fault(status=429, retry_after=wait, times=None))
-    raised(AIServiceError, lambda: said(adapter(openai.base_url), Deadline(SHORT * 3)))
+    raised(AIServiceError, lambda: said(adapter(openai.base_url), Deadline(SHORT * 3), bill))
     assert len(openai.requests) <= 3
 
 
@@ -153,10 +164,14 @@ def test_a_wait_that_is_too_long_or_none_at_all_does_not_hold_the_request(openai
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.times}-{fault.reset}",
 )
-def test_what_passes_is_tried_again(openai: OpenAIDouble, fault: Fault) -> None:
+def test_what_passes_is_tried_again(openai: OpenAIDouble, fault: Fault, bill: Bill) -> None:
     openai.faults.push(fault)
-    assert said(adapter(openai.base_url), long()) == ANSWER
-    assert len(openai.requests) == (fault.times or 0) + 1
+    assert said(adapter(openai.base_url), long(), bill) == ANSWER
+    assert len(openai.requests) == len(bill.entries) == (fault.times or 0) + 1
+    # A refusal costs nothing; what was lost on its way back may have been billed, and nobody knows for how much.
+    *lost, answered = bill.entries
+    assert {(entry.state, entry.usage) for entry in lost} == {("free" if fault.kind == "status" else "settled", None)}
+    assert answered.usage is not None
 
 
 @pytest.mark.parametrize(
@@ -173,13 +188,15 @@ def test_what_passes_is_tried_again(openai: OpenAIDouble, fault: Fault) -> None:
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else None,
 )
 @pytest.mark.parametrize("what", ["embed", "chat", "stream"])
-def test_what_does_not_pass_is_given_up_after_few_tries(openai: OpenAIDouble, fault: Fault, calls: int, what: str) -> None:
+def test_what_does_not_pass_is_given_up_after_few_tries(
+    openai: OpenAIDouble, fault: Fault, calls: int, what: str, bill: Bill
+) -> None:
     openai.faults.push(fault)
     ai = adapter(openai.base_url)
     if what == "embed":
-        raised(AIServiceError, lambda: ai.embed(["troll"], Deadline(10)))
+        raised(AIServiceError, lambda: ai.embed(["troll"], Deadline(10), pay=bill.pay))
     else:
-        raised(AIServiceError, lambda: said(ai, Deadline(10), stream=what == "stream"))
+        raised(AIServiceError, lambda: said(ai, Deadline(10), bill, stream=what == "stream"))
     # A stream that was cut has begun to be read, and is not asked for again.
     assert len(openai.requests) == (1 if what == "stream" and fault.kind == "cut" else calls)
 
@@ -205,24 +222,26 @@ def test_what_does_not_pass_is_given_up_after_few_tries(openai: OpenAIDouble, fa
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_a_reply_that_is_none_is_an_error_of_the_service(openai: OpenAIDouble, body: Any) -> None:
+def test_a_reply_that_is_none_is_an_error_of_the_service(openai: OpenAIDouble, body: Any, bill: Bill) -> None:
     openai.faults.push(Fault("garbage", body=body, times=None))
     ai = adapter(openai.base_url)
-    for call in (lambda: said(ai, Deadline(5)), lambda: ai.embed(["troll"], Deadline(5))):
+    for call in (lambda: said(ai, Deadline(5), bill), lambda: ai.embed(["troll"], Deadline(5), pay=bill.pay)):
         raised(AIServiceError, call)
     assert len(openai.requests) == 2
 
 
-def test_an_empty_answer_is_an_error(openai: OpenAIDouble) -> None:
+def test_an_empty_answer_is_an_error(openai: OpenAIDouble, bill: Bill) -> None:
     openai.script_answer("")
     for stream in (False, True):
-        assert "empty" in raised(AIServiceError, lambda stream=stream: said(adapter(openai.base_url), long(), stream=stream))
+        assert "empty" in raised(
+            AIServiceError, lambda stream=stream: said(adapter(openai.base_url), long(), bill, stream=stream)
+        )
 
 
-def test_an_answer_cut_at_the_limit_says_so(openai: OpenAIDouble) -> None:
+def test_an_answer_cut_at_the_limit_says_so(openai: OpenAIDouble, bill: Bill) -> None:
     openai.script_answer("word " * 100)
     for stream in (False, True):
-        answer = adapter(openai.base_url).chat(MESSAGES, 10, long(), stream=stream)
+        answer = adapter(openai.base_url).chat(MESSAGES, 10, long(), pay=bill.pay, stream=stream)
         assert "".join(answer).startswith("word word")
         assert answer.truncated
         assert answer.usage is not None
@@ -241,14 +260,14 @@ def test_an_answer_cut_at_the_limit_says_so(openai: OpenAIDouble) -> None:
     ids=lambda fault: f"{fault.kind}-{fault.before_work}",
 )
 @pytest.mark.parametrize("what", ["embed", "chat", "stream"])
-def test_a_service_that_stalls_does_not_outlast_the_deadline(openai: OpenAIDouble, fault: Fault, what: str) -> None:
+def test_a_service_that_stalls_does_not_outlast_the_deadline(openai: OpenAIDouble, fault: Fault, what: str, bill: Bill) -> None:
     openai.faults.push(fault)
     ai = adapter(openai.base_url)
     expected = (TimedOut, AIServiceError) if fault.kind == "status" else TimedOut
     if what == "embed":
-        raised(expected, lambda: ai.embed(["troll"], Deadline(SHORT)))
+        raised(expected, lambda: ai.embed(["troll"], Deadline(SHORT), pay=bill.pay))
     else:
-        raised(expected, lambda: said(ai, Deadline(SHORT), stream=what == "stream"))
+        raised(expected, lambda: said(ai, Deadline(SHORT), bill, stream=what == "stream"))
     # When the caller has given up, the service must not be left with an open call that it goes on writing for.
     wait_until(lambda: not ai_threads())
 
@@ -266,19 +285,20 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_connection_refused_is_an_error_of_the_service() -> None:
+def test_connection_refused_is_an_error_of_the_service_and_costs_nothing(bill: Bill) -> None:
     ai = adapter(f"http://127.0.0.1:{free_port()}/v1")
-    detail = raised(AIServiceError, lambda: said(ai, Deadline(5)))
+    detail = raised(AIServiceError, lambda: said(ai, Deadline(5), bill))
     assert "OPENAI_BASE_URL" in detail
-    raised(AIServiceError, lambda: ai.embed(["troll"], Deadline(5)))
+    raised(AIServiceError, lambda: ai.embed(["troll"], Deadline(5), pay=bill.pay))
+    assert {entry.state for entry in bill.entries} == {"free"}
 
 
-def test_a_name_that_does_not_resolve_ends_in_time() -> None:
+def test_a_name_that_does_not_resolve_ends_in_time(bill: Bill) -> None:
     ai = adapter("http://no-such-host.invalid/v1")
-    raised((AIServiceError, TimedOut), lambda: said(ai, Deadline(SHORT)))
+    raised((AIServiceError, TimedOut), lambda: said(ai, Deadline(SHORT), bill))
 
 
-def test_a_host_that_never_answers_a_connection_ends_in_time() -> None:
+def test_a_host_that_never_answers_a_connection_ends_in_time(bill: Bill) -> None:
     # A listener whose queue is full: further connections hang in the kernel.
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -290,68 +310,72 @@ def test_a_host_that_never_answers_a_connection_ends_in_time() -> None:
                 client.setblocking(False)
                 client.connect_ex(address)
             ai = adapter(f"http://127.0.0.1:{address[1]}/v1")
-            raised((AIServiceError, TimedOut), lambda: said(ai, Deadline(SHORT)))
+            raised((AIServiceError, TimedOut), lambda: said(ai, Deadline(SHORT), bill))
         finally:
             for client in waiting:
                 client.close()
 
 
-def test_nothing_of_a_wrong_key_is_in_the_error(openai: OpenAIDouble) -> None:
+def test_nothing_of_a_wrong_key_is_in_the_error(openai: OpenAIDouble, bill: Bill) -> None:
     key = "sk-proj-ABCDEFGHIJ-secret-9876543210wxyz"
     ai = adapter(openai.base_url, key=key)
-    for call in (lambda: said(ai, long()), lambda: said(ai, long(), stream=True), lambda: ai.embed(["troll"], long())):
+    for call in (
+        lambda: said(ai, long(), bill),
+        lambda: said(ai, long(), bill, stream=True),
+        lambda: ai.embed(["troll"], long(), pay=bill.pay),
+    ):
         detail = raised(AIServiceError, call)
         assert "OPENAI_API_KEY" in detail
         # The service's own message shows both ends of the key.
         assert "sk-proj" not in detail
         assert not any(key[start : start + 4] in detail for start in range(len(key) - 3))
     assert {request.status for request in openai.requests} == {401}
-    assert key not in repr(ai.__dict__["_settings"])
+    assert key not in repr(OpenAISettings("https://x", "m", "e", key))
 
 
-def test_a_wrong_model_names_the_setting(openai: OpenAIDouble) -> None:
-    assert "OPENAI_MODEL" in raised(AIServiceError, lambda: said(adapter(openai.base_url, "gpt-7-sol"), long()))
+def test_a_wrong_model_names_the_setting(openai: OpenAIDouble, bill: Bill) -> None:
+    assert "OPENAI_MODEL" in raised(AIServiceError, lambda: said(adapter(openai.base_url, "gpt-7-sol"), long(), bill))
 
 
-def test_a_stream_is_the_same_however_it_is_cut(openai: OpenAIDouble) -> None:
+def test_a_stream_is_the_same_however_it_is_cut(openai: OpenAIDouble, bill: Bill) -> None:
     text = "Ünïcödé — 6–36 hit points ☕\n\n| a | b |\n|---|---|\n"
     openai.script_answer(text)
     for size in (1, 2, 3, 7, 0):
         openai.faults.push(Fault("split", path="/v1/chat/*", size=size))
-        answer = adapter(openai.base_url).chat(MESSAGES, 500, long(), stream=True)
+        answer = adapter(openai.base_url).chat(MESSAGES, 500, long(), pay=bill.pay, stream=True)
         assert "".join(answer) == text
         assert answer.usage is not None
 
 
-def test_a_stream_comes_word_by_word(openai: OpenAIDouble) -> None:
+def test_a_stream_comes_word_by_word(openai: OpenAIDouble, bill: Bill) -> None:
     openai.script_answer("one two three")
     openai.faults.push(Fault("stream_stall", after=2))
-    words = iter(adapter(openai.base_url).chat(MESSAGES, 500, Deadline(2), stream=True))
+    words = iter(adapter(openai.base_url).chat(MESSAGES, 500, Deadline(2), pay=bill.pay, stream=True))
     # The service is silent from here on: what has come is not held back for the rest.
     assert [next(words), next(words)] == ["one", " two"]
     raised(TimedOut, lambda: next(words))
 
 
 @pytest.mark.parametrize("fault", [Fault("stream_error"), Fault("cut"), Fault("close_after_headers"), Fault("garbage")])
-def test_a_stream_that_breaks_is_an_error_of_the_service(openai: OpenAIDouble, fault: Fault) -> None:
+def test_a_stream_that_breaks_is_an_error_of_the_service(openai: OpenAIDouble, fault: Fault, bill: Bill) -> None:
     openai.faults.push(fault)
-    raised(AIServiceError, lambda: said(adapter(openai.base_url), long(), stream=True))
+    raised(AIServiceError, lambda: said(adapter(openai.base_url), long(), bill, stream=True))
 
 
-def test_a_stream_without_usage_or_mark_of_its_end_is_an_answer(openai: OpenAIDouble) -> None:
+def test_a_stream_without_usage_or_mark_of_its_end_is_an_answer(openai: OpenAIDouble, bill: Bill) -> None:
     openai.faults.push(Fault("stream_no_usage"), Fault("stream_no_done"))
-    without_usage = adapter(openai.base_url).chat(MESSAGES, 500, long(), stream=True)
+    without_usage = adapter(openai.base_url).chat(MESSAGES, 500, long(), pay=bill.pay, stream=True)
     assert "".join(without_usage) == ANSWER
     assert without_usage.usage is None
-    without_end = adapter(openai.base_url).chat(MESSAGES, 500, long(), stream=True)
+    without_end = adapter(openai.base_url).chat(MESSAGES, 500, long(), pay=bill.pay, stream=True)
     assert "".join(without_end) == ANSWER
     assert without_end.usage is not None
 
 
-def test_a_reader_that_leaves_ends_the_call(openai: OpenAIDouble) -> None:
+def test_a_reader_that_leaves_ends_the_call(openai: OpenAIDouble, bill: Bill) -> None:
     openai.script_answer("word " * 2_000)
     openai.word_delay = 0.02
-    words = iter(adapter(openai.base_url).chat(MESSAGES, 100_000, long(), stream=True))
+    words = iter(adapter(openai.base_url).chat(MESSAGES, 100_000, long(), pay=bill.pay, stream=True))
     next(words)
     words.close()  # type: ignore[attr-defined]
     wait_until(lambda: openai.requests[0].client_gone)

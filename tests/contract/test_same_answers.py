@@ -14,9 +14,11 @@ from app.adapters.chroma import Chroma
 from app.adapters.openai import OpenAI, chat_parameters
 from app.deadline import Deadline
 from app.errors import AIServiceError, DatabaseError
+from app.models import Usage
 from app.settings import ChromaSettings, OpenAISettings
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
+from tests.support.bill import Bill
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import chroma_client, load_sample_rules, openai_client, sample_records
 
@@ -61,10 +63,11 @@ def long() -> Deadline:
 @pytest.mark.parametrize("model", ["text-embedding-3-small", "text-embedding-3-large"])
 def test_vectors_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, model: str) -> None:
     theirs = official.embeddings.create(model=model, input=QUESTIONS)
-    vectors, usage = ours(double, embedding=model).embed(QUESTIONS, long())
+    bill = Bill()
+    vectors = ours(double, embedding=model).embed(QUESTIONS, long(), pay=bill.pay)
     # The official client asks for base64 and gets the very bits; decimal numbers must read back as the same.
     assert vectors == [item.embedding for item in theirs.data]
-    assert usage.prompt_tokens == usage.total_tokens == theirs.usage.total_tokens
+    assert [entry.usage for entry in bill.entries] == [Usage(theirs.usage.total_tokens)]
 
 
 @pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5-mini", "gpt-5-nano", "gpt-4o-mini"])
@@ -78,7 +81,7 @@ def test_answers_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, 
     double.recorder.clear()
     double.reset()  # so that the same part of the prompt is cached for both: none
     double.script_answer("Trolls do [1], and ☕ too [2].")
-    answer = ours(double, model).chat(MESSAGES, limit, long(), stream=stream)
+    answer = ours(double, model).chat(MESSAGES, limit, long(), pay=Bill().pay, stream=stream)
     assert "".join(answer) == text
     assert answer.truncated == (finish == "length") == (limit < 100)
     assert answer.usage is not None
@@ -111,7 +114,7 @@ def official_answer(client: openai.OpenAI, model: str, stream: bool, limit: int)
 def test_what_was_cached_is_counted_alike(double: OpenAIDouble, official: openai.OpenAI) -> None:
     official_answer(official, "gpt-6-luna", False, 500)
     _, _, usage = official_answer(official, "gpt-6-luna", False, 500)
-    answer = ours(double).chat(MESSAGES, 500, long(), stream=False)
+    answer = ours(double).chat(MESSAGES, 500, long(), pay=Bill().pay, stream=False)
     list(answer)
     assert answer.usage is not None
     assert answer.usage.cached_tokens == usage.prompt_tokens_details.cached_tokens > 1_000
@@ -119,7 +122,7 @@ def test_what_was_cached_is_counted_alike(double: OpenAIDouble, official: openai
 
 def test_both_send_the_same_request(double: OpenAIDouble, official: openai.OpenAI) -> None:
     official_answer(official, "gpt-6-luna", True, 500)
-    list(ours(double).chat(MESSAGES, 500, long(), stream=True))
+    list(ours(double).chat(MESSAGES, 500, long(), pay=Bill().pay, stream=True))
     theirs, own = double.requests
     assert own.body == theirs.body
     for name in ("authorization", "content-type"):
@@ -132,7 +135,7 @@ def test_both_see_a_refusal(double: OpenAIDouble, official: openai.OpenAI, statu
     with pytest.raises(openai.APIStatusError) as theirs:
         official.embeddings.create(model="text-embedding-3-small", input="x")
     with pytest.raises(AIServiceError) as own:
-        ours(double).embed(["x"], long())
+        ours(double).embed(["x"], long(), pay=Bill().pay)
     assert theirs.value.status_code == status
     assert f"status {status}" in str(own.value)
 
@@ -165,7 +168,7 @@ def test_queries(
     rules: tuple[ChromaServer, Any], double: OpenAIDouble, tmp_path: Path, where: dict[str, Any] | None, count: int
 ) -> None:
     server, collection = rules
-    vectors, _ = ours(double).embed(QUESTIONS, long())
+    vectors = ours(double).embed(QUESTIONS, long(), pay=Bill().pay)
     theirs = collection.query(query_embeddings=vectors, n_results=count, where=where)
     own = chroma(server, tmp_path).query(vectors, count, long(), where=where)
     assert [[passage.id for passage in found] for found in own] == theirs["ids"]
