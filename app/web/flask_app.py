@@ -71,7 +71,14 @@ class Routes:
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
-        events = self._services.answering.events(question, user, g.request_id, g.deadline, stream=streamed)
+        events = self._services.answering.events(
+            question,
+            user,
+            g.request_id,
+            g.deadline,
+            stream=streamed,
+            lost_id=request.environ.get("DNDCHAT_LOST_REQUEST_ID", ""),
+        )
         if streamed:
             return _stream(events, user)
         for event in events:
