@@ -20,6 +20,9 @@ from app.pricing import Overrides, Pricing, nanodollars, price_list
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+# As long as a token that never comes back takes to do so: 11 days, which a bucket of a million of them can still count.
+NEVER_US = 1_000_000_000_000
+
 Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
 
@@ -55,7 +58,7 @@ class LimitSettings:
     """What one user may ask and what a day may cost.
 
     `bucket_capacity` 0 means no burst limit, `max_in_flight` 0 any number of questions at once; `refill_interval_us` is
-    how long one token takes to come back (rounded up; 60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
+    how long one token takes to come back (60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
     """
 
     bucket_capacity: int
@@ -170,19 +173,21 @@ class _Reader:
         return self.parsed(name, default, parse, f"give a number from {low:g} to {high:g}")
 
     def interval(self, name: str, default: int) -> int:
-        """Microseconds per piece, exact or rounded up, from pieces per second as a decimal number or a fraction."""
+        """Microseconds per piece, to the nearest, from pieces per second as a decimal number or a fraction; 0: NEVER_US."""
 
         def parse(text: str) -> int:
-            match = re.fullmatch(r"([0-9]{0,9})(?:\.([0-9]{1,9}))?(?:/([0-9]{1,9}))?", text)
+            match = re.fullmatch(r"([0-9]{0,9})(?:\.([0-9]{1,20}))?(?:/([0-9]{1,9}))?", text)
             if not match:
                 raise ValueError
             decimals = match[2] or ""
             pieces, seconds = int(match[1] + decimals), int("1" + "0" * len(decimals)) * int(match[3] or 1)
+            if seconds and not pieces:
+                return NEVER_US
             if not 0 < seconds <= pieces * 86_400 or pieces > 1000 * seconds:
                 raise ValueError
-            return -(-seconds * 1_000_000 // pieces)
+            return (seconds * 1_000_000 + pieces // 2) // pieces
 
-        return self.parsed(name, default, parse, "give tokens per second from 1/86400 to 1000, such as 1/60")
+        return self.parsed(name, default, parse, "give tokens per second: 0, or 1/86400 to 1000, such as 1/60")
 
     def flag(self, name: str, default: bool) -> bool:
         words = {
