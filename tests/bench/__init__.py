@@ -1,1 +1,1 @@
-"""The benchmark: our programs beside other ways to answer the same requests, all under one real Apache. Nothing of `app` needs it."""
+"""The benchmark: our programs beside other ways to answer the same requests, all under one real Apache."""

@@ -1,4 +1,4 @@
-"""The client: one request at a time, timed, with its reply checked; and many clients at once. What is wrong stops the benchmark."""
+"""The client: one request at a time, timed and checked; and many clients at once. What is wrong stops the benchmark."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WrongReply(RuntimeError):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds from opening the connection to the end of the reply, and to the model's first word where events were asked for."""
+    """Seconds from opening the connection to the end of the reply, and to the model's first word in a stream."""
 
     sent_at: float
     """Unix time."""

@@ -1,6 +1,7 @@
-"""Environments for the programs that ours are compared with: made once from pinned requirements, kept in the temporary directory.
+"""Environments for the programs that ours are compared with, made once from pinned requirements.
 
-They are kept apart so that nothing they need is ever beside what the host installs, and so that their size is their own.
+They stay in the temporary directory, apart from each other: nothing of one is beside what another installs, and their size is
+their own.
 """
 
 from __future__ import annotations

@@ -34,15 +34,14 @@ class Plan:
     worker_requests: tuple[int, int]
 
 
-FULL = Plan(rounds=20, far_rounds=10, load_seconds=3.0, load_slices=2, memory_runs=5, worker_requests=(500, 10_000))
-QUICK = Plan(rounds=3, far_rounds=2, load_seconds=1.0, load_slices=1, memory_runs=1, worker_requests=(200, 400))
+FULL = Plan(rounds=15, far_rounds=7, load_seconds=2.5, load_slices=2, memory_runs=5, worker_requests=(500, 10_000))
+QUICK = Plan(rounds=2, far_rounds=1, load_seconds=0.5, load_slices=1, memory_runs=1, worker_requests=(200, 400))
 
 
 def warm_up(serving: Serving, client: Client) -> None:
     """Everything once: files are read, workers started, collections found. Nothing is kept of it."""
     for contestant in ALL:
-        for scenario in contestant.scenarios:
-            client.ask(contestant, scenario)
+        client.ask(contestant, contestant.typical)
 
 
 def latency(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:

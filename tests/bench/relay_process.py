@@ -1,4 +1,7 @@
-"""The recording relay before a server as a process of its own: `python -m tests.bench.relay_process --target http://… --tls --rtt 80`."""
+"""The recording relay before a server, as a process of its own:
+
+python -m tests.bench.relay_process --target http://127.0.0.1:8060 --tls --rtt 80
+"""
 
 from __future__ import annotations
 

@@ -15,21 +15,24 @@ MARKS = {True: "met", False: "**not met**", None: "not measured"}
 _HOW = """\
 ## How it is measured
 
-One Apache 2.4 (event MPM, mod_cgid, mod_fcgid, mod_proxy), one account, one interpreter for all. The programs take turns, in an order that
-changes every round. Every request is on a connection of its own, and every reply is checked.
+One Apache 2.4 (event MPM, mod_cgid, mod_fcgid, mod_proxy), one account, one interpreter for all. The programs take turns, in
+an order that changes every round. Every request is on a connection of its own, and every reply is checked.
 
 - *Bare Python CGI* imports `os` (`python3 -IS`). *Flask hello* is one route under `wsgiref`'s CGIHandler, also with `-IS`.
-- *The obvious program* ([source](../tests/bench/programs/obvious.py)) uses Flask, flask-cors and the official chromadb and openai clients, in an
-  environment with nothing else. It counts no requests and no money, so it does less than dndchat.
-- *dndchat one-shot* has its interpreter in the first line, as deployed; the *plain checkout* starts with `/usr/bin/env python3` and then becomes the
-  interpreter of its virtual environment. *gunicorn* has two workers of eight threads.
-- A question is answered by a real `chroma run` with the 524 sample rules, and by doubles of OpenAI and of the auth API as processes of their own. A
-  refused request has no token. Both, and health, ask nobody outside.
-- With round trips, everything outside speaks TLS and takes the time of one round trip for TCP, one for TLS 1.3 and one for each request; the model
-  begins to write after 0.3 s. Requests and connections are what arrives outside, including connections that were opened and not used.
-- *Memory* of a process that a request starts is `ru_maxrss` from `wait4` in a wrapper that Apache starts in its place (so nothing below the
-  wrapper's own 9 MB can be seen); of processes that stay, VmHWM in `/proc`.
+- *The obvious program* ([source](../tests/bench/programs/obvious.py)) uses Flask, flask-cors and the official chromadb and
+  openai clients, in an environment with nothing else. It counts no requests and no money, so it does less than dndchat.
+- *dndchat one-shot* has its interpreter in the first line, as deployed; the *plain checkout* starts with
+  `/usr/bin/env python3` and then becomes the interpreter of its virtual environment. *gunicorn* has two workers of eight
+  threads.
+- A question is answered by a real `chroma run` with the sample rules, and by doubles of OpenAI and of the auth API as
+  processes of their own, on the same cores. A refused request has no token; it asks nobody outside, nor does health.
+- With round trips, everything outside speaks TLS and takes the time of one round trip for TCP, one for TLS 1.3 and one for
+  each request; the model begins to write after 0.3 s. Requests and connections are what arrives outside, including
+  connections that were opened and not used. The start of the process is the time of a health request.
+- *Memory* of a process that a request starts is `ru_maxrss` from `wait4` in a wrapper that Apache starts in its place (so
+  nothing below the wrapper's own 9 MB can be seen); of processes that stay, VmHWM in `/proc`.
 - The *worker* is asked over its own socket, four questions at a time; VmRSS and `/proc/PID/fd` are read in between.
+- *Sizes* are blocks on disk, in millions of bytes.
 """
 
 
@@ -155,8 +158,8 @@ def _memory(run: Mapping[str, Any]) -> str:
 def _size(run: Mapping[str, Any]) -> str:
     size = run["installation"]
     return (
-        f"Installed by `scripts/setup.sh` on the host: {size['host']:.1f} MB, of which {size['pip']:.1f} MB are pip and setuptools;"
-        f" the packages of the obvious program alone: {size['obvious']:.0f} MB."
+        f"Installed by `scripts/setup.sh` on the host: {size['host']:.1f} MB, of which {size['pip']:.1f} MB are pip"
+        f" and what came with it; the packages of the obvious program alone: {size['obvious']:.0f} MB."
     )
 
 

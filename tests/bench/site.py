@@ -1,13 +1,12 @@
 """The programs installed side by side under one Apache, as the same account, with the same interpreter.
 
-Ours are copies of the checkout, each with settings and data of its own. `installed` prepares the files once; `serving` runs them
-against one world.
+Ours are copies of the checkout, each with settings and data of its own. `installed` prepares the files once; `serving`
+runs them against one world.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
@@ -141,15 +140,17 @@ def _config(site: Site, world: World, gunicorn_port: int) -> str:
             "Require all granted",
             "CGIPassAuth On",
         ]
-        if name == "others":
-            variables = {
-                **world.obvious_environment(),
-                "OBVIOUS_PROMPT": str(site.copy("oneshot") / "app/rag/prompts/system.txt"),
-            }
-            lines += [f"SetEnv {variable} {quoted(value)}" for variable, value in variables.items()]
         if name == "fastcgi":
             lines += ["SetHandler fcgid-script"]
         lines += ["</Directory>"]
+    prompt = site.copy("oneshot") / "app/rag/prompts/system.txt"
+    variables = {**world.obvious_environment(), "OBVIOUS_PROMPT": str(prompt)}
+    # Nobody else sees these: to a warm worker they would be changed settings.
+    lines += [
+        '<LocationMatch "^/others/(peak-)?obvious.cgi">',
+        *(f"SetEnv {variable} {quoted(value)}" for variable, value in variables.items()),
+        "</LocationMatch>",
+    ]
     lines += [
         # mod_fcgid refuses to run without root where there is a suexec it could use.
         "Suexec Off",
@@ -164,7 +165,7 @@ def _config(site: Site, world: World, gunicorn_port: int) -> str:
 @contextlib.contextmanager
 def _gunicorn(site: Site, world: World, port: int) -> Iterator[int]:
     home = site.copy("gunicorn")
-    command = [home / ".venv/bin/python3", "-m", "gunicorn", *GUNICORN_OPTIONS, "--bind", f"127.0.0.1:{port}"]
+    command = [str(home / ".venv/bin/python3"), "-m", "gunicorn", *GUNICORN_OPTIONS, "--bind", f"127.0.0.1:{port}"]
     packages = environments.packages(environments.ensure("gunicorn"))
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(packages), "HOME": str(home), **world.environment()}
     output = site.home / "gunicorn.log"
@@ -246,4 +247,4 @@ def status_megabytes(pid: int, field: str) -> float:
 
 def descriptors(pid: int) -> int:
     """How many files and sockets a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())

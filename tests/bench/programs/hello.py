@@ -5,7 +5,7 @@ from wsgiref.handlers import CGIHandler
 
 sys.path.insert(0, "@PACKAGES@")
 
-from flask import Flask  # noqa: E402
+from flask import Flask
 
 app = Flask(__name__)
 

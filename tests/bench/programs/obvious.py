@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from datetime import datetime, timezone
+from pathlib import Path
 from wsgiref.handlers import CGIHandler
 
 import chromadb
@@ -21,8 +22,7 @@ from openai import OpenAI, OpenAIError
 
 MODEL = "gpt-6-luna"
 EMBEDDING_MODEL = "text-embedding-3-small"
-with open(os.environ["OBVIOUS_PROMPT"], encoding="utf-8") as file:
-    INSTRUCTIONS = file.read()
+INSTRUCTIONS = Path(os.environ["OBVIOUS_PROMPT"]).read_text(encoding="utf-8")
 
 app = Flask(__name__)
 CORS(app, origins=os.environ.get("CORS_ORIGINS", "").split(","), supports_credentials=True)
