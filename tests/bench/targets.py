@@ -85,7 +85,7 @@ def _worker(run: Mapping[str, Any]) -> list[Verdict]:
             f"{name}, memory",
             f"within 10 % of that after {first['requests']:,}",
             f"{first['megabytes']:.1f} → {last['megabytes']:.1f} MB ({growth:+.1%})",
-            growth <= 0.10 and run["worker"]["same_process"],
+            last["megabytes"] <= 1.10 * first["megabytes"] and run["worker"]["same_process"],
         ),
         _plain(
             f"{name}, descriptors",
