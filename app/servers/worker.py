@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import sys
@@ -49,6 +50,8 @@ def leave_behind(configured: Settings) -> None:
         os.close(lock)
         return
     try:
+        # The one-shot process has switched it off; this one lives on.
+        gc.enable()
         _detach(lock)
         logs.configure(configured.log_file)
         run(configured)
