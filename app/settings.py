@@ -149,7 +149,7 @@ class _Reader:
 
         def parse(text: str) -> float:
             match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:/([0-9]+))?", text)
-            if not match or match[2] == "0":
+            if not match or not float(match[2] or 1):
                 raise ValueError
             value = float(match[1]) / float(match[2] or 1)
             if not low <= value <= high:
@@ -204,9 +204,19 @@ class _Reader:
                 found.add(text.lower())
         return frozenset(found)
 
+    def host(self, name: str, default: str) -> tuple[str, str]:
+        """A host's name or address without brackets, and the scheme before it ("" if there is none)."""
+
+        def parse(text: str) -> tuple[str, str]:
+            match = re.fullmatch(r"(?:(https?)://)?(?:([A-Za-z0-9._-]+)|\[?((?:[0-9A-Fa-f.]*:){2,}[0-9A-Fa-f.]*)\]?)/?", text)
+            if not match:
+                raise ValueError
+            return match[2] or match[3], match[1] or ""
+
+        return self.parsed(name, (default, ""), parse, "give a host's name or address alone; its port has a setting of its own")
+
     def path(self, name: str, default: Path, base: Path) -> Path:
-        text = self.text(name)
-        return base / Path(text).expanduser() if text else default
+        return self.parsed(name, default, lambda text: base / _expanded(text), "give the path of a place on this machine")
 
 
 def read_env_file(text: str) -> dict[str, str]:
@@ -220,7 +230,7 @@ def read_env_file(text: str) -> dict[str, str]:
         if not match:
             raise ValueError(f"line {number} is not NAME=value")
         name, value = match[1], match[2]
-        quoted = re.fullmatch(r"""(["'])(.*)\1(?:\s+#.*)?""", value)
+        quoted = re.fullmatch(r"""(["'])(.*?)\1(?:\s+#.*)?""", value)
         values[name] = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
     return values
 
@@ -228,7 +238,10 @@ def read_env_file(text: str) -> dict[str, str]:
 def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
     """The file that settings are read from; a file named by `DNDCHAT_ENV_FILE` must exist (FileNotFoundError)."""
     if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
-        path = Path(named).expanduser()
+        try:
+            path = _expanded(named)
+        except ValueError:
+            raise FileNotFoundError(named) from None
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
@@ -256,6 +269,16 @@ def file_stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _expanded(text: str) -> Path:
+    """The path with `~` replaced. Raises ValueError for one that no file can have."""
+    if "\0" in text:
+        raise ValueError("a path holds no NUL")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such account") from None
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -297,7 +320,8 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     warnings: list[str] = []
-    openai_key = read.text("OPENAI_API_KEY", "gravitycar_openai_api_key")
+    key_name = "OPENAI_API_KEY" if read.text("OPENAI_API_KEY") else "gravitycar_openai_api_key"
+    openai_key = read.text(key_name)
     cloud_key, tenant = read.text("chroma_cloud_api_key"), read.text("chroma_cloud_tenant_id")
     if bool(cloud_key) != bool(tenant):
         missing = "chroma_cloud_tenant_id" if cloud_key else "chroma_cloud_api_key"
@@ -316,7 +340,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
             base_url=read.url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
             model=read.text("OPENAI_MODEL", default="gpt-6-luna"),
             embedding_model=read.text("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small"),
-            api_key=_header_safe(read, "OPENAI_API_KEY", openai_key),
+            api_key=_header_safe(read, key_name, openai_key),
         ),
         limits=LimitSettings(
             bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 1, 1_000_000),
@@ -355,7 +379,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
 
 def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:
     return ChromaSettings(
-        host=read.text("CHROMA_CLOUD_HOST", default="api.trychroma.com"),
+        host=read.host("CHROMA_CLOUD_HOST", "api.trychroma.com")[0],
         port=read.integer("CHROMA_CLOUD_PORT", 443, 1, 65535),
         ssl=read.flag("CHROMA_CLOUD_SSL", True),
         tenant=tenant,
@@ -367,12 +391,11 @@ def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> 
 
 def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
     # "http://localhost" is accepted beside "localhost": earlier settings files have it so.
-    host = read.text("CHROMA_HOST", default="localhost").rstrip("/")
-    ssl = host.startswith("https://")
+    host, scheme = read.host("CHROMA_HOST", "localhost")
     return ChromaSettings(
-        host=host.removeprefix("https://").removeprefix("http://"),
+        host=host,
         port=read.integer("CHROMA_PORT", 8060, 1, 65535),
-        ssl=ssl,
+        ssl=scheme == "https",
         tenant="default_tenant",
         database="default_database",
         collection=collection,

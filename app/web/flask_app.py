@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.answering.events import Done, Event, Sources
 from app.deadline import Deadline
-from app.errors import DndChatError, InvalidToken, MethodNotAllowed, MissingToken, NotFound, TooLarge
+from app.errors import DndChatError, InvalidRequest, InvalidToken, MethodNotAllowed, MissingToken, NotFound, TooLarge
 from app.models import User
 from app.web import cors, health, replies, validation
 from app.web.services import Services
@@ -168,4 +168,7 @@ def _known(error: Exception) -> DndChatError:
         return MethodNotAllowed()
     if status == 413:
         return TooLarge()
+    if status is not None and 400 <= status < 500:
+        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
+        return InvalidRequest("request", "The request is not valid HTTP.")
     return DndChatError(f"{type(error).__name__}")

@@ -22,7 +22,7 @@ def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
     _require_json(environ)
     body = _read_body(environ)
     try:
-        document = json.loads(body.decode("utf-8-sig"))
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
     except UnicodeDecodeError:
         raise InvalidRequest("body", "The body is not valid UTF-8.") from None
     except (ValueError, RecursionError):
@@ -30,6 +30,18 @@ def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("body", "The body must be a JSON object.")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of each name once: which of two values is meant, nobody can know."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")  # NaN and Infinity, which json takes unless told otherwise
 
 
 def _require_json(environ: Mapping[str, Any]) -> None:
@@ -46,18 +58,22 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
     stream = environ["wsgi.input"]
     announced = str(environ.get("CONTENT_LENGTH") or "")
     if announced:
-        if not re.fullmatch(r"[0-9]{1,18}", announced):
+        if not re.fullmatch(r"[0-9]+", announced):
             raise InvalidRequest("body", "Content-Length is not a number.")
-        wanted = int(announced)
+        # More digits are too large in any case, and thousands of them are too many for int.
+        wanted = int(announced.lstrip("0")[:18] or "0")
     else:
         wanted = MAX_BODY_BYTES + 1 if environ.get("wsgi.input_terminated") else 0
     if wanted > MAX_BODY_BYTES and announced:
         raise TooLarge(f"{wanted} bytes announced")
     chunks: list[bytes] = []
     left = wanted
-    while left and (chunk := stream.read(left)):
-        chunks.append(chunk)
-        left -= len(chunk)
+    try:
+        while left and (chunk := stream.read(left)):
+            chunks.append(chunk)
+            left -= len(chunk)
+    except OSError as error:
+        raise InvalidRequest("body", "The body did not arrive in time.") from error
     if announced and left:
         raise InvalidRequest("body", "The body is shorter than its Content-Length says.")
     if not announced and wanted and not left:
