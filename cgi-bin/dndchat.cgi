@@ -15,7 +15,7 @@ VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python3")
 
 # As app.settings has it by default; a worker elsewhere leaves a link here.
-DATA_DIR = os.path.join(ROOT, os.environ.get("DATA_DIR") or "var")
+DATA_DIR = os.path.join(ROOT, os.path.expanduser(os.environ.get("DATA_DIR", "").strip() or "var"))
 SOCKET = "worker.sock"
 # A worker that lives says so within microseconds; one that is busy, stopped or dying must not hold up the request.
 ACKNOWLEDGE_SECONDS = 1.0
