@@ -66,9 +66,11 @@ def exchange(body, reply_to):
         patience = b""
         while not patience.endswith(b"\n"):
             byte = connection.recv(1)
-            if not byte:
-                return False
             patience += byte
+            # An end, or more than a number of seconds: whoever has taken the socket, it is no worker.
+            if not byte or len(patience) > 5:
+                connection.close()
+                return False
         connection.settimeout(int(patience))
         piece = connection.recv(65536)
     except (OSError, ValueError):
