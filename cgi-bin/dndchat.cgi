@@ -19,6 +19,8 @@ DATA_DIR = os.path.join(ROOT, os.path.expanduser(os.environ.get("DATA_DIR", "").
 SOCKET = "worker.sock"
 # A worker that lives says so within microseconds; one that is busy, stopped or dying must not hold up the request.
 ACKNOWLEDGE_SECONDS = 1.0
+# A body that does not come to its end by then is refused, by this process.
+BODY_SECONDS = 30.0
 # As app.web.validation: whatever is larger is refused, by this process.
 MAX_BODY_BYTES = 65536
 # Marks that a request has passed through here already, when a second interpreter takes it over.
@@ -97,8 +99,14 @@ def read_body():
     left = int(announced)
     if left > MAX_BODY_BYTES:
         return None
+    if not left:
+        return b""
+    import select
+    import time
+
     pieces = []
-    while left:
+    end = time.monotonic() + BODY_SECONDS
+    while left and select.select([0], [], [], max(0, end - time.monotonic()))[0]:
         piece = os.read(0, left)
         if not piece:
             break
