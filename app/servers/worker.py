@@ -214,12 +214,18 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
             if Path(SOCKET).stat().st_ino == self._socket_stamp:
                 Path(SOCKET).unlink()
 
+    def _has_its_socket(self) -> bool:
+        """Whether requests still come here: the directory may have been removed, and another worker have made it anew."""
+        with contextlib.suppress(OSError):
+            return (self._settings.data_dir / SOCKET).stat().st_ino == self._socket_stamp
+        return False
+
     def _mainloopPeriodic(self) -> None:
         """Called by flup after each request and at least once a second."""
         idle = not self._running and time.monotonic() - self._last_used > self._settings.worker.idle_seconds
         if idle:
             self._end("idle")
-        elif settings.file_stamp(self._settings.data_dir / SOCKET) is None:
+        elif not self._has_its_socket():
             self._end("its socket is gone")
 
 
