@@ -32,10 +32,15 @@ LOCK = "worker.lock"
 # How much longer than a request may take the wrapper waits for the next byte of a reply.
 GRACE_SECONDS = 5
 MEMORY_CHECK_EVERY = 100
+# For how long a process waits for its threads before it gives up becoming a worker: its reply ends only with it.
+THREADS_SECONDS = 0.2
 
 
 def leave_behind(configured: Settings) -> None:
     """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it does not return."""
+    if not _alone():
+        log.info("no warm worker yet: a connection is still being opened or ended")
+        return
     lock = _acquire(configured.data_dir)
     if lock is None:
         return
@@ -86,6 +91,15 @@ def _files(directory: str) -> list[tuple[str, int, int]]:
                 status = entry.stat()
                 found.append((entry.path, status.st_size, status.st_mtime_ns))
     return found
+
+
+def _alone() -> bool:
+    """Whether no other thread runs here, or soon. What one holds locked at a fork stays locked in the copy for ever."""
+    end = time.monotonic() + THREADS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))
+    return threading.active_count() == 1
 
 
 def _acquire(data_dir: Path) -> int | None:
