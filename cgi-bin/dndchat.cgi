@@ -129,8 +129,8 @@ def put_back(body):
 
 
 def scgi_head(length):
-    """The request's variables as an SCGI netstring."""
-    head = [b"CONTENT_LENGTH", str(length).encode("ascii"), b"SCGI", b"1"]
+    """The request's variables as an SCGI netstring, and whose program this is: of another release's the worker is stale."""
+    head = [b"CONTENT_LENGTH", str(length).encode("ascii"), b"SCGI", b"1", b"DNDCHAT_ROOT", os.fsencode(ROOT)]
     for name, value in os.environb.items():
         if name != b"CONTENT_LENGTH":
             head += [name, value]
@@ -147,12 +147,34 @@ def serve(reply_to):
     if sys.version_info < (3, 10):
         raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
     version = "python%d.%d" % sys.version_info[:2]
-    sys.path[:0] = [ROOT, os.path.join(VENV, "lib", version, "site-packages")]
+    packages = os.path.join(VENV, "lib", version, "site-packages")
+    sys.path[:0] = [ROOT, packages]
+    loaded = code_stamp(packages)
     # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
     os.dup2(2, 1)
     from app.servers.cgi import main as answer
 
-    answer(reply_to, apology)
+    answer(reply_to, apology, lambda: code_stamp(packages) == loaded)
+
+
+def code_stamp(packages):
+    """Changes whenever a file of the program does, or packages are installed.
+
+    Taken before anything is loaded: a process that took it later could have loaded what was replaced meanwhile.
+    """
+    paths = [packages]
+    for folder, _, names in os.walk(os.path.join(ROOT, "app")):
+        if not folder.endswith("__pycache__"):
+            paths += [os.path.join(folder, name) for name in names]
+    return {path: file_stamp(path) for path in paths}
+
+
+def file_stamp(path):
+    try:
+        status = os.stat(path)
+    except OSError:  # gone in the middle of a deployment
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def apology():

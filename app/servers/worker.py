@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ MEMORY_CHECK_EVERY = 100
 THREADS_SECONDS = 0.2
 
 
-def leave_behind(configured: Settings) -> None:
+def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it does not return."""
     if not _alone():
         log.info("no warm worker yet: a connection is still being opened or ended")
+        return
+    if not code_is_current():
         return
     lock = _acquire(configured.data_dir)
     if lock is None:
@@ -56,41 +58,22 @@ def leave_behind(configured: Settings) -> None:
     try:
         _detach(lock)
         logs.configure(configured.log_file)
-        run(configured)
+        run(configured, code_is_current)
     except BaseException:
         log.exception("the warm worker failed")
     finally:
         os._exit(0)
 
 
-def run(configured: Settings) -> None:
+def run(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Serve until there is a reason to end. The lock is held by this process."""
     # Relative to the directory, as a socket's whole path may be longer than the 107 bytes the kernel takes.
     os.chdir(configured.data_dir)
     _link_from_default(configured.data_dir)
-    server = _Server(configured)
+    server = _Server(configured, code_is_current)
     log.info("warm worker %d started", os.getpid())
     server.run()
     log.info("warm worker %d ended after %d requests: %s", os.getpid(), server.served, server.reason)
-
-
-def code_stamp(root: Path = PROJECT_ROOT) -> int:
-    """Changes whenever a file of the program does."""
-    files = sorted(_files(str(root / "app")))
-    return hash(tuple(files))
-
-
-def _files(directory: str) -> list[tuple[str, int, int]]:
-    found = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    found += _files(entry.path)
-            else:
-                status = entry.stat()
-                found.append((entry.path, status.st_size, status.st_mtime_ns))
-    return found
 
 
 def _alone() -> bool:
@@ -148,10 +131,10 @@ def _link_from_default(data_dir: Path) -> None:
 class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
     """flup's threaded SCGI server, with reasons to end."""
 
-    def __init__(self, configured: Settings) -> None:
+    def __init__(self, configured: Settings, code_is_current: Callable[[], bool]) -> None:
         self._settings = configured
         self._settings_stamp = settings.stamp(configured, os.environ)
-        self._code_stamp = code_stamp()
+        self._code_is_current = code_is_current
         self._counting = threading.Lock()
         self._running = 0
         self._last_used = time.monotonic()
@@ -203,8 +186,11 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         log.error("warm worker: the application failed", exc_info=sys.exc_info())
 
     def _stale(self, environ: Mapping[str, str]) -> bool:
-        now = (settings.stamp(self._settings, environ), code_stamp())
-        return now != (self._settings_stamp, self._code_stamp)
+        return (
+            settings.stamp(self._settings, environ) != self._settings_stamp
+            or environ.get("DNDCHAT_ROOT") != str(PROJECT_ROOT)
+            or not self._code_is_current()
+        )
 
     def _end(self, reason: str) -> None:
         if not self._keepGoing:
