@@ -41,7 +41,7 @@ def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> N
     if not _alone():
         log.info("no warm worker yet: a connection is still being opened or ended")
         return
-    if not code_is_current():
+    if not code_is_current() or settings.has_changed(configured, os.environ):
         return
     lock = _acquire(configured.data_dir)
     if lock is None:
@@ -133,7 +133,6 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
 
     def __init__(self, configured: Settings, code_is_current: Callable[[], bool]) -> None:
         self._settings = configured
-        self._settings_stamp = settings.stamp(configured, os.environ)
         self._code_is_current = code_is_current
         self._counting = threading.Lock()
         self._running = 0
@@ -186,9 +185,11 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         log.error("warm worker: the application failed", exc_info=sys.exc_info())
 
     def _stale(self, environ: Mapping[str, str]) -> bool:
+        # SCGI's text is not the text of os.environ: the bytes are the same.
+        given = {name: os.fsdecode(value.encode("latin-1")) for name, value in environ.items() if isinstance(value, str)}
         return (
-            settings.stamp(self._settings, environ) != self._settings_stamp
-            or environ.get("DNDCHAT_ROOT") != str(PROJECT_ROOT)
+            settings.has_changed(self._settings, given)
+            or given.get("DNDCHAT_ROOT") != str(PROJECT_ROOT)
             or not self._code_is_current()
         )
 
