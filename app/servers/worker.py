@@ -22,7 +22,7 @@ from flup.server.scgi import WSGIServer
 
 from app import datadir, logs, settings
 from app.bootstrap import create_app
-from app.servers.cgi import Authorized
+from app.servers.cgi import AUTHORIZATION_VARIABLES, Authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,33 @@ def _detach(lock: int) -> None:
         os.dup2(nothing, descriptor)
     os.closerange(3, lock)
     os.closerange(lock + 1, 65536)
-    # The caller's token and address were in the environment.
     for name in list(os.environ):
-        if name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")):
+        if _is_callers(name):
             del os.environ[name]
+    _blank_initial_environment()
+
+
+def _is_callers(name: str) -> bool:
+    """Whether a variable tells of the caller, whose token and address are among them."""
+    return name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")) or name in AUTHORIZATION_VARIABLES
+
+
+def _blank_initial_environment() -> None:
+    """Overwrite what is the caller's in the memory that the kernel shows as the environment, which deleting leaves alone.
+
+    A kernel that forbids a process to write there keeps it, readable for this account only, until the worker ends.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        # env_start and env_end of proc(5), which counts from 1 and the two fields before.
+        start, end = int(fields[47]), int(fields[48])
+        with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+            memory.seek(start)
+            variables = memory.read(end - start).split(b"\0")
+            kept = (b"" if _is_callers(os.fsdecode(entry.partition(b"=")[0])) else entry for entry in variables)
+            blanked = (new.ljust(len(old), b"\0") for new, old in zip(kept, variables, strict=True))
+            memory.seek(start)
+            memory.write(b"\0".join(blanked))
 
 
 def _link_from_default(data_dir: Path) -> None:
