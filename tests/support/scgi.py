@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -51,7 +52,9 @@ def request(
     with connect(program.data_dir) as connection:
         connection.sendall(packed(variables, body))
         said = b""
-        while piece := connection.recv(65536):
-            said += piece
+        # A worker that has not read all of the body resets the connection after its reply.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                said += piece
     line, _, reply = said.partition(b"\n")
     return line, parse(reply)
