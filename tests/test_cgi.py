@@ -428,11 +428,27 @@ def test_health_answers_when_everything_behind_it_is_down(
 
 
 def test_a_question_is_not_answered_when_the_index_cannot_be_written(tmp_path: Path, auth: AuthDouble) -> None:
-    program = CgiProgram(tmp_path, DATA_DIR="/dev/null/data", AUTH_API_URL=auth.url)
+    program = _without_index(tmp_path, auth)
     reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"))
     assert_error(reply, 502, "database_error")
+    assert "DATA_DIR" in reply.log
+    assert "Traceback" not in reply.log
+
+
+def test_a_question_is_not_answered_when_it_cannot_be_counted(tmp_path: Path, auth: AuthDouble) -> None:
+    program = CgiProgram(tmp_path, DATA_DIR="/dev/null/data", AUTH_API_URL=auth.url)
+    reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"))
+    assert_error(reply, 500, "ledger_unavailable")
     assert "DATA_DIR" in reply.stderr
     assert "Traceback" not in reply.stderr
+
+
+def _without_index(tmp_path: Path, auth: AuthDouble) -> CgiProgram:
+    """A program whose index cannot be written: a file is where its directory should be."""
+    program = CgiProgram(tmp_path, AUTH_API_URL=auth.url)
+    program.data_dir.mkdir(mode=0o700)
+    (program.data_dir / "index").touch()
+    return program
 
 
 def test_a_deep_health_check_needs_a_token_and_asks_each_component(program: CgiProgram, auth: AuthDouble) -> None:
@@ -567,7 +583,7 @@ def test_the_stream_says_the_same_as_the_json_reply(program: CgiProgram, auth: A
 
     # What differs from one request to the next is taken from the stream; everything else from the JSON reply.
     done = {name: value for name, value in whole.items() if name != "answer"}
-    for name in ("request_id", "performance", "timestamp"):
+    for name in ("request_id", "performance", "timestamp", "rate_limit"):
         done["meta"][name] = documents[-1]["meta"][name]
     expected = [
         _frame("sources", {"sources": [{**source, "cited": None} for source in whole["sources"]]}),
@@ -586,5 +602,5 @@ def test_what_fails_before_the_first_word_is_a_real_status(tmp_path: Path, progr
     assert_error(program.request("POST", "/api/query", asked), 401, "missing_token")
     token = auth.token_for("alice")
     assert_error(program.request("POST", "/api/query", {**asked, "k": 0}, token=token), 400, "invalid_request", field="k")
-    broken = CgiProgram(tmp_path, DATA_DIR="/dev/null/data", AUTH_API_URL=auth.url)
+    broken = _without_index(tmp_path, auth)
     assert_error(broken.request("POST", "/api/query", asked, token=token), 502, "database_error")

@@ -55,7 +55,7 @@ def test_without_any_setting_everything_has_its_documented_default(read: Callabl
     assert settings.openai.base_url == "https://api.openai.com/v1"
     assert (settings.openai.model, settings.openai.embedding_model) == ("gpt-6-luna", "text-embedding-3-small")
     limits = settings.limits
-    assert (limits.bucket_capacity, limits.refill_per_second, limits.daily_requests) == (15, pytest.approx(1 / 60), 30)
+    assert (limits.bucket_capacity, limits.refill_interval_us, limits.daily_requests) == (15, 60_000_000, 30)
     assert (limits.max_in_flight, limits.daily_budget_usd) == (2, "1.00")
     assert (settings.auth_api_url, settings.auth_dev_token, settings.token_cache_ttl) == ("", "", 300)
     assert (settings.cors_origins, settings.warm_worker, settings.request_timeout) == (frozenset(), False, 30.0)
@@ -90,9 +90,9 @@ def _value(settings: Settings, path: str) -> Any:
         ("AUTH_DEV_TOKEN", "abc", "auth_dev_token", "abc"),
         ("TOKEN_CACHE_TTL", "0", "token_cache_ttl", 0),
         ("TOKEN_BUCKET_CAPACITY", "1", "limits.bucket_capacity", 1),
-        ("TOKEN_REFILL_RATE", "1/30", "limits.refill_per_second", pytest.approx(1 / 30)),
-        ("TOKEN_REFILL_RATE", "0.0167", "limits.refill_per_second", 0.0167),
-        ("TOKEN_REFILL_RATE", ".5", "limits.refill_per_second", 0.5),
+        ("TOKEN_REFILL_RATE", "1/30", "limits.refill_interval_us", 30_000_000),
+        ("TOKEN_REFILL_RATE", "0.016666666666666666", "limits.refill_interval_us", 60_000_000),
+        ("TOKEN_REFILL_RATE", ".5", "limits.refill_interval_us", 2_000_000),
         ("DAILY_USER_REQUEST_LIMIT", "100", "limits.daily_requests", 100),
         ("MAX_IN_FLIGHT_PER_USER", "5", "limits.max_in_flight", 5),
         ("DAILY_BUDGET_USD", "0.25", "limits.daily_budget_usd", "0.25"),

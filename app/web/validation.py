@@ -15,6 +15,7 @@ MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 50
 MAX_TURNS = 10
 MAX_HISTORY_CHARACTERS = 8_000
+MAX_REQUEST_ID_CHARACTERS = 100
 
 
 def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +93,16 @@ def question(document: Mapping[str, Any]) -> Question:
     return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
 
 
+def feedback(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """Request id, rating and comment of a feedback. Raises InvalidRequest."""
+    request_id = _text("request_id", document.get("request_id"))
+    if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARACTERS:
+        raise InvalidRequest("request_id", "request_id must be the id of an answer you were given.")
+    rating = _text("rating", document.get("rating"))
+    comment = document.get("comment")
+    return request_id, rating, None if comment is None else _text("comment", comment).strip() or None
+
+
 def flag(document: Mapping[str, Any], name: str) -> bool:
     """A boolean field that is false when absent. Raises InvalidRequest."""
     value = document.get(name, False)
@@ -115,7 +126,7 @@ def _history(value: Any) -> tuple[Turn, ...]:
 
 def _text(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidRequest(field, f"{field} must be text." if field == "question" else "content must be text.")
+        raise InvalidRequest(field, "content must be text." if field == "history" else f"{field} must be text.")
     if "\x00" in value or re.search(r"[\ud800-\udfff]", value):
         raise InvalidRequest(field, f"{field} holds characters that are no text (NUL or half a surrogate pair).")
     return value

@@ -19,6 +19,7 @@ from .accounts import Account, readable_directory, server_account
 from .apache import Apache, Reply
 from .apache_config import Mpm, cgi_bin_htaccess, render_htaccess
 from .checkout import copy_checkout
+from .limits import GENEROUS
 
 __all__ = ["Host", "installed", "variant"]
 
@@ -97,7 +98,7 @@ class Host:
     def configure(self, **settings: str) -> None:
         """Write the settings file anew, with a DATA_DIR that does not exist yet."""
         self.data_dir = self._copy.parent / f"var-{next(self._numbers)}"
-        lines = {"DATA_DIR": str(self.data_dir), **settings}
+        lines = {"DATA_DIR": str(self.data_dir), **GENEROUS, **settings}
         self._file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
         self._file.chmod(0o600)
         self._account.owns(self._file)
