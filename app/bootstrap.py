@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.errors import InvalidToken
+from app.errors import InvalidToken, LedgerUnavailable
 from app.models import Question, User
 
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ class Container:
         if self.settings.mode != "embedded":
             self._openai.open_ahead()
             self._chroma.open_ahead()
+
+    def after_reply(self) -> None:
+        if not self.settings.alert_email:
+            return
+        from app.ledger.delivery import start_sender
+
+        try:
+            start_sender(self.ledger)
+        except LedgerUnavailable as error:
+            log.error("alerts: %s", error)
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         ledger: Mapping[str, Callable[[Deadline], None]] = {"ledger": lambda deadline: self.ledger.check()}

@@ -49,6 +49,9 @@ def relay(reply_to):
         return False
     if exchange(body, reply_to):
         return True
+    # The ledger sees to it that a question is not paid for twice, should the worker have come that far, or go on.
+    os.environ["DNDCHAT_LOST_REQUEST_ID"] = os.environ["DNDCHAT_REQUEST_ID"]
+    os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
     put_back(body)
     return False
 

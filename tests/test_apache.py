@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.auth_api import AuthDouble
+from tests.doubles.auth_api import AuthDouble, User
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support.accounts import Account
@@ -619,7 +619,9 @@ def test_a_proxy_that_the_client_names_is_not_asked(copy: Path, mpm: Mpm, servic
         assert evil.requests == []
 
 
-def test_twenty_at_once_are_all_answered(host: Host, token: str) -> None:
+def test_twenty_at_once_are_all_answered(host: Host, auth: AuthDouble) -> None:
+    # One user may have only two questions open.
+    tokens = [auth.token_for(auth.add_user(User(f"user{number}"))) for number in range(20)]
     questions = [
         (FIGHTER, "st-fighter-experience"),
         (BEHOLDER, "sb-beholder"),
@@ -628,7 +630,7 @@ def test_twenty_at_once_are_all_answered(host: Host, token: str) -> None:
     ]
     before = len(host.apache.error_log())
     with ThreadPoolExecutor(20) as threads:
-        replies = list(threads.map(lambda pair: host.ask(pair[0], token), questions * 5))
+        replies = list(threads.map(lambda pair, token: host.ask(pair[0], token), questions * 5, tokens))
     documents = [answer(reply) for reply in replies]
     assert all(expected in cited(found) for found, (_, expected) in zip(documents, questions * 5, strict=True))
     assert len({found["meta"]["request_id"] for found in documents}) == 20

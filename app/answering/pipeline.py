@@ -37,12 +37,17 @@ class Answering:
         self._retriever, self._writer, self._ledger = retriever, writer, ledger
         self._most_cost, self._free = most_cost, free
 
-    def events(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
+    def events(
+        self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool, lost_id: str = ""
+    ) -> Events:
         """Answer `question`, event by event; with `stream`, the words while the model writes them.
 
+        `lost_id` is the request under which a worker has begun to answer this question and then died.
         Raises DndChatError, most often before the first Delta. However it ends, also when nobody asks for the next event any
         more, the ledger is told.
         """
+        if lost_id:
+            self._ledger.take_over(user.id, lost_id)
         try:
             yield from self._counted(question, user, request_id, deadline, stream=stream)
         except BudgetExceeded as error:
