@@ -150,15 +150,20 @@ def test_a_question_has_the_same_answer_cold_and_warm(keyed: Program, auth: Gate
     assert cold.status == 200
 
 
+# Ids, times, and what one question more has used up; and of a 204 wsgiref says the length, which Apache does not pass on.
+DIFFERENT = (
+    rb"[0-9a-f]{24}",
+    rb"\d{4}-\d\d-\d\dT[0-9:]+Z",
+    rb'"[a-z_]+_seconds":[0-9.e-]+',
+    rb"Content-Length: \d+\r\n",
+    rb"RateLimit: [^\r]*",
+    rb'"(rate_limit|cost)":\{[^}]*\}',
+)
+
+
 def without_what_differs(reply: bytes) -> bytes:
-    """A reply without ids, times and lengths that depend on them."""
-    # Of a 204, wsgiref says the length; Apache does not pass it on.
-    for pattern in (
-        rb"[0-9a-f]{24}",
-        rb"\d{4}-\d\d-\d\dT[0-9:]+Z",
-        rb'"[a-z_]+_seconds":[0-9.e-]+',
-        rb"Content-Length: \d+\r\n",
-    ):
+    """A reply without what is another in every reply."""
+    for pattern in DIFFERENT:
         reply = re.sub(pattern, b"", reply)
     return reply
 
@@ -340,6 +345,57 @@ def public_copy(ca_file: Path | None) -> str:
     for folder in (ca_file.parent, ca_file):
         folder.chmod(0o755)
     return str(ca_file)
+
+
+# -- a worker that dies after it has paid -------------------------------------------------------------------------------
+
+
+def test_a_question_that_a_dying_worker_has_paid_for_is_not_paid_for_twice(
+    keyed: Program, auth: GatedAuth, openai: OpenAIDouble
+) -> None:
+    worker = keyed.warm()
+    openai.faults.push(Fault("hang", path="*/chat/*"))
+    call = keyed.start_question(auth.token_for("alice"))
+    eventually(lambda: chats(openai) == 1)
+    kill(worker)
+    reply = call.reply()
+    assert (reply.status, reply.json()["error"]) == (502, "ai_service_error")
+    assert chats(openai) == 1
+    assert openai.spend["calls"] == 2, "one embedding, one answer"
+
+
+def test_a_question_that_a_dying_worker_has_not_paid_for_is_answered(
+    keyed: Program, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay
+) -> None:
+    """The embedding is paid for twice: a few nano-dollars, and the caller has an answer for them."""
+    worker = keyed.warm()
+    chroma.faults.push(Fault("hang", path="*/query"))
+    call = keyed.start_question(auth.token_for("alice"))
+    eventually(lambda: "POST query" in chroma.calls())
+    kill(worker)
+    reply = call.reply()
+    assert reply.status == 200
+    assert reply.json()["answer"].startswith("The books say")
+    assert chats(openai) == 1
+    # One question was asked, and one is counted.
+    assert reply.json()["meta"]["rate_limit"]["daily_remaining"] == 29
+
+
+def test_a_frozen_worker_does_not_pay_when_it_wakes(
+    keyed: Program, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay
+) -> None:
+    keyed.configure(REQUEST_TIMEOUT_SECONDS="3")
+    worker = keyed.warm()
+    chroma.faults.push(Fault("delay", path="*/query", delay=1))
+    call = keyed.start_question(auth.token_for("alice"))
+    eventually(lambda: "POST query" in chroma.calls())
+    os.kill(worker, signal.SIGSTOP)
+    reply = call.reply()
+    assert (reply.status, chats(openai)) == (200, 1)
+    os.kill(worker, signal.SIGCONT)
+    # Its last line is about the request that it has lost.
+    eventually(lambda: re.search(rf" {worker} (WARNING|ERROR|INFO) .*POST /api/query 5", keyed.log()))
+    assert chats(openai) == 1
 
 
 # -- new code, new settings --------------------------------------------------------------------------------------------
@@ -657,6 +713,7 @@ def test_it_ends_when_it_has_grown_too_large(program: Program) -> None:
 def test_thousands_of_requests_leak_neither_descriptors_nor_memory(
     keyed: Program, auth: GatedAuth, record_property: Callable[[str, object], None]
 ) -> None:
+    keyed.configure(TOKEN_BUCKET_CAPACITY="100000", DAILY_USER_REQUEST_LIMIT="100000", DAILY_BUDGET_USD="1000")
     worker = keyed.warm()
     token = auth.token_for("alice")
 
@@ -706,8 +763,8 @@ def test_it_keeps_nothing_of_apaches(program: Program, auth: GatedAuth, mpm: Mpm
         theirs = {link for pid in server.processes() if pid != worker for link in open_files(pid)}
         ours = open_files(worker)
         allowed = {"/dev/null", *(str(program.data_dir / name) for name in ("worker.lock", "dndchat.log"))}
-        listening = ours - allowed
-        assert len(listening) == 1
+        # Beside it for a moment the connection of a test that looks whether it listens.
+        listening = eventually(lambda: open_files(worker) - allowed, lambda more: len(more) == 1)
         assert listening.pop().startswith("socket:")
         assert (ours & theirs) <= {"/dev/null"}
         token = auth.token_for("alice")
