@@ -57,8 +57,11 @@ class Reply:
 class HttpService:
     """One outside system at `base_url`, with kept-alive connections and headers sent on every call."""
 
-    def __init__(self, name: str, base_url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, base_url: str, headers: Mapping[str, str] | None = None, *, connections: int = 4
+    ) -> None:
         self.name = name
+        self._connections_kept = connections
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers or {})
         self._pool: urllib3.HTTPConnectionPool | None = None
@@ -165,7 +168,7 @@ class HttpService:
         if self._pool is None:
             import urllib3
 
-            self._pool = urllib3.connection_from_url(self._base_url, maxsize=4, headers=None)
+            self._pool = urllib3.connection_from_url(self._base_url, maxsize=self._connections_kept, headers=None)
         return self._pool
 
 
