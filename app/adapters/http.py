@@ -57,9 +57,7 @@ class Reply:
 class HttpService:
     """One outside system at `base_url`, with kept-alive connections and headers sent on every call."""
 
-    def __init__(
-        self, name: str, base_url: str, headers: Mapping[str, str] | None = None, *, connections: int = 4
-    ) -> None:
+    def __init__(self, name: str, base_url: str, headers: Mapping[str, str] | None = None, *, connections: int = 4) -> None:
         self.name = name
         self._connections_kept = connections
         self._base_url = base_url.rstrip("/")

@@ -152,6 +152,9 @@ class ChromaDBConnector:
         from chromadb.errors import NotFoundError
 
         with contextlib.suppress(NotFoundError):
+            if not self.where.api_key and self.exists(name):
+                # What a local server keeps of deleted collections: see Database.delete.
+                self.truncate(name)
             self._calling(lambda: self.client.delete_collection(name))
 
     def _make_client(self) -> ClientAPI:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection as Sized
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -25,8 +26,8 @@ from app.settings import ChromaSettings
 
 # Chroma Cloud takes and gives at most this many records a call; an unlimited get may be cut silently.
 MAX_RECORDS = 300
-# A page in which every embedding has 4,096 dimensions would be a reply of 30 MB: fewer records then.
-MAX_FLOATS_A_PAGE = 300 * 1536
+# Parsed, a float takes 32 bytes and more: pages with embeddings are smaller, or several at a time would be 100 MB.
+MAX_FLOATS_A_PAGE = 100 * 1536
 COLUMNS = ["documents", "metadatas", "uris"]
 
 
@@ -89,6 +90,12 @@ class Database:
             )
         self._document(reply, "database")
 
+    @cached_property
+    def takes_base64(self) -> bool:
+        """Whether embeddings may be sent as their bytes: older servers want decimal text."""
+        checks = self._document(self.call("GET", "/api/v2/pre-flight-checks"), "pre-flight checks")
+        return checks.get("supports_base64_encoding") is True
+
     def find(self, name: str) -> StoredCollection | None:
         """The collection of this name, or None."""
         reply = self.call("GET", f"{self._base}/collections/{quote(name, safe='')}")
@@ -122,6 +129,10 @@ class Database:
 
     def delete(self, name: str) -> None:
         """Delete a collection; it is no error when it is gone already."""
+        if not self.where.api_key and (found := self.find(name)) is not None:
+            # A local server (1.5.9) forgets lists in metadata when it deletes a collection, and gives them to the records of
+            # the next one (github.com/chroma-core/chroma/issues/7594); deleting the records themselves takes the lists along.
+            found.empty()
         reply = self.call("DELETE", f"{self._base}/collections/{quote(name, safe='')}")
         if reply.status != 404:
             self._json(reply, f"deleting {name}")
@@ -240,16 +251,29 @@ class StoredCollection:
         """
         payload = {
             "ids": [record.id for record in records],
-            "embeddings": [to_base64(record.embedding) for record in records if record.embedding is not None],
+            "embeddings": [self._on_the_wire(record) for record in records],
             "documents": [record.document for record in records],
             "metadatas": [record.metadata for record in records],
             "uris": [record.uri for record in records],
         }
         self.database.on_collection(self.id, "upsert", payload)
 
+    def _on_the_wire(self, record: Record) -> str | list[float]:
+        if record.embedding is None:
+            raise OperatorError(f"Record {record.id} has no embedding; embed it first: an upload never does.")
+        return to_base64(record.embedding) if self.database.takes_base64 else record.embedding.tolist()
+
     def remove(self, ids: Sized[str]) -> None:
         """Delete at most 300 records; it is no error when some are gone already."""
         self.database.on_collection(self.id, "delete", {"ids": list(ids)})
+
+    def empty(self) -> int:
+        """Delete all records; returns how many there were."""
+        removed = 0
+        while page := self._get({}, []):
+            self.remove([record.id for record in page])
+            removed += len(page)
+        return removed
 
     def change(self, *, name: str | None = None, metadata: Mapping[str, Any] | None = None) -> None:
         """Give it a new name, or a new metadata in the place of the old one."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from app.operator.parallel import in_order
 from app.operator.problems import OperatorError
 from app.operator.quotas import shown
-from app.operator.records import Record, same_embedding
+from app.operator.records import Record, same_content, same_embedding
 from app.operator.sources import About, Page, space
 from app.operator.store import StoredCollection
 
@@ -97,7 +97,7 @@ def compare(
 
 
 def _same(left: Record, right: Record) -> bool:
-    return left.digest() == right.digest() and same_embedding(left.embedding, right.embedding)
+    return same_content(left, right) and same_embedding(left.embedding, right.embedding)
 
 
 def _about(source: About, target: StoredCollection) -> list[str]:

@@ -51,9 +51,7 @@ class User:
 class AuthDouble(Double):
     """`with AuthDouble() as auth: auth.token_for("alice")`. Knows alice and bob unless given other users."""
 
-    def __init__(
-        self, *, users: Iterable[User] = (User("alice"), User("bob")), key: str = SIGNING_KEY, **common: Any
-    ) -> None:
+    def __init__(self, *, users: Iterable[User] = (User("alice"), User("bob")), key: str = SIGNING_KEY, **common: Any) -> None:
         super().__init__(**common)
         self.users = {user.username: user for user in users}
         self._key = key
@@ -169,9 +167,7 @@ def _failure(status: int, message: str, headers: dict[str, str] | None = None) -
 def main(argv: list[str] | None = None) -> int:
     """The double as a process."""
     options = command.parser("An auth API with a few users.")
-    options.add_argument(
-        "--user", action="append", metavar="NAME:PASSWORD", help="default: alice and bob, both `secret`"
-    )
+    options.add_argument("--user", action="append", metavar="NAME:PASSWORD", help="default: alice and bob, both `secret`")
 
     def make(arguments: argparse.Namespace) -> AuthDouble:
         double = AuthDouble(**command.common(arguments))

@@ -210,9 +210,7 @@ class OpenAIDouble(Double):
 def _parsed(request: RecordedRequest) -> dict[str, Any]:
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type != "application/json":
-        message = (
-            f"Unsupported content type: '{content_type}'. This API method only accepts 'application/json' requests."
-        )
+        message = f"Unsupported content type: '{content_type}'. This API method only accepts 'application/json' requests."
         raise ApiError(message, code="unsupported_content_type")
     if not isinstance(request.body, dict):
         raise openai_errors.unparsable()
@@ -220,9 +218,7 @@ def _parsed(request: RecordedRequest) -> dict[str, Any]:
 
 
 def _wrong_method(request: RecordedRequest) -> ApiError:
-    message = (
-        f"Not allowed to {request.method} on {request.path}. (HINT: Perhaps you meant to use a different HTTP method?)"
-    )
+    message = f"Not allowed to {request.method} on {request.path}. (HINT: Perhaps you meant to use a different HTTP method?)"
     return ApiError(message, status=405, code="method_not_supported")
 
 

@@ -103,9 +103,7 @@ def check_inputs(value: Any) -> list[str] | list[list[int]]:
     good = kinds == {str} or (kinds == {list} and all(_is_int(token) for item in items for token in item))
     # The real service has one sentence for an empty list, an empty text and a wrong element.
     if not good or not all(items):
-        raise ApiError(
-            "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference."
-        )
+        raise ApiError("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")
     for item in items:
         if isinstance(item, str):
             _refuse_half_characters(item)
@@ -171,9 +169,7 @@ def _check_messages(messages: Any) -> None:
     if messages is None:
         raise errors.missing("messages")
     if not messages:
-        message = (
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
-        )
+        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
         raise ApiError(message, param="messages", code="empty_array")
     for number, message in enumerate(messages):
         place = f"messages[{number}]"

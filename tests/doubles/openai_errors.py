@@ -46,10 +46,7 @@ def missing_key() -> ApiError:
 def wrong_key(key: str) -> ApiError:
     """A key nobody has; the message shows its ends only."""
     shown = f"{key[:8]}{'*' * max(len(key) - 12, 0)}{key[-4:]}" if len(key) > 12 else "*" * len(key)
-    message = (
-        f"Incorrect API key provided: {shown}. You can find your API key at "
-        "https://platform.openai.com/account/api-keys."
-    )
+    message = f"Incorrect API key provided: {shown}. You can find your API key at https://platform.openai.com/account/api-keys."
     return ApiError(message, status=401, code="invalid_api_key")
 
 
@@ -102,15 +99,9 @@ def unsupported_parameter(param: str, instead: str | None = None) -> ApiError:
     return ApiError(message, param=param, code="unsupported_parameter")
 
 
-def unsupported_value(
-    param: str, value: Any, supported: tuple[str, ...] | None = None, default: Any = None
-) -> ApiError:
+def unsupported_value(param: str, value: Any, supported: tuple[str, ...] | None = None, default: Any = None) -> ApiError:
     """A value that exists, but not for this model."""
-    what = (
-        f"Supported values are: {_listed(supported)}."
-        if supported
-        else f"Only the default ({default}) value is supported."
-    )
+    what = f"Supported values are: {_listed(supported)}." if supported else f"Only the default ({default}) value is supported."
     message = f"Unsupported value: '{param}' does not support {value!r} with this model. {what}"
     return ApiError(message, param=param, code="unsupported_value")
 

@@ -49,9 +49,7 @@ class Spend:
         """Add one call; its cost in nano-dollars."""
         cost = usage.cost(model)
         with self._lock:
-            account = self._models.setdefault(
-                model.name, {"calls": 0, "nano_usd": 0, **dict.fromkeys(asdict(usage), 0)}
-            )
+            account = self._models.setdefault(model.name, {"calls": 0, "nano_usd": 0, **dict.fromkeys(asdict(usage), 0)})
             for name, count in {"calls": 1, "nano_usd": cost, **asdict(usage)}.items():
                 account[name] += count
         return cost

@@ -48,9 +48,7 @@ class DoubleProcess:
         self.ca_file: Path | None = None
 
     def __enter__(self) -> DoubleProcess:
-        self._process = subprocess.Popen(
-            self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
         self.url = self._process.stdout.readline().strip()
         if not self.url:
@@ -116,9 +114,7 @@ class DoubleProcess:
         request = urllib.request.Request(f"{self.url}/_control/{name}", data, method=method)
         context = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else None
         # No proxy of the environment may stand between a test and its double.
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         try:
             with opener.open(request, timeout=10) as response:
                 return json.load(response)
