@@ -78,9 +78,7 @@ def test_every_request_is_recorded_with_its_connection(openai: OpenAIDouble, htt
     assert first.connection == second.connection == openai.connections == 1
 
 
-def test_control_calls_and_idle_connections_are_not_counted(
-    openai: OpenAIDouble, http_pool: urllib3.PoolManager
-) -> None:
+def test_control_calls_and_idle_connections_are_not_counted(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
     with socket.create_connection(("127.0.0.1", openai.port)):
         info = http_pool.request("GET", openai.url + "/_control/info").json()
     assert info["requests"] == info["connections"] == 0
@@ -271,9 +269,7 @@ def test_stream_faults(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> 
         Fault("stream_no_done"),
     )
     body = {**CHAT, "stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}}
-    error, no_usage, no_done, good = (
-        stream_events(post(http_pool, openai, "/chat/completions", body)) for _ in range(4)
-    )
+    error, no_usage, no_done, good = (stream_events(post(http_pool, openai, "/chat/completions", body)) for _ in range(4))
     assert [event["choices"][0]["delta"].get("content") for event in error[:-1]] == ["", "one", " two"]
     assert error[-1]["error"]["type"] == "server_error"
     # Asked for usage, the real stream says `"usage": null` on every chunk but the last.
@@ -328,9 +324,7 @@ def test_round_trips(http_pool: urllib3.PoolManager) -> None:
     assert third < 0.2
 
 
-@pytest.mark.parametrize(
-    ("version", "trips"), [(ssl.TLSVersion.TLSv1_3, 3), (ssl.TLSVersion.TLSv1_2, 4)], ids=["1.3", "1.2"]
-)
+@pytest.mark.parametrize(("version", "trips"), [(ssl.TLSVersion.TLSv1_3, 3), (ssl.TLSVersion.TLSv1_2, 4)], ids=["1.3", "1.2"])
 def test_tls_round_trips(version: ssl.TLSVersion, trips: int) -> None:
     with OpenAIDouble(tls=True, rtt=200) as double:
         context = ssl.create_default_context(cafile=str(double.ca_file))
@@ -406,9 +400,7 @@ def test_short_prompts_are_not_cached(openai: OpenAIDouble, http_pool: urllib3.P
         assert usage["prompt_tokens_details"] == {"cached_tokens": 0, "audio_tokens": 0, "cache_write_tokens": 0}
 
 
-def test_thinking_is_charged_and_can_leave_no_room_for_words(
-    openai: OpenAIDouble, http_pool: urllib3.PoolManager
-) -> None:
+def test_thinking_is_charged_and_can_leave_no_room_for_words(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
     body = {**CHAT, "reasoning_effort": "medium", "max_completion_tokens": 100}
     answer = post(http_pool, openai, "/chat/completions", body).json()
     assert answer["choices"][0]["message"]["content"] == ""
@@ -432,8 +424,7 @@ def test_what_is_not_modelled_says_so(openai: OpenAIDouble, http_pool: urllib3.P
 
 def test_vectors_of_related_texts_are_near() -> None:
     owlbear, beak, treasure = (
-        embed(text, 1_536)
-        for text in ("An owlbear attacks with claws and beak", "the beak of an owlbear", "gems and jewelry")
+        embed(text, 1_536) for text in ("An owlbear attacks with claws and beak", "the beak of an owlbear", "gems and jewelry")
     )
 
     def cosine(left: Any, right: Any) -> float:
@@ -506,9 +497,7 @@ def test_bad_tokens_are_401(auth: AuthDouble, http_pool: urllib3.PoolManager) ->
 
 def test_login(auth: AuthDouble, http_pool: urllib3.PoolManager) -> None:
     auth.add_user(User("gary", "lake geneva", id="42", email="gary@tsr.test"))
-    answer = http_pool.request(
-        "POST", auth.url + "/auth/login", json={"username": "gary", "password": "lake geneva"}
-    ).json()
+    answer = http_pool.request("POST", auth.url + "/auth/login", json={"username": "gary", "password": "lake geneva"}).json()
     data = answer["data"]
     assert answer["success"] is True
     assert set(data) == {"user", "access_token", "refresh_token", "expires_in", "token_type"}
@@ -557,8 +546,7 @@ def test_double_in_a_process_of_its_own(http_pool: urllib3.PoolManager) -> None:
         double.faults.push(Fault(path="/v1/embeddings", status=429, retry_after=7))
         assert [fault.status for fault in double.faults.pending()] == [429]
         statuses = [
-            http_pool.request("POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS).status
-            for _ in range(2)
+            http_pool.request("POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS).status for _ in range(2)
         ]
         assert statuses == [429, 200]
         assert [request.status for request in double.requests] == statuses

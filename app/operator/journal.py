@@ -1,7 +1,7 @@
 """What an unfinished copy has done so far: one SQLite file in DATA_DIR, written through to the disk after every batch.
 
 A batch is marked as sent after the server has acknowledged it, so a process that dies at any moment sends again at most what
-was under way. One file per source and target; it is deleted when the copy is complete.
+was under way. One file per source and target; it goes when the copy is complete.
 """
 
 from __future__ import annotations
@@ -56,21 +56,24 @@ class Journal:
             self._connection.executescript(SCHEMA)
 
     def close(self) -> None:
-        self._connection.close()
-        self._guard.close()
-
-    def finish(self) -> None:
-        """The copy is complete: the journal goes."""
+        """Let go of the file; a journal with nothing in it is deleted."""
         with self._told():
+            empty = not self.state() and not self.count()
             self._connection.close()
-            self.path.unlink(missing_ok=True)
-            self._connection = sqlite3.connect(":memory:")
+            if empty:
+                self.path.unlink(missing_ok=True)
+            self._guard.close()
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except OperatorError:
+            # What stopped the copy says more than what the same full disk does to the closing.
+            if kind is None:
+                raise
 
     def state(self) -> dict[str, str]:
         """Which staging collection, which phase, what is replaced."""
@@ -83,7 +86,7 @@ class Journal:
             connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
     def forget(self) -> None:
-        """Begin anew: nothing is sent, nothing is known."""
+        """The copy is complete, or begins anew: nothing is sent, nothing is known."""
         with self._transaction() as connection:
             for table in ("state", "records", "stale"):
                 connection.execute(f"DELETE FROM {table}")
@@ -94,6 +97,8 @@ class Journal:
         Raises SourceChanged when a record comes twice: something was inserted or deleted while the pages were read.
         """
         reading = int(self.state().get("reading", "0")) + 1
+        # Noted first: a reading that dies half-way must not be taken for part of the next one.
+        self.note(reading=str(reading))
         total = changed = 0
         for page in pages:
             with self._transaction() as connection:
@@ -104,7 +109,6 @@ class Journal:
             gone = "FROM records WHERE reading < ?"
             connection.execute(f"INSERT OR IGNORE INTO stale SELECT id {gone}", (reading,))
             vanished = connection.execute(f"DELETE {gone}", (reading,)).rowcount
-            connection.execute("INSERT OR REPLACE INTO state VALUES ('reading', ?)", (str(reading),))
         return Reading(total, changed, vanished)
 
     def _take(self, connection: sqlite3.Connection, record: Record, reading: int) -> bool:

@@ -140,7 +140,7 @@ class Database:
     def call(self, method: str, path: str, payload: Any = None, *, patient: bool = True) -> Reply:
         """The reply to one call. 429, 5xx, time-outs and broken connections are tried again; raises OperatorError after that.
 
-        With `patient=False` a server that cannot be reached at all is believed after the second attempt.
+        With `patient=False` a server that cannot be reached, or does not answer, is believed sooner: a person waits.
         """
         patience = self._patience
         for attempt in range(1, patience.attempts + 1):
@@ -149,7 +149,7 @@ class Database:
             try:
                 reply = self._service.call(method, path, Deadline(patience.seconds_a_call), payload=payload, attempts=1)
             except TransportError as error:
-                if attempt >= (patience.attempts if patient or error.sent else 2):
+                if attempt >= (patience.attempts if patient else 4 if error.sent else 2):
                     raise OperatorError(self._unreachable(error)) from error
             else:
                 if reply.status not in RETRY_STATUSES:

@@ -48,7 +48,7 @@ def complete(database: Database, journal: Journal, name: str) -> None:
         staging.change(name=name)
     if old and (previous := database.find(retired)) is not None and previous.id == old:
         database.delete(retired)
-    journal.finish()
+    journal.forget()
 
 
 def _give_back(database: Database, name: str, old: str, retired: str) -> None:

@@ -163,7 +163,6 @@ class Transfer:
     def abandon(self, journal: Journal) -> None:
         """The target is what it should be without us: drop what an interrupted run may have left."""
         staging.discard(self.database, journal)
-        journal.finish()
 
     def _pages(self, doing: str, *, embeddings: bool) -> Iterator[Page]:
         """The pages of the source, with a bar on a terminal."""

@@ -74,9 +74,7 @@ def test_embeddings(client: OpenAI, double: Either) -> None:
 
 def test_both_encodings_carry_the_same_vector(client: OpenAI) -> None:
     def vector(encoding: Any) -> Any:
-        answer = client.embeddings.create(
-            model="text-embedding-3-large", input="troll and owlbear", encoding_format=encoding
-        )
+        answer = client.embeddings.create(model="text-embedding-3-large", input="troll and owlbear", encoding_format=encoding)
         return answer.data[0].embedding
 
     plain = vector("float")
@@ -228,9 +226,7 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize(("model", "parameters", "code", "param"), FAMILIES)
-def test_what_a_family_does_not_take(
-    client: OpenAI, model: str, parameters: dict[str, Any], code: str, param: str
-) -> None:
+def test_what_a_family_does_not_take(client: OpenAI, model: str, parameters: dict[str, Any], code: str, param: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(**{"model": model, "messages": QUESTION, **parameters})
     assert (caught.value.code, caught.value.param, caught.value.type) == (code, param, "invalid_request_error")

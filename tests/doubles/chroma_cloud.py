@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import json
 import sys
 import threading
 from collections import Counter
@@ -133,8 +132,6 @@ class ChromaCloudDouble(Double):
             return json_reply({"user_id": "", "tenant": self.tenant, "databases": [self.database]})
         path = request.path.replace(f"/tenants/{quote(self.tenant)}", "/tenants/default_tenant", 1)
         path = path.replace(f"/databases/{quote(self.database)}", "/databases/default_database", 1)
-        if request.method == "DELETE":
-            self._empty(path)
         write = path.rsplit("/", 1)[-1] in WRITES
         # The server behind keeps its data in SQLite, whose writers get in each other's way; the cloud's do not.
         with self._writing if write else contextlib.nullcontext():
@@ -143,14 +140,6 @@ class ChromaCloudDouble(Double):
             with self._lock:
                 self.accepted.update(body.get("ids") or ())
         return Reply(status, self._own_names(path, raw), {"Content-Type": "application/json"})
-
-    def _empty(self, path: str) -> None:
-        """Delete the records first: the server behind would hand their lists on (chroma-core/chroma#7594), the cloud not."""
-        status, raw = self._exchange("GET", path, b"")
-        if status == 200:
-            collection = f"{path.rpartition('/')[0]}/{json.loads(raw)['id']}"
-            while ids := json.loads(self._exchange("POST", f"{collection}/get", b'{"limit": 1000, "include": []}')[1])["ids"]:
-                self._exchange("POST", f"{collection}/delete", json.dumps({"ids": ids}).encode())
 
     def _own_names(self, path: str, raw: bytes) -> bytes:
         """Pages of records go through as they are: only answers about tenants, databases and collections name them."""

@@ -57,7 +57,7 @@ def rulebook(source_server: ChromaServer) -> collections.Rows:
 
 def remove_all(server: ChromaServer, keep: str = "") -> None:
     for name in collections.names(server.url) - {keep}:
-        collections.delete(server.url, name)
+        collections.client(server.url).delete_collection(name)
 
 
 class Operator:

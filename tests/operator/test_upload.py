@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,31 @@ def test_a_cosine_collection_keeps_its_distance_and_its_embeddings(
     assert operator.upload("cosine_rules", "--verify-only").status == 0
 
 
+def test_metadata_of_every_type_survives(tmp_path: Path) -> None:
+    """On servers of its own: lists of a deleted collection turn up in the next one (chroma-core/chroma#7594)."""
+    data = collections.rows(4, 8)
+    data.documents[1] = ""
+    data.metadatas[1:] = [
+        {"int": 2**53 + 1, "negative": -7, "tiny": 5e-324, "huge": 1.7e308, "fraction": 0.9390708647452095, "whole": 3.0},
+        {"true": True, "false": False, "text": "“½ Ærth” \n\t\u0000\U0001f409", "empty": ""},
+        {"words": ["a", "b"], "numbers": [1, 2], "fractions": [0.5], "flags": [True, False]},
+    ]
+    with ChromaServer(tmp_path / "here") as here, ChromaServer(tmp_path / "there") as there:
+        collections.fill(here.url, "types", data)
+        with ChromaCloudDouble(behind=there.url) as cloud:
+            local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(here.port)}
+            ran = Operator(tmp_path / "data", {**local, **cloud.environment()}).upload("types")
+        assert ran.status == 0, ran
+        copied, original = (collections.snapshot(server.url, "types")["records"] for server in (there, here))
+    # A server may move a fraction of 17 digits by one unit in its last place.
+    moved = [records["r-00001"][1].pop("fraction") for records in (copied, original)]
+    assert moved[0] == pytest.approx(moved[1], rel=1e-15)
+    assert {i: repr(sorted((r[1] or {}).items())) for i, r in copied.items()} == {
+        i: repr(sorted((r[1] or {}).items())) for i, r in original.items()
+    }
+    assert copied == original
+
+
 def test_a_stalled_call_is_given_up_and_repeated(
     operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows
 ) -> None:
@@ -188,7 +214,10 @@ def test_a_dry_run_changes_nothing(operator: Operator, cloud: ChromaCloudDouble,
 
 
 TAMPERING = {
-    "document": (lambda c: c.update(ids=["r-00007"], documents=["another text"]), "1 different in the target: r-00007"),
+    "document": (
+        lambda c: c.update(ids=["r-00007"], documents=["x"], embeddings=c.get("r-00007", include=["embeddings"])["embeddings"]),
+        "1 different in the target: r-00007",
+    ),
     "metadata": (lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 8}]), "1 different in the target: r-00007"),
     "type": (lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 7.0}]), "1 different in the target: r-00007"),
     "missing": (lambda c: c.delete(ids=["r-00007", "r-00008"]), "2 missing in the target: r-00007, r-00008"),

@@ -38,7 +38,10 @@ def client(url: str) -> ClientAPI:
 
 
 def rows(count: int, dimensions: int, seed: int = 1) -> Rows:
-    """Records like those of a rule book: a few hundred to a few thousand bytes of text, metadata of every type."""
+    """Records like those of a rule book: a few hundred to a few thousand bytes of text, metadata, some without.
+
+    No lists in the metadata: a local server hands those of deleted collections on to new ones (chroma-core/chroma#7594).
+    """
     chance = random.Random(seed)
     embeddings = numpy.random.default_rng(seed).standard_normal((count, dimensions)).astype("float32")
     embeddings /= numpy.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -52,7 +55,6 @@ def rows(count: int, dimensions: int, seed: int = 1) -> Rows:
             # Three digits: a server returns some doubles of 17 digits one unit in the last place away.
             "weight": round(chance.random(), 3),
             "table": number % 7 == 0,
-            **({"tags": ["a", "b"]} if number % 11 == 0 else {}),
         }
         if number % 50
         else None
@@ -64,9 +66,10 @@ def rows(count: int, dimensions: int, seed: int = 1) -> Rows:
 
 def fill(url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str, Any] | None = None) -> chromadb.Collection:
     """A new collection with `data`, in the place of one of that name."""
+    connection = client(url)
     if name in names(url):
-        delete(url, name)
-    collection = client(url).create_collection(
+        connection.delete_collection(name)
+    collection = connection.create_collection(
         name, metadata=metadata, configuration={"hnsw": {"space": space}}, embedding_function=None
     )
     for start in range(0, len(data), 1000):
@@ -84,15 +87,6 @@ def fill(url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str,
 def names(url: str) -> set[str]:
     """The names of all collections of a server."""
     return {found.name for found in client(url).list_collections()}
-
-
-def delete(url: str, name: str) -> None:
-    """Delete a collection, its records first: else their lists turn up in others (chroma-core/chroma#7594)."""
-    connection = client(url)
-    collection = connection.get_collection(name, embedding_function=None)
-    while ids := collection.get(limit=1000, include=[])["ids"]:
-        collection.delete(ids=ids)
-    connection.delete_collection(name)
 
 
 def snapshot(url: str, name: str) -> dict[str, Any]:
