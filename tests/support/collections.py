@@ -37,7 +37,7 @@ def client(url: str) -> ClientAPI:
     return chromadb.HttpClient(host=parts.hostname, port=parts.port)
 
 
-def rows(count: int, dimensions: int, seed: int = 1) -> Rows:
+def rows(count: int, dimensions: int, seed: int = 1, words: int = 300) -> Rows:
     """Records like those of a rule book: a few hundred to a few thousand bytes of text, metadata, some without.
 
     No lists in the metadata: a local server hands those of deleted collections on to new ones (chroma-core/chroma#7594).
@@ -46,7 +46,7 @@ def rows(count: int, dimensions: int, seed: int = 1) -> Rows:
     embeddings = numpy.random.default_rng(seed).standard_normal((count, dimensions)).astype("float32")
     embeddings /= numpy.linalg.norm(embeddings, axis=1, keepdims=True)
     ids = [f"r-{number:05d}" for number in range(count)]
-    documents = [" ".join(chance.choices(WORDS, k=chance.randint(20, 300))) for _ in ids]
+    documents = [" ".join(chance.choices(WORDS, k=chance.randint(min(20, words), words))) for _ in ids]
     metadatas: list[dict[str, Any] | None] = [
         {
             "name": f"Entry {number}",
