@@ -59,6 +59,11 @@ class LexicalIndex:
         )
         return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
 
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def check(self) -> None:
         """Read one row of each table that a question reads."""
         self._rows("SELECT count(*) FROM passages WHERE rowid = 1", ())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.adapters.chroma import Chroma
 from app.adapters.lexical import LexicalIndex
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
-from app.models import Passage, Question
+from app.models import Passage, Payment, Question
+from app.rag import tokens
 from app.rag.output import RAGOutput
+
+if TYPE_CHECKING:
+    from app.ledger.spending import Admission
 
 # Without a model every passage is read by a person: few, and none much weaker than the best.
 LEXICAL_MOST = 5
@@ -17,15 +21,22 @@ LEXICAL_FLOOR = 0.45
 
 
 class Retriever(Protocol):
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput) -> list[Passage]:
-        """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError."""
+    def retrieve(
+        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
+    ) -> list[Passage]:
+        """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError.
+
+        What it buys goes on `admission`; one that buys nothing needs none.
+        """
 
 
 class LexicalRetriever:
     def __init__(self, index: LexicalIndex) -> None:
         self._index = index
 
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput) -> list[Passage]:
+    def retrieve(
+        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
+    ) -> list[Passage]:
         matches = self._index.search(question.text, question.k)
         floor = matches[0].score * LEXICAL_FLOOR if matches else 0.0
         kept = [match for match in matches if match.score >= floor][:LEXICAL_MOST]
@@ -39,10 +50,23 @@ class DenseRetriever:
     def __init__(self, openai: OpenAI, chroma: Chroma) -> None:
         self._openai, self._chroma = openai, chroma
 
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput) -> list[Passage]:
-        vectors, _ = self._openai.embed([question.text], deadline)
+    def retrieve(
+        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
+    ) -> list[Passage]:
+        assert admission is not None
+
+        def pay() -> Payment:
+            model = self._openai.embedding_model
+            return admission.sent("embeddings", model, admission.pricing.bound(model, embedding_tokens(question)))
+
+        vectors = self._openai.embed([question.text], deadline, pay=pay)
         passages = self._chroma.query(vectors, question.k, deadline)[0]
         output.diagnostics.append(f"Retrieved {len(passages)} passages by vector distance")
         if question.debug:
             output.diagnostics += [f"{passage.distance:7.4f} {passage.id}" for passage in passages]
         return passages
+
+
+def embedding_tokens(question: Question) -> int:
+    """No fewer tokens than the provider will count for embedding `question`."""
+    return tokens.bound(question.text) + tokens.TOKENS_PER_MESSAGE
