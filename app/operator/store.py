@@ -68,7 +68,7 @@ class Database:
         """Set to end all waiting: the command is being given up."""
         self._patience = patience or Patience()
         headers = {"x-chroma-token": where.api_key} if where.api_key else {}
-        self._service = HttpService("Chroma", where.url, headers, connections=10)
+        self._service = HttpService("Chroma", where.url, headers)
         self._root = f"/api/v2/tenants/{quote(where.tenant, safe='')}"
         self._base = f"{self._root}/databases/{quote(where.database, safe='')}"
 

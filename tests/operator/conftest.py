@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,14 +22,14 @@ RULEBOOK_METADATA = {"embedding_model": "text-embedding-3-small", "description":
 
 
 @pytest.fixture(scope="session")
-def source_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("source")) as server:
+def source_server() -> Iterator[ChromaServer]:
+    with ChromaServer() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def cloud_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("cloud")) as server:
+def cloud_server() -> Iterator[ChromaServer]:
+    with ChromaServer() as server:
         yield server
 
 
@@ -122,6 +123,13 @@ def operator(tmp_path: Path, source: ChromaServer, cloud: ChromaCloudDouble) -> 
     """The owner: local Chroma and cloud configured."""
     local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(source.port)}
     return Operator(tmp_path / "data", {**local, **cloud.environment()})
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:

@@ -128,7 +128,7 @@ def test_metadata_of_every_type_survives(tmp_path: Path) -> None:
         {"true": True, "false": False, "text": "“½ Ærth” \n\t\u0000\U0001f409", "empty": ""},
         {"words": ["a", "b"], "numbers": [1, 2], "fractions": [0.5], "flags": [True, False]},
     ]
-    with ChromaServer(tmp_path / "here") as here, ChromaServer(tmp_path / "there") as there:
+    with ChromaServer() as here, ChromaServer() as there:
         collections.fill(here.url, "types", data)
         with ChromaCloudDouble(behind=there.url) as cloud:
             local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(here.port)}

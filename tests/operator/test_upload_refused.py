@@ -12,9 +12,9 @@ import pytest
 from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
-from tests.support.chroma_server import ChromaServer, free_port
+from tests.support.chroma_server import ChromaServer
 
-from .conftest import RULEBOOK, Operator
+from .conftest import RULEBOOK, Operator, free_port
 
 LONG_ID = "chapter-" + "é" * 61
 VECTOR = [[0.5] * 1536]
