@@ -162,8 +162,7 @@ class ChromaDBConnector:
             import chromadb
         except ImportError as error:
             raise OperatorError(
-                "The package chromadb is not installed here: pip install -r requirements.txt "
-                "(the shared host does not need it)."
+                "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does not need it)."
             ) from error
         where = self.where
         if where.api_key:

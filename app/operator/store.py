@@ -149,7 +149,8 @@ class Database:
             try:
                 reply = self._service.call(method, path, Deadline(patience.seconds_a_call), payload=payload, attempts=1)
             except TransportError as error:
-                if attempt >= (patience.attempts if patient else 4 if error.sent else 2):
+                most = patience.attempts if patient else 4 if error.sent else 2
+                if attempt >= min(most, patience.attempts):
                     raise OperatorError(self._unreachable(error)) from error
             else:
                 if reply.status not in RETRY_STATUSES:
