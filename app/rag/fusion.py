@@ -1,0 +1,108 @@
+"""Weighing what speaks for each passage: vector distance, words, the names in the question, the headers of tables.
+
+Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances count relative to
+the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric (squared L2 or cosine) nor the
+embedding model changes the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app.adapters.lexical import Match
+from app.models import Passage
+from app.rag.entities import Entity
+
+# The rank whose distance counts as no evidence.
+REFERENCE = 60
+# What it says for a passage to be headed by the name, to have it as a heading inside, a word of its heading, a row of its table.
+KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each kind of evidence counts; measured on the development questions of three rule books, see docs/retrieval.md."""
+
+    dense: float = 1.0
+    lexical: float = 0.6
+    table: float = 0.5
+    name: float = 0.5
+    # A name that is as likely an everyday word.
+    uncertain: float = 0.25
+    # A row of a table when the question does not sound like one for a table.
+    row_unasked: float = 0.4
+    # A later part of a split section, which has the same name.
+    later_part: float = 0.5
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A passage and the evidence for it, each 0 to 1."""
+
+    passage: Passage
+    dense: float = 0.0
+    lexical: float = 0.0
+    table: float = 0.0
+    name: float = 0.0
+    entities: set[str] = field(default_factory=set)
+    score: float = 0.0
+
+
+class Pool:
+    """The candidates for one question."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self.candidates: dict[str, Candidate] = {}
+
+    def add_dense(self, nearest: Sequence[Passage], share: float = 1.0) -> None:
+        """The passages nearest to one text, nearest first. `share` is what this text counts."""
+        distances = [passage.distance or 0.0 for passage in nearest]
+        if not distances:
+            return
+        reference = distances[min(REFERENCE, len(distances)) - 1]
+        width = reference - distances[0]
+        for passage, distance in zip(nearest, distances, strict=True):
+            candidate = self._candidate(passage)
+            evidence = max(0.0, (reference - distance) / width) if width > 0 else 1.0
+            candidate.dense = max(candidate.dense, share * evidence)
+
+    def add_lexical(self, matches: Sequence[Match]) -> None:
+        for match in matches:
+            self._candidate(match.passage).lexical = match.score / matches[0].score
+
+    def add_tables(self, matches: Sequence[Match], wanted: float) -> None:
+        """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
+        for match in matches:
+            self._candidate(match.passage).table = wanted * match.score / matches[0].score
+
+    def add_names(self, entity: Entity, owners: Iterable[Passage], table_wanted: float) -> None:
+        for passage in owners:
+            kind = entity.owners[passage.id]
+            evidence = KIND[kind]
+            if kind == "row" and not table_wanted:
+                evidence *= self._weights.row_unasked
+            if not entity.certain:
+                evidence *= self._weights.uncertain
+            if passage.part > 1:
+                evidence *= self._weights.later_part
+            candidate = self._candidate(passage)
+            candidate.name = max(candidate.name, evidence)
+            if entity.certain:
+                candidate.entities.add(entity.text)
+
+    def ranked(self) -> list[Candidate]:
+        """All candidates with their `score`, best first; equal ones in the order they were found."""
+        w = self._weights
+        for c in self.candidates.values():
+            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table + w.name * c.name
+        return sorted(self.candidates.values(), key=lambda candidate: -candidate.score)
+
+    def _candidate(self, passage: Passage) -> Candidate:
+        known = self.candidates.get(passage.id)
+        if known is None:
+            known = self.candidates[passage.id] = Candidate(passage)
+        elif known.passage.distance is None and passage.distance is not None:
+            known.passage = passage
+        return known
