@@ -42,6 +42,13 @@ class Container:
         self.settings = settings
         self._dev_token = dev_token
 
+    def close(self) -> None:
+        """Let go of connections and files; what is used afterwards is opened again."""
+        for name in ("auth", "answering", "_openai", "_chroma", "_sample_index"):
+            part = self.__dict__.pop(name, None)
+            if hasattr(part, "close"):
+                part.close()
+
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
         if self._dev_token and _is_loopback(remote_addr):
             import hmac
@@ -49,6 +56,11 @@ class Container:
             if hmac.compare_digest(token.encode("utf-8", "replace"), self._dev_token.encode()):
                 return User(id="developer")
         return self.auth.user(token, deadline)
+
+    def expect_question(self) -> None:
+        if self.settings.mode != "embedded":
+            self._openai.open_ahead()
+            self._chroma.open_ahead()
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         if self.settings.mode == "embedded":

@@ -38,7 +38,16 @@ def configure(log_file: Path | None) -> None:
         # Under CGI that is the web server's error log.
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
+    close()
     root = logging.getLogger("app")
-    root.handlers[:] = [handler]
+    root.addHandler(handler)
     root.setLevel(logging.INFO)
     root.propagate = False
+
+
+def close() -> None:
+    """Log nowhere until `configure` is called again."""
+    root = logging.getLogger("app")
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()

@@ -61,6 +61,16 @@ class LimitSettings:
 
 
 @dataclass(frozen=True)
+class WorkerSettings:
+    """When the warm worker ends, and how many requests it serves at once; further ones are served one-shot."""
+
+    idle_seconds: int
+    max_requests: int
+    max_megabytes: int
+    threads: int
+
+
+@dataclass(frozen=True)
 class SmtpSettings:
     host: str
     port: int
@@ -87,11 +97,14 @@ class Settings:
     data_dir: Path
     log_file: Path
     warm_worker: bool
+    worker: WorkerSettings
     request_timeout: float
     source: Path | None
     """The settings file that was read, or None."""
     warnings: tuple[str, ...] = ()
     """Things that work but are probably not meant."""
+    names: frozenset[str] = frozenset()
+    """The names that were looked for: what else is in the environment or the file does not matter here."""
 
     @property
     def chroma(self) -> ChromaSettings:
@@ -104,10 +117,12 @@ class _Reader:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
+        self.names: set[str] = set()
         self.problems: list[str] = []
 
     def text(self, *names: str, default: str = "") -> str:
         """The first of `names` that is set and not blank."""
+        self.names.update(names)
         return next((value for name in names if (value := self._values.get(name, "").strip())), default)
 
     def parsed(self, name: str, default: T, parse: Callable[[str], T], hint: str) -> T:
@@ -217,8 +232,30 @@ def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
-    candidates = (_home(environ) / ".env.dndchat", root / ".env")
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in _default_env_files(environ, root) if path.is_file()), None)
+
+
+def _default_env_files(environ: Mapping[str, str], root: Path) -> tuple[Path, ...]:
+    return _home(environ) / ".env.dndchat", root / ".env"
+
+
+def stamp(settings: Settings, environ: Mapping[str, str], root: Path = PROJECT_ROOT) -> tuple[object, ...]:
+    """Changes whenever `load(environ, root)` might give other settings than `settings`. For a process that lives on."""
+    named = environ.get("DNDCHAT_ENV_FILE", "").strip()
+    files = (Path(named).expanduser(),) if named else _default_env_files(environ, root)
+    return (
+        *((name, environ.get(name, "")) for name in sorted(settings.names)),
+        *((str(path), file_stamp(path)) for path in files),
+    )
+
+
+def file_stamp(path: Path) -> tuple[int, int, int] | None:
+    """Which file is at `path`, its size and when it changed; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -303,9 +340,16 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
         data_dir=data_dir,
         log_file=read.path("LOG_FILE", data_dir / "dndchat.log", root),
         warm_worker=read.flag("WARM_WORKER", False),
+        worker=WorkerSettings(
+            idle_seconds=read.integer("WARM_WORKER_IDLE_SECONDS", 300, 1, 86_400),
+            max_requests=read.integer("WARM_WORKER_MAX_REQUESTS", 20_000, 1, 10_000_000),
+            max_megabytes=read.integer("WARM_WORKER_MAX_MB", 150, 20, 100_000),
+            threads=read.integer("WARM_WORKER_THREADS", 8, 1, 64),
+        ),
         request_timeout=read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600),
         source=source,
         warnings=tuple(warnings),
+        names=frozenset(read.names),
     )
 
 

@@ -69,6 +69,14 @@ def fold(text: str) -> str:
     return text.lower()
 
 
+def common_spelling(folded: str) -> str:
+    """`folded` text with British and period spellings made the same as the American ones."""
+    for spelling, common in _SPELLINGS:
+        if spelling in folded:
+            folded = folded.replace(spelling, common)
+    return folded
+
+
 def tokens(text: str) -> list[str]:
     """The words and numbers of `text`, folded, in order; a possessive keeps its apostrophe (`healer's`)."""
     return _TOKEN.findall(fold(text))
@@ -82,9 +90,7 @@ def stem(token: str) -> str:
         return ordinal[1]
     if token in _IRREGULAR:
         return _IRREGULAR[token]
-    for spelling, common in _SPELLINGS:
-        if spelling in token:
-            token = token.replace(spelling, common)
+    token = common_spelling(token)
     if token.endswith(_F_PLURALS):
         return token[:-3] + "f"
     if len(token) <= 3 or token.endswith(("ss", "us", "is")):

@@ -1,27 +1,153 @@
 #!/usr/bin/env python3
-"""The CGI program: finds the interpreter, then answers one request with the application.
+"""The CGI program: hands the request to a warm worker if there is one, else answers it in this process.
 
 Standard library only, and syntax that any Python 3 can read: whatever goes wrong before the application runs, the browser
-gets JSON with a request id and the log a traceback. From a checkout it finds `.venv` beside it; a deployment writes that
-interpreter into the first line and spares the detour through the system's Python.
+gets JSON with a request id and the log a traceback. From a checkout it finds `.venv` beside it; a deployment writes
+`/path/to/.venv/bin/python3 -IS` into the first line and spares the detour through the system's Python. For a worker it
+imports nothing but `os` and `socket`.
 """
 
 import os
 import sys
 
-# A client's `Proxy:` header arrives as HTTP_PROXY, which HTTP libraries obey (httpoxy). Nothing may see it.
-os.environ.pop("HTTP_PROXY", None)
-
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python3")
 
+# As app.settings has it by default; a worker elsewhere leaves a link here.
+DATA_DIR = os.path.join(ROOT, os.environ.get("DATA_DIR") or "var")
+SOCKET = "worker.sock"
+# A worker that lives says so within microseconds; one that is busy, stopped or dying must not hold up the request.
+ACKNOWLEDGE_SECONDS = 1.0
+# As app.web.validation: whatever is larger is refused, by this process.
+MAX_BODY_BYTES = 65536
+# Marks that a request has passed through here already, when a second interpreter takes it over.
+SECOND = "DNDCHAT_SECOND_INTERPRETER"
 
-def crash_reply():
-    """A complete CGI reply for a failure that nothing else has answered, and its request id."""
+
+def main():
+    # A client's `Proxy:` header arrives as HTTP_PROXY, which HTTP libraries obey (httpoxy). Nothing may see it.
+    os.environ.pop("HTTP_PROXY", None)
+    reply_to = os.dup(1)
+    try:
+        if SECOND not in os.environ:
+            # One id wherever the request is answered: the ledger knows by it what a dying worker has paid for already.
+            os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
+            if os.path.exists(os.path.join(DATA_DIR, SOCKET)) and relay(reply_to):
+                return
+        serve()
+    except Exception:
+        apologise(reply_to)
+
+
+def relay(reply_to):
+    """Let the worker answer. False when it has not, with the request's body in place for this process to answer."""
+    body = read_body()
+    if body is None:
+        return False
+    if exchange(body, reply_to):
+        return True
+    put_back(body)
+    return False
+
+
+def exchange(body, reply_to):
+    """Hand the request over and copy the reply. False when not a byte of a reply came."""
+    import socket
+
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(ACKNOWLEDGE_SECONDS)
+        # A socket's whole path may be too long for the kernel; its name is not.
+        os.chdir(DATA_DIR)
+        connection.connect(SOCKET)
+        connection.sendall(scgi_head(len(body)) + body)
+        # The worker's first line says for how many seconds it may be silent; what follows is the reply.
+        patience = b""
+        while not patience.endswith(b"\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return False
+            patience += byte
+        connection.settimeout(int(patience))
+        piece = connection.recv(65536)
+    except (OSError, ValueError):
+        piece = b""
+    if not piece:
+        connection.close()
+        return False
+    try:
+        while piece:
+            write(reply_to, piece)
+            piece = connection.recv(65536)
+    except OSError:
+        # The client or the worker is gone in the middle: there is nothing left to say, and nobody to say it to.
+        pass
+    connection.close()
+    return True
+
+
+def read_body():
+    """The body of an ordinary request; None, with stdin as it was, for one that this process must look at."""
+    announced = os.environ.get("CONTENT_LENGTH") or "0"
+    if not announced.isdigit() or len(announced) > 5 or "HTTP_TRANSFER_ENCODING" in os.environ:
+        return None
+    left = int(announced)
+    if left > MAX_BODY_BYTES:
+        return None
+    pieces = []
+    while left:
+        piece = os.read(0, left)
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    body = b"".join(pieces)
+    if left:
+        put_back(body)
+        return None
+    return body
+
+
+def put_back(body):
+    """Make stdin give `body` again. Not through a pipe, which may hold less."""
+    memory = os.memfd_create("body")
+    write(memory, body)
+    os.lseek(memory, 0, os.SEEK_SET)
+    os.dup2(memory, 0)
+    os.close(memory)
+
+
+def scgi_head(length):
+    """The request's variables as an SCGI netstring."""
+    head = [b"CONTENT_LENGTH", str(length).encode("ascii"), b"SCGI", b"1"]
+    for name, value in os.environb.items():
+        if name != b"CONTENT_LENGTH":
+            head += [name, value]
+    packed = b"\0".join(head) + b"\0"
+    return str(len(packed)).encode("ascii") + b":" + packed + b","
+
+
+def serve():
+    """Answer the request in this process, in the virtual environment's interpreter."""
+    if os.path.exists(PYTHON) and sys.executable != PYTHON and SECOND not in os.environ:
+        os.environ[SECOND] = "1"
+        # -I: neither the environment nor the current directory may add modules. -S: no time is spent on finding more.
+        os.execv(PYTHON, [PYTHON, "-IS", os.path.join(ROOT, "cgi-bin", os.path.basename(__file__))])
+    if sys.version_info < (3, 10):
+        raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
+    version = "python%d.%d" % sys.version_info[:2]
+    sys.path[:0] = [ROOT, os.path.join(VENV, "lib", version, "site-packages")]
+    from app.servers.cgi import main as answer
+
+    answer(apology)
+
+
+def apology():
+    """A complete CGI reply for a failure that nothing else has answered."""
     import time
 
-    request_id = os.urandom(12).hex()
+    request_id = os.environ.get("DNDCHAT_REQUEST_ID", "")
     body = (
         '{"error":"internal_error","message":"Something went wrong on our side; please try again later.",'
         '"request_id":"%s","timestamp":"%s"}' % (request_id, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
@@ -30,49 +156,35 @@ def crash_reply():
         "Status: 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
         "Cache-Control: no-store\r\nX-Request-ID: %s\r\n\r\n" % (len(body), request_id)
     ).encode("ascii")
-    return head + body, request_id
+    return head + body
 
 
-def report(request_id):
-    """The current exception's traceback, to Apache's error log and, if it can be written, to the program's own."""
+def apologise(reply_to):
+    """Answer for the current exception, and put its traceback into Apache's error log and, if it is open, the program's."""
     import traceback
 
-    text = "dndchat request %s failed before it was answered\n%s" % (request_id, traceback.format_exc())
+    request_id = os.environ.get("DNDCHAT_REQUEST_ID", "")
     try:
-        sys.stderr.write(text)
+        sys.stderr.write("dndchat request %s failed before it was answered\n%s" % (request_id, traceback.format_exc()))
         sys.stderr.flush()
     except (OSError, ValueError):
         pass
     if "app.logs" in sys.modules:
         import logging
 
-        logging.getLogger("app").error("%s", request_id, exc_info=True)
+        logging.getLogger("app").error("%s failed before it was answered", request_id, exc_info=True)
+    write(reply_to, apology())
+    os.close(reply_to)
+    # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
+    for _ in range(1024):
+        if not os.read(0, 65536):
+            break
 
 
-def main():
-    reply, request_id = crash_reply()
-    reply_to = os.dup(1)
-    try:
-        outside = os.path.realpath(sys.prefix) != os.path.realpath(VENV)
-        if outside and os.path.exists(PYTHON) and "DNDCHAT_IN_VENV" not in os.environ:
-            # Without this mark a damaged virtual environment would be entered again and again.
-            os.environ["DNDCHAT_IN_VENV"] = "1"
-            # -I: neither the environment nor the current directory may add modules.
-            os.execv(PYTHON, [PYTHON, "-I", os.path.abspath(__file__)])
-        if sys.version_info < (3, 10):
-            raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
-        sys.path.insert(0, ROOT)
-        from app.servers.cgi import main as serve
-
-        serve(reply)
-    except Exception:
-        report(request_id)
-        os.write(reply_to, reply)
-        os.close(reply_to)
-        # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
-        for _ in range(1024):
-            if not os.read(0, 65536):
-                break
+def write(descriptor, data):
+    """All of `data`."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ class AuthApi:
             raise AuthUnavailable("auth API: status 200 without JSON; check AUTH_API_URL") from error
         return _user(document)
 
+    def close(self) -> None:
+        if self._service is not None:
+            self._service.close()
+
     def check(self, deadline: Deadline) -> None:
         """Ask without a token. Raises AuthUnavailable unless the auth API answers for itself, with whatever refusal."""
         try:

@@ -74,6 +74,13 @@ class Chroma:
         except (KeyError, TypeError, ValueError) as error:
             raise DatabaseError("Chroma get: reply has not the documented shape") from error
 
+    def open_ahead(self) -> None:
+        """Begin to connect, for a call that is likely to come."""
+        self._service.open_ahead()
+
+    def close(self) -> None:
+        self._service.close()
+
     def check(self, deadline: Deadline) -> None:
         """Ask for the collection itself, past the cache. Raises DatabaseError, TimedOut."""
         self._resolve(deadline)

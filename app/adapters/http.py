@@ -1,8 +1,8 @@
 """Outgoing HTTP calls that always end: bounded time, bounded size, bounded retries.
 
-The engine is urllib3. Its timeouts cover each single wait on a socket, but neither name resolution nor a server that
-sends one byte a second; so every attempt runs in a daemon thread and the caller waits for it no longer than the request's
-deadline. This is not a general client: no redirects, no cookies, no proxies.
+Timeouts of sockets cover each single wait, but neither name resolution nor a server that sends one byte a second; so every
+exchange runs in a daemon thread and the caller waits for it no longer than the request's deadline. This is not a general
+client: no redirects, no cookies, no proxies.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from app.adapters.connections import Connections, abort
 from app.deadline import Deadline
 
 if TYPE_CHECKING:
-    import urllib3
+    from urllib3.connection import HTTPConnection
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5.0
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 ATTEMPTS = 3
 FIRST_BACKOFF_SECONDS = 0.2
@@ -59,9 +60,16 @@ class HttpService:
 
     def __init__(self, name: str, base_url: str, headers: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._base_url = base_url.rstrip("/")
+        self._path = urlsplit(base_url).path.rstrip("/")
         self._headers = dict(headers or {})
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._connections = Connections(base_url)
+
+    def open_ahead(self) -> None:
+        """Begin to open a connection for a call that is likely to come."""
+        self._connections.open_ahead()
+
+    def close(self) -> None:
+        self._connections.close()
 
     def call(
         self,
@@ -73,31 +81,50 @@ class HttpService:
         headers: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
     ) -> Reply:
-        """Send `payload` as JSON and return the reply, whatever its status.
+        """Send `payload` as JSON and return the whole reply, whatever its status.
 
         429, 5xx and connection errors are tried again, after the time the service asks for (`Retry-After`) or after a
         growing pause, while there is time. Raises TransportError when no reply came.
         """
+        exchange = self.stream(method, path, deadline, payload=payload, headers=headers, attempts=attempts, whole=True)
+        return exchange.reply()
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline,
+        *,
+        payload: Any = None,
+        headers: Mapping[str, str] | None = None,
+        attempts: int = ATTEMPTS,
+        whole: bool = False,
+    ) -> Exchange:
+        """As `call`, but returns as soon as the status is there (or the body too, with `whole`); read it from the Exchange."""
         body = None if payload is None else json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
         sent_headers = {**self._headers, **(headers or {})}
         if body is not None:
             sent_headers["Content-Type"] = "application/json"
         for attempt in range(1, attempts + 1):
+            exchange = Exchange(self._connections, method, self._path + path, body, sent_headers, deadline)
             try:
-                reply = self._attempt(method, path, body, sent_headers, deadline)
+                exchange.wait_for_head()
+                if whole:
+                    exchange.reply()
             except TransportError as error:
                 if error.timed_out or not self._pause(attempt, attempts, None, deadline, str(error)):
                     raise
-            else:
-                if reply.status not in RETRY_STATUSES:
-                    return reply
-                if not self._pause(attempt, attempts, reply, deadline, f"status {reply.status}"):
-                    return reply
+                continue
+            if exchange.status not in RETRY_STATUSES:
+                return exchange
+            if not self._pause(attempt, attempts, exchange, deadline, f"status {exchange.status}"):
+                return exchange
+            exchange.close()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _pause(self, attempt: int, attempts: int, reply: Reply | None, deadline: Deadline, why: str) -> bool:
+    def _pause(self, attempt: int, attempts: int, refused: Exchange | None, deadline: Deadline, why: str) -> bool:
         """Wait before the next attempt; False when there is no attempt or no time left for one."""
-        seconds = retry_after(reply.headers) if reply else None
+        seconds = retry_after(refused.headers) if refused else None
         if seconds is None:
             seconds = FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1) * random.uniform(1.0, 1.5)
         if attempt >= attempts or seconds >= deadline.remaining():
@@ -106,74 +133,116 @@ class HttpService:
         time.sleep(seconds)
         return True
 
-    def _attempt(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline) -> Reply:
-        outcome: queue.SimpleQueue[Reply | TransportError] = queue.SimpleQueue()
 
-        def work() -> None:
-            outcome.put(self._exchange(method, path, body, headers, deadline))
+@dataclass(frozen=True, slots=True)
+class _Head:
+    status: int
+    headers: Mapping[str, str]
 
-        threading.Thread(target=work, name=f"http-{self.name}", daemon=True).start()
+
+class Exchange:
+    """One request and its reply, under way in a thread of its own.
+
+    What the thread has to say comes through a queue: a head, pieces of the body, then None for its end; or a TransportError
+    at any point. `close` ends the exchange early and lets the service know, by closing the connection.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+    ) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self._connections = connections
+        self._request = (method, target, body, dict(headers))
+        self._deadline = deadline
+        self._news: queue.SimpleQueue[_Head | bytes | TransportError | None] = queue.SimpleQueue()
+        self._connection: HTTPConnection | None = None
+        self._closed = False
+        self._body: bytes | None = None
+        threading.Thread(target=self._run, name="exchange", daemon=True).start()
+
+    def wait_for_head(self) -> None:
+        """Until `status` and `headers` are known. Raises TransportError."""
+        head = self._next()
+        assert isinstance(head, _Head)
+        self.status, self.headers = head.status, head.headers
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives. Raises TransportError."""
+        size = 0
+        while (piece := self._next()) is not None:
+            assert isinstance(piece, bytes)
+            size += len(piece)
+            if size > MAX_REPLY_BYTES:
+                self.close()
+                raise TransportError(f"reply of more than {MAX_REPLY_BYTES} bytes", sent=True)
+            yield piece
+
+    def reply(self) -> Reply:
+        """The whole reply, read once. Raises TransportError."""
+        if self._body is None:
+            self._body = b"".join(self.pieces())
+        return Reply(self.status, self.headers, self._body)
+
+    def close(self) -> None:
+        """Stop, wherever it is; harmless after the end."""
+        self._closed = True
+        if self._connection is not None:
+            abort(self._connection)
+
+    def _next(self) -> _Head | bytes | None:
         try:
-            result = outcome.get(timeout=deadline.remaining())
+            news = self._news.get(timeout=self._deadline.remaining())
         except queue.Empty:
+            self.close()
             raise TransportError("no complete reply in time", sent=True, timed_out=True) from None
-        if isinstance(result, TransportError):
-            raise result
-        return result
+        if isinstance(news, TransportError):
+            raise news
+        return news
 
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline
-    ) -> Reply | TransportError:
-        """One request and its whole reply, in the worker thread; errors are returned, as nobody could catch them there."""
+    def _run(self) -> None:
+        """In the thread: nothing may be raised here, as nobody could catch it."""
         import urllib3.exceptions as failures
 
-        left = deadline.remaining()
+        sent = False
         try:
-            pool = self._connections()
-            timeout = _timeout(connect=min(CONNECT_SECONDS, left), read=left)
-            response = pool.urlopen(
-                method,
-                self._path(path),
-                body=body,
-                headers=dict(headers),
-                retries=False,
-                redirect=False,
-                timeout=timeout,
-                preload_content=False,
-            )
-            try:
-                data = response.read(MAX_REPLY_BYTES + 1)
-                if len(data) > MAX_REPLY_BYTES:
-                    return TransportError(f"reply of more than {MAX_REPLY_BYTES} bytes", sent=True)
-                return Reply(response.status, response.headers, data)
-            finally:
-                # A reply that was read to its end has given its connection back already; any other one must not be reused.
-                response.close()
-        except (failures.NewConnectionError, failures.ConnectTimeoutError, failures.SSLError) as error:
-            return TransportError(f"cannot connect: {type(error).__name__}", sent=False)
-        except failures.ReadTimeoutError:
-            return TransportError("no reply in time", sent=True, timed_out=True)
+            connection = self._connections.take(self._deadline.remaining())
+            self._connection = connection
+            if self._closed:
+                connection.close()
+                return
+            assert connection.sock is not None
+            connection.sock.settimeout(max(self._deadline.remaining(), 0.001))
+            sent = True
+            method, target, body, headers = self._request
+            connection.request(method, target, body=body, headers=headers, preload_content=False)
+            response = connection.getresponse()
+            self._news.put(_Head(response.status, response.headers))
+            while piece := response.read1(65536):
+                self._news.put(piece)
+            # Before the end is told: whoever hears of it may ask the same service next, and on this connection.
+            self._connection = None
+            self._connections.give_back(connection)
+            self._news.put(None)
+        except (TimeoutError, failures.ReadTimeoutError):
+            self._fail(TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent))
         except (failures.HTTPError, OSError, ValueError) as error:
-            return TransportError(f"connection broke: {type(error).__name__}", sent=True)
+            reason = f"{'connection broke' if sent else 'cannot connect'}: {type(error).__name__}"
+            self._fail(TransportError(reason, sent=sent))
+        except Exception as error:
+            log.exception("exchange failed")
+            self._fail(TransportError(f"{type(error).__name__}", sent=sent))
 
-    def _path(self, path: str) -> str:
-        from urllib.parse import urlsplit
-
-        return urlsplit(self._base_url).path + path
-
-    def _connections(self) -> urllib3.HTTPConnectionPool:
-        if self._pool is None:
-            import urllib3
-
-            self._pool = urllib3.connection_from_url(self._base_url, maxsize=4, headers=None)
-        return self._pool
-
-
-def _timeout(connect: float, read: float) -> urllib3.Timeout:
-    import urllib3
-
-    # urllib3 refuses zero; a millisecond is as good.
-    return urllib3.Timeout(connect=max(connect, 0.001), read=max(read, 0.001))
+    def _fail(self, error: TransportError) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._news.put(error)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

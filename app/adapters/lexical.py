@@ -119,12 +119,16 @@ class LexicalIndex:
         rows = self._rows_in("SELECT id, text, metadata FROM passages WHERE id IN ({})", sorted(set(ids)))
         return {identity: Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows}
 
-    def parts(self, sections: Iterable[str]) -> list[Passage]:
-        """All parts of the split `sections` (see `Passage.section`), in the order of the book."""
-        rows = self._rows_in(
-            "SELECT id, text, metadata FROM passages WHERE section IN ({}) ORDER BY rowid", sorted(set(sections))
-        )
-        return [Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows]
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def check(self) -> None:
+        """Read one row of each table that a question reads; an index of another version has not all of them."""
+        for table in ("passages", "tables", "names", "keys", "words", "deletions"):
+            self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
+        self._rows("SELECT 1 FROM passage_words WHERE passage_words MATCH 'a' LIMIT 1", ())
 
     def count(self) -> int:
         """How many passages it holds."""

@@ -22,8 +22,7 @@ from app.models import Passage
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TEXT NOT NULL, labels TEXT NOT NULL,
-                       text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL, section TEXT, parent TEXT);
-CREATE INDEX passages_by_section ON passages (section) WHERE section IS NOT NULL;
+                       text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
     name, hierarchy, labels, text, content='passages', tokenize='porter unicode61 remove_diacritics 2');
 CREATE TABLE tables (passage INTEGER PRIMARY KEY);
@@ -78,8 +77,8 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
         table = read_table(passage.text)
         labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
         connection.execute(
-            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type, section, parent)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 passage.id,
@@ -89,8 +88,6 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
                 passage.text,
                 json.dumps(dict(passage.metadata), ensure_ascii=False),
                 passage.type,
-                passage.section,
-                passage.parent,
             ),
         )
     connection.execute("INSERT INTO tables SELECT rowid FROM passages WHERE labels != ''")

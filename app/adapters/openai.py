@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from app.adapters.http import HttpService, Reply, TransportError
+from app.adapters.http import Exchange, HttpService, Reply, TransportError
+from app.adapters.sse import event_data
 from app.deadline import Deadline
 from app.errors import AIServiceError, TimedOut
 from app.models import Usage
@@ -16,13 +17,68 @@ from app.settings import OpenAISettings
 Message = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What the model said. `usage` is None when the provider did not count."""
+class Answer:
+    """A chat answer as it is written. Iterate it for the words; `usage` and `truncated` are known at the end.
 
-    text: str
-    usage: Usage | None
-    truncated: bool = False
+    `usage` stays None when the provider did not count. Closing it early ends the call.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.usage: Usage | None = None
+        self.truncated = False
+
+    def __iter__(self) -> Iterator[str]:
+        """Raises AIServiceError, TimedOut."""
+        streamed = self._exchange.headers.get("Content-Type", "").startswith("text/event-stream")
+        empty = True
+        try:
+            for words in self._streamed() if streamed else self._whole():
+                if words:
+                    empty = False
+                    yield words
+        except TransportError as error:
+            _no_reply("/chat/completions", error)
+        finally:
+            self._exchange.close()
+        if empty:
+            raise AIServiceError("OpenAI chat: empty answer")
+
+    def _whole(self) -> Iterator[str]:
+        document = _document("/chat/completions", self._exchange.reply())
+        self.usage = _usage(document)
+        yield self._choice(document, "message")
+
+    def _streamed(self) -> Iterator[str]:
+        finished = False
+        for data in event_data(self._exchange.pieces()):
+            if data == "[DONE]":
+                # Read on to the end of the reply: only then can the connection be used again.
+                finished = True
+                continue
+            try:
+                document = json.loads(data)
+            except ValueError as error:
+                raise AIServiceError("OpenAI chat: an event of the stream is not JSON") from error
+            if isinstance(document, dict) and document.get("error"):
+                raise AIServiceError(f"OpenAI chat: error in the stream: {_error_text(document)}")
+            self.usage = _usage(document) or self.usage
+            if isinstance(document, dict) and document.get("choices"):
+                finished = finished or bool(document["choices"][0].get("finish_reason"))
+                yield self._choice(document, "delta")
+        if not finished:
+            raise AIServiceError("OpenAI chat: the stream broke off")
+
+    def _choice(self, document: Any, field: str) -> str:
+        try:
+            choice = document["choices"][0]
+            text = choice[field].get("content") or ""
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise AIServiceError("OpenAI chat: reply has not the documented shape") from error
+        self.truncated = self.truncated or choice.get("finish_reason") == "length"
+        if not isinstance(text, str):
+            raise AIServiceError("OpenAI chat: the content is no text")
+        return text
 
 
 class OpenAI:
@@ -43,34 +99,38 @@ class OpenAI:
             raise AIServiceError(f"OpenAI embeddings: {len(vectors)} vectors for {len(texts)} texts")
         return vectors, _usage(document) or Usage()
 
-    def chat(self, messages: Sequence[Message], max_tokens: int, deadline: Deadline) -> Completion:
-        """The model's answer, at most `max_tokens` long. Raises AIServiceError, TimedOut."""
+    def chat(self, messages: Sequence[Message], max_tokens: int, deadline: Deadline, *, stream: bool) -> Answer:
+        """The model's answer, at most `max_tokens` long; with `stream` its words come while it writes.
+
+        Without, the call is one reply: it can be tried again as a whole, and `usage` cannot get lost on the way.
+        Raises AIServiceError, TimedOut; iterating the answer does, too.
+        """
         model = self._settings.model
         payload = {"model": model, "messages": list(messages), **chat_parameters(model, max_tokens)}
-        document = self._post("/chat/completions", payload, deadline)
+        if stream:
+            payload |= {"stream": True, "stream_options": {"include_usage": True}}
+        path = "/chat/completions"
         try:
-            choice = document["choices"][0]
-            text = choice["message"]["content"] or ""
-            truncated = choice.get("finish_reason") == "length"
-        except (KeyError, IndexError, TypeError) as error:
-            raise AIServiceError("OpenAI chat: reply has not the documented shape") from error
-        if not isinstance(text, str) or not text.strip():
-            raise AIServiceError("OpenAI chat: empty answer")
-        return Completion(text, _usage(document), truncated)
+            exchange = self._service.stream("POST", path, deadline, payload=payload, whole=not stream)
+            if exchange.status != 200:
+                _refused(path, exchange.reply())
+        except TransportError as error:
+            _no_reply(path, error)
+        return Answer(exchange)
+
+    def open_ahead(self) -> None:
+        """Begin to connect, for a call that is likely to come."""
+        self._service.open_ahead()
+
+    def close(self) -> None:
+        self._service.close()
 
     def _post(self, path: str, payload: Mapping[str, Any], deadline: Deadline) -> Any:
         try:
             reply = self._service.call("POST", path, deadline, payload=payload)
         except TransportError as error:
-            if error.timed_out:
-                raise TimedOut(f"OpenAI {path}: {error}") from error
-            raise AIServiceError(f"OpenAI {path}: {error}; check OPENAI_BASE_URL and the network") from error
-        if reply.status != 200:
-            _refused(path, reply)
-        try:
-            return reply.json()
-        except ValueError as error:
-            raise AIServiceError(f"OpenAI {path}: status 200 without JSON") from error
+            _no_reply(path, error)
+        return _document(path, reply)
 
 
 def chat_parameters(model: str, max_tokens: int) -> dict[str, Any]:
@@ -104,16 +164,37 @@ def _usage(document: Any) -> Usage | None:
     return Usage(*counts)  # type: ignore[arg-type]  # checked in the line above
 
 
+def _document(path: str, reply: Reply) -> Any:
+    if reply.status != 200:
+        _refused(path, reply)
+    try:
+        return reply.json()
+    except ValueError as error:
+        raise AIServiceError(f"OpenAI {path}: status 200 without JSON") from error
+
+
+def _no_reply(path: str, error: TransportError) -> NoReturn:
+    if error.timed_out:
+        raise TimedOut(f"OpenAI {path}: {error}") from error
+    raise AIServiceError(f"OpenAI {path}: {error}; check OPENAI_BASE_URL and the network") from error
+
+
 def _refused(path: str, reply: Reply) -> NoReturn:
     """Raise what a status other than 200 means. The provider's text about a bad key holds part of the key: it stays out."""
     try:
-        error = reply.json().get("error") or {}
-        code, message = str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
-    except (ValueError, AttributeError):
-        code, message = "", ""
-    what = f"OpenAI {path}: status {reply.status} {code}".rstrip()
+        document = reply.json()
+    except ValueError:
+        document = None
     if reply.status in (401, 403):
-        raise AIServiceError(f"{what}; check OPENAI_API_KEY")
+        raise AIServiceError(f"OpenAI {path}: status {reply.status}; check OPENAI_API_KEY")
     if reply.status == 404:
-        raise AIServiceError(f"{what}; check OPENAI_MODEL, OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL")
-    raise AIServiceError(f"{what}: {message[:300]}")
+        raise AIServiceError(f"OpenAI {path}: status 404; check OPENAI_MODEL, OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL")
+    raise AIServiceError(f"OpenAI {path}: status {reply.status} {_error_text(document)}".rstrip())
+
+
+def _error_text(document: Any) -> str:
+    """Code and message of the provider's error object."""
+    error = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return ""
+    return f"{error.get('code') or error.get('type') or ''}: {str(error.get('message') or '')[:300]}"

@@ -22,8 +22,11 @@ class Answering:
     def __init__(self, retriever: Retriever, writer: Writer, ledger: UnlimitedLedger) -> None:
         self._retriever, self._writer, self._ledger = retriever, writer, ledger
 
-    def events(self, question: Question, user: User, deadline: Deadline) -> Iterator[Event]:
-        """Answer `question`, event by event. Raises DndChatError, most often before the first Delta."""
+    def events(self, question: Question, user: User, deadline: Deadline, *, stream: bool) -> Iterator[Event]:
+        """Answer `question`, event by event; with `stream`, the words while the model writes them.
+
+        Raises DndChatError, most often before the first Delta.
+        """
         admission = self._ledger.admit(user.id)
         settled = False
         try:
@@ -34,7 +37,7 @@ class Answering:
             draft = self._writer.draft(question, found)
             passages = tuple(draft.passages)
             yield Sources(passages)
-            for piece in draft.pieces(deadline, output):
+            for piece in draft.pieces(deadline, output, stream=stream):
                 output.answer += piece
                 yield Delta(piece)
             written = time.monotonic()

@@ -23,7 +23,8 @@ class Draft:
         self.model = model
         self.usage: Usage | None = None
 
-    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
+        """The answer as it is written; with `stream`, while it is written."""
         raise NotImplementedError
 
 
@@ -39,7 +40,7 @@ class QuotingWriter:
 
 
 class _Quotation(Draft):
-    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
         self.usage = Usage()
         return quotation.quote(self.passages)
 
@@ -62,15 +63,15 @@ class _Completion(Draft):
         super().__init__(passages, model)
         self._openai, self._messages, self._left_out = openai, messages, left_out
 
-    def pieces(self, deadline: Deadline, output: RAGOutput) -> Iterator[str]:
+    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
         if self._left_out:
             output.diagnostics.append(f"Left out the last {self._left_out} passages: the prompt was full")
         if not self.passages:
             self.model, self.usage = None, Usage()
             yield NOT_IN_BOOKS
             return
-        completion = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline)
-        self.usage = completion.usage
-        if completion.truncated:
+        answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, stream=stream)
+        yield from answer
+        self.usage = answer.usage
+        if answer.truncated:
             output.errors.append("The answer was cut at its longest permitted length")
-        yield completion.text

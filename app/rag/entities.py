@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Name
 from app.rag import glossary, spelling
 
 LONGEST = 7
+_MOST_SPELLINGS = 9
 _ARTICLES = frozenset(("a", "an", "the"))
 _JOINING = frozenset("and or a an the versus vs to from than".split())
 # The words of names are everyday words too ("light", "web", "ready"): such a name counts only with a hint that it is one.
@@ -57,17 +58,23 @@ class Reading:
     entities: tuple[Entity, ...]
     corrected: Mapping[str, str]
 
+    def searched(self) -> str:
+        """The text to search for: as it was asked, or word by word where a misspelling was corrected."""
+        return " ".join(self.words) if self.corrected else self.text
+
     def rest(self) -> list[str]:
         """The words that belong to no name, stop words left out."""
         inside = {n for entity in self.entities for n in range(entity.start, entity.end)}
         return [word for n, word in enumerate(self.words) if n not in inside and word not in terms.STOP_WORDS]
 
 
-def read(text: str, index: LexicalIndex) -> Reading:
-    """What `text` names. Raises DatabaseError when the index cannot be read."""
+def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Reading:
+    """What `text` names; nothing without an index. `correct`: whether misspellings are corrected. Raises DatabaseError when the index cannot be read."""
     words = terms.tokens(text)
     stems = [terms.stem(word) for word in words]
-    corrected = spelling.corrections(stems, index)
+    if index is None:
+        return Reading(text, tuple(words), tuple(stems), (), {})
+    corrected = spelling.corrections(stems, index) if correct else {}
     choices = [corrected.get(stem, [stem]) for stem in stems]
     keys: dict[str, list[tuple[int, int, bool]]] = {}
     for start in range(len(stems)):
@@ -75,7 +82,7 @@ def read(text: str, index: LexicalIndex) -> Reading:
             span = range(start, end)
             if words[start] in _ARTICLES or (end - start == 1 and words[start] in terms.STOP_WORDS):
                 continue
-            for parts in product(*choices[start:end]):
+            for parts in islice(product(*choices[start:end]), _MOST_SPELLINGS):
                 keys.setdefault("".join(parts), []).append((start, end, any(stems[n] in corrected for n in span)))
     names = index.names(keys)
     found = [(spot, names[key]) for key, spots in keys.items() if key in names for spot in spots]

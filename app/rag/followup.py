@@ -33,7 +33,7 @@ _DEMONSTRATIVE = re.compile(r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monst
 _ONE = re.compile(r"\b([a-z-]+) ones?\b")
 
 
-def resolve(question: str, history: Sequence[Turn], index: LexicalIndex) -> str:
+def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) -> str:
     """`question` with what it leaves to the `history` put in. Raises DatabaseError when the index cannot be read."""
     last: Reading | None = None
     for turn in history[-_MOST_TURNS:]:
@@ -45,7 +45,7 @@ def resolve(question: str, history: Sequence[Turn], index: LexicalIndex) -> str:
     return _whole(read(question, index), last, index)
 
 
-def _whole(reading: Reading, last: Reading | None, index: LexicalIndex) -> str:
+def _whole(reading: Reading, last: Reading | None, index: LexicalIndex | None) -> str:
     """The text of `reading` with what it takes over from the question before, `last`."""
     if last is None:
         return reading.text
@@ -76,9 +76,9 @@ def _points_back(folded: str, own: Sequence[Entity]) -> bool:
     return bool(pointer) and not any(folded.find(entity.text) < pointer.start() for entity in own if entity.is_heading)
 
 
-def _another_of_them(folded: str, last: Reading, index: LexicalIndex) -> tuple[Entity, str] | None:
+def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> tuple[Entity, str] | None:
     """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white dragon."""
-    for adjective in _ONE.findall(folded):
+    for adjective in _ONE.findall(folded) if index is not None else ():
         tried: dict[str, tuple[Entity, str]] = {}
         for entity in _subjects(last):
             words = entity.text.split()

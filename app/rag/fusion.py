@@ -7,12 +7,15 @@ embedding model changes the scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app import terms
 from app.adapters.lexical import Match
+from app.adapters.lexical_tables import read_table
 from app.models import Passage
-from app.rag.entities import Entity
+from app.rag import glossary
+from app.rag.entities import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
@@ -32,6 +35,10 @@ class Weights:
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
     row_unasked: float = 0.4
+    # The category page of an entry that is named, against the entry.
+    parent: float = 0.4
+    # A passage of the type that a question describes without naming one.
+    expected: float = 0.25
     # A later part of a split section, which has the same name.
     later_part: float = 0.5
 
@@ -45,6 +52,7 @@ class Candidate:
     lexical: float = 0.0
     table: float = 0.0
     name: float = 0.0
+    expected: float = 0.0
     entities: set[str] = field(default_factory=set)
     score: float = 0.0
 
@@ -77,12 +85,15 @@ class Pool:
         for match in matches:
             self._candidate(match.passage).table = wanted * match.score / matches[0].score
 
-    def add_names(self, entity: Entity, owners: Iterable[Passage], table_wanted: float) -> None:
+    def add_names(
+        self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
+    ) -> None:
+        """The passages that `entity` names, and their category pages out of `parents`."""
         for passage in owners:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
-            if kind == "row" and not table_wanted:
-                evidence *= self._weights.row_unasked
+            if kind == "row":
+                evidence = _row_evidence(passage, reading) if table_wanted else evidence * self._weights.row_unasked
             if not entity.certain:
                 evidence *= self._weights.uncertain
             if passage.part > 1:
@@ -91,12 +102,21 @@ class Pool:
             candidate.name = max(candidate.name, evidence)
             if entity.certain:
                 candidate.entities.add(entity.text)
+            if (parent := parents.get(passage.parent or "")) is not None and parent.type == "category" and kind != "row":
+                page = self._candidate(parent)
+                page.name = max(page.name, evidence * self._weights.parent)
+
+    def expect(self, types: Iterable[str]) -> None:
+        """Prefer passages of these types."""
+        wanted = frozenset(types)
+        for candidate in self.candidates.values():
+            candidate.expected = float(candidate.passage.type in wanted)
 
     def ranked(self) -> list[Candidate]:
         """All candidates with their `score`, best first; equal ones in the order they were found."""
         w = self._weights
         for c in self.candidates.values():
-            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table + w.name * c.name
+            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table + w.name * c.name + w.expected * c.expected
         return sorted(self.candidates.values(), key=lambda candidate: -candidate.score)
 
     def _candidate(self, passage: Passage) -> Candidate:
@@ -106,3 +126,15 @@ class Pool:
         elif known.passage.distance is None and passage.distance is not None:
             known.passage = passage
         return known
+
+
+def _row_evidence(passage: Passage, reading: Reading) -> float:
+    """What a row named in the question says for its table: most when a column or the title has the rest of the question."""
+    table = read_table(passage.text)
+    rest = reading.rest()
+    if table is None or not rest:
+        return KIND["row"]
+    columns = set(terms.stems(" ".join([passage.name, table.caption, *table.headers])))
+    asked = [[terms.stem(word), *(s for other in glossary.expand([word]) for s in terms.stems(other))] for word in rest]
+    covered = sum(any(stem in columns for stem in ways) for ways in asked) / len(asked)
+    return KIND["row"] + (1 - KIND["row"]) * covered

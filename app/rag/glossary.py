@@ -39,6 +39,7 @@ _SYNONYMS = (
     ("spell slots", "spells per day", "spells usable"),
 )
 _BY_PHRASE = {phrase: line for line in _SYNONYMS for phrase in line}
+_ABBREVIATIONS = frozenset(line[0] for line in _SYNONYMS if len(line[0]) <= 4)
 _LONGEST = 3
 
 # What is asked of something; as a rule not the thing asked about.
@@ -53,6 +54,11 @@ ATTRIBUTES = frozenset(
         "armor", "weapon", "weapons", "languages", "language", "proficiency", "movement rate", "percentage",
     )
 )  # fmt: skip
+
+
+def spelled_out(text: str) -> str:
+    """`text` with abbreviations written out: "AC 4" as "armor class 4"."""
+    return " ".join(_BY_PHRASE[word][1] if word in _ABBREVIATIONS else word for word in text.lower().split())
 
 
 def expand(words: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ def satisfied(metadata: Metadata, question: str) -> bool:
     value = metadata.get("query_must")
     if not value or (metadata.get("type"), metadata.get("section")) == _REFERENCE:
         return True
-    folded = terms.fold(question)
+    folded = terms.common_spelling(terms.fold(question))
     try:
         must = json.loads(value) if isinstance(value, str) else value
         if not isinstance(must, Mapping):
@@ -72,7 +72,7 @@ def _in_range(folded: str, bounds: Any) -> bool:
 
 def _says(folded: str, term: str, *, plural: bool = False) -> bool:
     """Whether `term` stands in the question as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
-    words = r"\s+".join(re.escape(word) for word in terms.fold(term).split())
+    words = r"\s+".join(re.escape(word) for word in terms.common_spelling(terms.fold(term)).split())
     return bool(re.search(rf"(?<!\w){words}{'s?' if plural else ''}(?!\w)", folded))
 
 

@@ -11,12 +11,12 @@ import logging
 import os
 import select
 import sys
-from collections.abc import MutableMapping
-from typing import IO
+from collections.abc import Callable, MutableMapping
+from typing import IO, Any
 from wsgiref.handlers import CGIHandler
 
 from app import logs, settings
-from app.bootstrap import create_app
+from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import SettingsError
 
@@ -31,10 +31,11 @@ AUTHORIZATION_VARIABLES = (
 )
 
 
-def main(crash_reply: bytes) -> None:
+def main(apology: Callable[[], bytes]) -> None:
     """Answer the one request that Apache describes in the environment and on stdin.
 
-    `crash_reply` is sent when the application fails before it has replied. Exceptions of start-up are raised to the caller.
+    `apology` makes the reply for when the application fails before it has replied. Exceptions of start-up are raised to the
+    caller.
     """
     # Everything this process writes is the account's alone.
     os.umask(0o077)
@@ -44,9 +45,16 @@ def main(crash_reply: bytes) -> None:
     logs.configure(configured.log_file)
     environ = dict(os.environ)
     hand_over_authorization(environ)
-    OneShotHandler(environ, reply, crash_reply).run(create_app(configured))
+    services = Container(configured)
+    OneShotHandler(environ, reply, apology).run(create_app(configured, services=services))
     reply.close()
-    read_to_end(sys.stdin.buffer.fileno(), configured.request_timeout)
+    read_to_end(sys.stdin.fileno(), configured.request_timeout)
+    if configured.warm_worker:
+        from app.servers import worker
+
+        # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
+        services.close()
+        worker.leave_behind(configured)
 
 
 def load_settings() -> settings.Settings:
@@ -92,17 +100,28 @@ def hand_over_authorization(environ: MutableMapping[str, str]) -> None:
 class OneShotHandler(CGIHandler):
     """wsgiref's handler with our streams, and JSON in place of its plain-text apology."""
 
-    def __init__(self, environ: dict[str, str], reply: IO[bytes], crash_reply: bytes) -> None:
+    def __init__(self, environ: dict[str, str], reply: IO[bytes], apology: Callable[[], bytes]) -> None:
         super().__init__()
         self.base_env = environ
         # Apache closes stdin at the end of the body, whether or not it announced a length.
         self.base_env["wsgi.input_terminated"] = True  # type: ignore[assignment]
         self.stdin, self.stdout, self.stderr = sys.stdin.buffer, reply, sys.stderr
-        self._crash_reply = crash_reply
+        self._apology = apology
 
     def error_output(self, environ: object, start_response: object) -> list[bytes]:
-        headers, _, body = self._crash_reply.partition(b"\r\n\r\n")
+        headers, _, body = self._apology().partition(b"\r\n\r\n")
         fields = [line.decode("latin-1").partition(": ") for line in headers.split(b"\r\n")]
         status = next(value for name, _, value in fields if name == "Status")
         start_response(status, [(name, value) for name, _, value in fields if name != "Status"], sys.exc_info())  # type: ignore[operator]
         return [body]
+
+
+class Authorized:
+    """The application behind the same hand-over of Authorization, for servers that get Apache's variables over a socket."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        hand_over_authorization(environ)
+        return self._app(environ, start_response)

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -51,11 +51,11 @@ class Routes:
         return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
 
     def query(self) -> Response:
-        user = self._authenticate()
+        user = self._authenticate(self._services.expect_question)
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
-        events = self._services.answering.events(question, user, g.deadline)
+        events = self._services.answering.events(question, user, g.deadline, stream=streamed)
         if streamed:
             return _stream(events, user)
         for event in events:
@@ -63,8 +63,11 @@ class Routes:
                 return replies.json_reply(_answer(event, user, g.request_id, g.started))
         raise AssertionError("unreachable: events end with Done or raise")
 
-    def _authenticate(self) -> User:
-        # For everything that follows: a caller we do not know learns nothing about the rest of the request.
+    def _authenticate(self, meanwhile: Callable[[], None] = lambda: None) -> User:
+        """The caller. Comes before all else: one we do not know learns nothing about the rest of the request.
+
+        `meanwhile` is started when there is a token that the auth API may have to be asked about.
+        """
         g.deadline = Deadline(self._services.settings.request_timeout)
         header = request.headers.get("Authorization", "").strip()
         if not header:
@@ -72,6 +75,7 @@ class Routes:
         match = re.fullmatch(r"bearer +(\S+)", header, re.IGNORECASE)
         if not match:
             raise InvalidToken("Authorization header is not 'Bearer TOKEN'")
+        meanwhile()
         user = self._services.user(match[1], request.remote_addr or "", g.deadline)
         g.user_id = user.id
         return user
@@ -112,7 +116,8 @@ def _stream(events: Iterator[Event], user: User) -> Response:
 
 
 def _begin() -> Response | None:
-    g.request_id = os.urandom(12).hex()
+    # Under CGI the wrapper has chosen it; a client cannot, as its headers arrive with HTTP_ before their names.
+    g.request_id = request.environ.get("DNDCHAT_REQUEST_ID") or os.urandom(12).hex()
     g.started = time.monotonic()
     g.user_id = "-"
     g.problem = ""

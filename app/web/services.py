@@ -18,6 +18,9 @@ class Services(Protocol):
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
         """The token's owner. Raises InvalidToken, AuthUnavailable."""
 
+    def expect_question(self) -> None:
+        """Begin to connect to what a question will need. Sends nothing and returns at once."""
+
     @property
     def answering(self) -> Answering: ...
 

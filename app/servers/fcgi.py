@@ -1,0 +1,23 @@
+"""The application under mod_fcgid: one process that answers one request after the other, started and ended by Apache."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from flup.server.fcgi import WSGIServer
+
+from app import logs
+from app.bootstrap import create_app
+from app.servers.cgi import Authorized
+from app.settings import load
+
+
+def main() -> None:
+    """Serve on the socket that mod_fcgid gives as stdin until it ends the process. Raises SettingsError."""
+    os.umask(0o077)
+    settings = load()
+    logs.configure(settings.log_file)
+    app = Authorized(create_app(settings))
+    # mod_fcgid gives a process one request at a time; more threads than two would only be memory.
+    WSGIServer(app, loggingLevel=logging.ERROR, debug=False, minSpare=1, maxSpare=2, maxThreads=2).run()

@@ -1,0 +1,229 @@
+"""The warm worker: a copy of a CGI process that stays, its modules loaded, and answers the next requests over a socket.
+
+`dndchat.cgi` speaks SCGI to `worker.sock` in DATA_DIR. There is at most one worker (a lock that the kernel frees with the
+process) and nothing depends on it: whenever it does not acknowledge a request, the CGI process answers by itself. It ends when
+idle, old or large, and at once when code or settings have changed. Hosts that kill background processes lose nothing but speed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flup.server.scgi import WSGIServer
+
+from app import datadir, logs, settings
+from app.bootstrap import create_app
+from app.servers.cgi import Authorized
+from app.settings import PROJECT_ROOT, Settings
+
+log = logging.getLogger(__name__)
+
+SOCKET = "worker.sock"
+LOCK = "worker.lock"
+# How much longer than a request may take the wrapper waits for the next byte of a reply.
+GRACE_SECONDS = 5
+MEMORY_CHECK_EVERY = 100
+
+
+def leave_behind(configured: Settings) -> None:
+    """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it does not return."""
+    lock = _acquire(configured.data_dir)
+    if lock is None:
+        return
+    try:
+        child = os.fork()
+    except OSError as error:
+        log.warning("no warm worker: %s", error.strerror)
+        os.close(lock)
+        return
+    if child:
+        os.close(lock)
+        return
+    try:
+        _detach(lock)
+        logs.configure(configured.log_file)
+        run(configured)
+    except BaseException:
+        log.exception("the warm worker failed")
+    finally:
+        os._exit(0)
+
+
+def run(configured: Settings) -> None:
+    """Serve until there is a reason to end. The lock is held by this process."""
+    # Relative to the directory, as a socket's whole path may be longer than the 107 bytes the kernel takes.
+    os.chdir(configured.data_dir)
+    _link_from_default(configured.data_dir)
+    server = _Server(configured)
+    log.info("warm worker %d started", os.getpid())
+    server.run()
+    log.info("warm worker %d ended after %d requests: %s", os.getpid(), server.served, server.reason)
+
+
+def code_stamp(root: Path = PROJECT_ROOT) -> int:
+    """Changes whenever a file of the program does."""
+    files = sorted(_files(str(root / "app")))
+    return hash(tuple(files))
+
+
+def _files(directory: str) -> list[tuple[str, int, int]]:
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    found += _files(entry.path)
+            else:
+                status = entry.stat()
+                found.append((entry.path, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _acquire(data_dir: Path) -> int | None:
+    """The lock that makes a process the worker, as a descriptor that is inherited by a fork; None while another holds it."""
+    try:
+        lock = os.open(datadir.ensure(data_dir) / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        log.warning("no warm worker: cannot open %s: %s", LOCK, error.strerror)
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _detach(lock: int) -> None:
+    """Leave Apache: it waits for a CGI program until the last process with one of its descriptors is gone."""
+    os.setsid()
+    # Its file would otherwise be closed by Python some time later, when the number belongs to another file.
+    logs.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.closerange(3, lock)
+    os.closerange(lock + 1, 65536)
+    # The caller's token and address were in the environment.
+    for name in list(os.environ):
+        if name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")):
+            del os.environ[name]
+
+
+def _link_from_default(data_dir: Path) -> None:
+    """Let the wrapper, which reads no settings file, find the socket from where DATA_DIR is by default."""
+    default = PROJECT_ROOT / "var" / SOCKET
+    if default.parent.resolve() == data_dir.resolve():
+        return
+    with contextlib.suppress(OSError):
+        datadir.ensure(default.parent)
+        fresh = default.with_name(f".{SOCKET}.{os.getpid()}")
+        fresh.symlink_to(data_dir.resolve() / SOCKET)
+        fresh.replace(default)
+
+
+class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
+    """flup's threaded SCGI server, with reasons to end."""
+
+    def __init__(self, configured: Settings) -> None:
+        self._settings = configured
+        self._settings_stamp = settings.stamp(configured, os.environ)
+        self._code_stamp = code_stamp()
+        self._counting = threading.Lock()
+        self._running = 0
+        self._last_used = time.monotonic()
+        self.served = 0
+        self.reason = "signal"
+        self.patience = int(configured.request_timeout) + GRACE_SECONDS
+        threads = configured.worker.threads
+        app = Authorized(create_app(configured))
+        super().__init__(
+            app,
+            bindAddress=SOCKET,
+            umask=0o077,
+            loggingLevel=logging.ERROR,
+            debug=False,
+            minSpare=1,
+            maxSpare=threads,
+            maxThreads=threads,
+        )
+        self._socket_stamp: int | None = None
+
+    def handler(self, request: Any) -> None:
+        """Acknowledge a request and answer it; or close without a word, and then the wrapper answers it."""
+        if self._stale(request.environ):
+            self._end("code or settings have changed")
+        if not self._keepGoing:
+            return
+        with self._counting:
+            self._running += 1
+            self.served += 1
+        try:
+            request.stdout.write(b"%d\n" % self.patience)
+            request.stdout.flush()
+            super().handler(request)
+        finally:
+            with self._counting:
+                self._running -= 1
+                self._last_used = time.monotonic()
+            self._end_if_worn()
+
+    def _end_if_worn(self) -> None:
+        limits = self._settings.worker
+        if self.served >= limits.max_requests:
+            self._end(f"{self.served} requests")
+        elif self.served % MEMORY_CHECK_EVERY == 0 and (megabytes := resident_megabytes()) > limits.max_megabytes:
+            self._end(f"{megabytes} MB of memory")
+
+    def error(self, request: Any) -> None:
+        """What flup does when the application raises, which Flask does not let happen: no reply, so the wrapper answers."""
+        log.error("warm worker: the application failed", exc_info=sys.exc_info())
+
+    def _stale(self, environ: Mapping[str, str]) -> bool:
+        now = (settings.stamp(self._settings, environ), code_stamp())
+        return now != (self._settings_stamp, self._code_stamp)
+
+    def _end(self, reason: str) -> None:
+        if not self._keepGoing:
+            return
+        self.reason = reason
+        # First, so that no request comes to a worker that will not take it.
+        self._remove_socket()
+        self._exit()
+
+    def _setupSocket(self) -> Any:
+        listening = super()._setupSocket()
+        self._socket_stamp = Path(SOCKET).stat().st_ino
+        return listening
+
+    def _cleanupSocket(self, sock: Any) -> None:
+        self._remove_socket()
+        super()._cleanupSocket(sock)
+
+    def _remove_socket(self) -> None:
+        with contextlib.suppress(OSError):
+            if Path(SOCKET).stat().st_ino == self._socket_stamp:
+                Path(SOCKET).unlink()
+
+    def _mainloopPeriodic(self) -> None:
+        """Called by flup after each request and at least once a second."""
+        idle = not self._running and time.monotonic() - self._last_used > self._settings.worker.idle_seconds
+        if idle:
+            self._end("idle")
+        elif settings.file_stamp(self._settings.data_dir / SOCKET) is None:
+            self._end("its socket is gone")
+
+
+def resident_megabytes() -> int:
+    """This process's resident memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
