@@ -47,6 +47,11 @@ class Entity:
         """Whether a text is headed by it; otherwise it is only a row of a table."""
         return any(kind != "row" for kind in self.owners.values())
 
+    @property
+    def is_people(self) -> bool:
+        """Whether it is a class or a race: what most tables are arranged by, and seldom all that a question is about."""
+        return bool(self.types & {"class", "race"})
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -61,6 +66,10 @@ class Reading:
     def searched(self) -> str:
         """The text to search for: as it was asked, or word by word where a misspelling was corrected."""
         return " ".join(self.words) if self.corrected else self.text
+
+    def content(self) -> list[str]:
+        """The words to search for: all but stop words."""
+        return [word for word in self.words if word not in terms.STOP_WORDS]
 
     def rest(self) -> list[str]:
         """The words that belong to no name, stop words left out."""

@@ -29,8 +29,10 @@ class Weights:
 
     dense: float = 1.0
     lexical: float = 0.6
-    table: float = 0.5
+    table: float = 0.8
     name: float = 0.5
+    # Of the evidence of a table, what its BM25 score counts against the part of the question its headers and rows cover.
+    table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
@@ -64,8 +66,8 @@ class Pool:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
 
-    def add_dense(self, nearest: Sequence[Passage], share: float = 1.0) -> None:
-        """The passages nearest to one text, nearest first. `share` is what this text counts."""
+    def add_dense(self, nearest: Sequence[Passage]) -> None:
+        """The passages nearest to the question, nearest first."""
         distances = [passage.distance or 0.0 for passage in nearest]
         if not distances:
             return
@@ -73,17 +75,19 @@ class Pool:
         width = reference - distances[0]
         for passage, distance in zip(nearest, distances, strict=True):
             candidate = self._candidate(passage)
-            evidence = max(0.0, (reference - distance) / width) if width > 0 else 1.0
-            candidate.dense = max(candidate.dense, share * evidence)
+            candidate.dense = max(0.0, (reference - distance) / width) if width > 0 else 1.0
 
     def add_lexical(self, matches: Sequence[Match]) -> None:
         for match in matches:
             self._candidate(match.passage).lexical = match.score / matches[0].score
 
-    def add_tables(self, matches: Sequence[Match], wanted: float) -> None:
+    def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
+        asked = _ways(reading.content())
+        share = self._weights.table_words
         for match in matches:
-            self._candidate(match.passage).table = wanted * match.score / matches[0].score
+            covered = _covered(asked, match.passage, rows=True)
+            self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
 
     def add_names(
         self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
@@ -130,11 +134,20 @@ class Pool:
 
 def _row_evidence(passage: Passage, reading: Reading) -> float:
     """What a row named in the question says for its table: most when a column or the title has the rest of the question."""
+    rest = _ways(reading.rest())
+    return KIND["row"] + (1 - KIND["row"]) * _covered(rest, passage, rows=False) if rest else KIND["row"]
+
+
+def _ways(words: Sequence[str]) -> list[set[str]]:
+    """For each of `words` the stems it can be met in."""
+    return [{terms.stem(word), *(s for other in glossary.expand([word]) for s in terms.stems(other))} for word in words]
+
+
+def _covered(asked: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
+    """What part of `asked` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
     table = read_table(passage.text)
-    rest = reading.rest()
-    if table is None or not rest:
-        return KIND["row"]
-    columns = set(terms.stems(" ".join([passage.name, table.caption, *table.headers])))
-    asked = [[terms.stem(word), *(s for other in glossary.expand([word]) for s in terms.stems(other))] for word in rest]
-    covered = sum(any(stem in columns for stem in ways) for ways in asked) / len(asked)
-    return KIND["row"] + (1 - KIND["row"]) * covered
+    if table is None or not asked:
+        return 0.0
+    labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
+    stems = set(terms.stems(" ".join(labels)))
+    return sum(not stems.isdisjoint(ways) for ways in asked) / len(asked)

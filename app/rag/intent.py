@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# `wants_table` of a question that says which row it wants.
+ROW_WANTED = 0.75
+
 _NUMBER = (
     r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|first|second|third|fourth|fifth|sixth|seventh|"
     r"eighth|ninth|tenth|eleventh|twelfth)"
@@ -39,7 +42,7 @@ _DESCRIBED = re.compile(
 def wants_table(text: str) -> float:
     """How much `text` (folded) reads like a question that a table answers: 0 not at all, 1 surely."""
     row, cell = bool(_ROW.search(text)), bool(_CELL.search(text))
-    return 1.0 if row and cell else 0.75 if row else 0.6 if cell else 0.0
+    return 1.0 if row and cell else ROW_WANTED if row else 0.6 if cell else 0.0
 
 
 def described_types(text: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from app.models import Passage, Question, Usage
 from app.rag import followup, glossary, query_must
 from app.rag.entities import Reading, read
 from app.rag.fusion import Candidate, Pool, Weights
-from app.rag.intent import described_types, wants_table
+from app.rag.intent import ROW_WANTED, described_types, wants_table
 from app.rag.output import RAGOutput
 from app.rag.requirements import required
 from app.rag.selection import Limits, Selected, select
@@ -154,8 +154,7 @@ class HybridRetriever:
         return self._store.query(vectors, NEAREST, deadline)[0], usage
 
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
-        words = [word for word in reading.words if word not in terms.STOP_WORDS]
-        alternatives = words + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
+        alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
         owners = index.passages(identity for entity in reading.entities for identity in entity.owners)
         return _Words(
             index.search(alternatives, WORD_MATCHES),
@@ -169,12 +168,13 @@ class HybridRetriever:
     ) -> list[Candidate]:
         pool = Pool(self._tuning.weights)
         pool.add_lexical(found.matches)
-        pool.add_tables(found.tables, table_wanted)
+        pool.add_tables(found.tables, reading, table_wanted)
         for entity in reading.entities:
             owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
             pool.add_names(entity, owners, found.parents, reading, table_wanted)
         pool.add_dense(dense)
-        if not any(entity.certain and entity.is_heading for entity in reading.entities):
+        named = any(entity.certain and entity.is_heading and not entity.is_people for entity in reading.entities)
+        if not named and table_wanted < ROW_WANTED:
             pool.expect(described_types(folded))
         return pool.ranked()
 

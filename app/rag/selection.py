@@ -21,10 +21,10 @@ class Limits:
     """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured, see docs/retrieval.md."""
 
     # The rest of a question that names what it is about; of one that does not.
-    floor_named: float = 0.45
-    tokens_named: int = 1100
-    floor_unnamed: float = 0.30
-    tokens_unnamed: int = 2400
+    floor_named: float = 0.25
+    tokens_named: int = 1400
+    floor_unnamed: float = 0.20
+    tokens_unnamed: int = 2800
     # No context is larger, except that there is always one passage.
     most_tokens: int = 3600
 
