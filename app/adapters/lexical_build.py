@@ -112,7 +112,10 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
         most = _OFTEN_WORD if set(owners.values()) == {_WORD} else _OFTEN * len(rows)
         everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
         keys.append((key, len(stems_of_name), everyday))
-        named.update(word for word in stems_of_name if len(word) >= _SHORTEST_CORRECTED and word.isalpha())
+        named.update(stems_of_name)
+    # Misspellings are of whole words, so both forms are kept: "zombei" is nearer to "zombie" than to its stem.
+    named |= {word for passage in rows for word in terms.tokens(passage.name) if terms.stem(word) in named}
+    named = {word for word in named if len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
     connection.executemany(
         "INSERT INTO names VALUES (?, ?, ?)",
         ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),

@@ -25,8 +25,6 @@ def full_names(name: str) -> Iterator[str]:
     yield bare
     yield name
     yield from _uninverted(bare)
-    if (short := _LEADING.sub("", bare, count=1)) != bare:
-        yield short
 
 
 def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
@@ -39,6 +37,7 @@ def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
     for inside in _PARENTHESES.findall(name):
         yield from _each(_LEADING.sub("", inside.strip(), count=1))
     yield from _each(bare)
+    yield _LEADING.sub("", bare, count=1)
     if (plain := _DESCRIPTION.sub("", bare)) != bare:
         yield plain
         yield _LEADING.sub("", plain, count=1)

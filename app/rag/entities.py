@@ -7,8 +7,8 @@ the index, in whatever phrasing it stands. The longest name wins where two overl
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from app import terms
@@ -16,6 +16,9 @@ from app.adapters.lexical import LexicalIndex, Name
 from app.rag import glossary, spelling
 
 LONGEST = 7
+_COMPARING = frozenset("vs versus than or between differ differs difference compare compared rank against beat beats win wins".split())
+# Rules are named after everyday words throughout: standing beside one another says nothing.
+_UNCOUNTED = frozenset(("rule", "table", ""))
 _MOST_SPELLINGS = 9
 _ARTICLES = frozenset(("a", "an", "the"))
 _JOINING = frozenset("and or a an the versus vs to from than".split())
@@ -83,8 +86,9 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
     stems = [terms.stem(word) for word in words]
     if index is None:
         return Reading(text, tuple(words), tuple(stems), (), {})
-    corrected = spelling.corrections(stems, index) if correct else {}
-    choices = [corrected.get(stem, [stem]) for stem in stems]
+    corrected = spelling.corrections(words, index) if correct else {}
+    choices = [[terms.stem(other) for other in corrected.get(word, [word])] for word in words]
+    stems = [choice[0] for choice in choices]
     keys: dict[str, list[tuple[int, int, bool]]] = {}
     for start in range(len(stems)):
         for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
@@ -92,28 +96,28 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
             if words[start] in _ARTICLES or (end - start == 1 and words[start] in terms.STOP_WORDS):
                 continue
             for parts in islice(product(*choices[start:end]), _MOST_SPELLINGS):
-                keys.setdefault("".join(parts), []).append((start, end, any(stems[n] in corrected for n in span)))
+                keys.setdefault("".join(parts), []).append((start, end, any(words[n] in corrected for n in span)))
     names = index.names(keys)
     found = [(spot, names[key]) for key, spots in keys.items() if key in names for spot in spots]
-    attributes = _attributes([choice[0] for choice in choices])
+    attributes = _attributes(stems)
     capitals = _capitals(text, len(words))
     entities: list[Entity] = []
     for (start, end, respelt), name in sorted(found, key=_precedence):
         if any(start < other.end and other.start < end for other in entities):
             continue
-        inside = [span for span in attributes if span[0] < end and start < span[1]]
-        if any(span[1] - span[0] > end - start for span in inside):
+        if any(first <= start and end <= last and last - first > end - start for first, last in attributes):
             continue
         certain = name.words > 1 and end - start > 1 or not name.everyday or _hinted(start, end, stems, capitals)
-        entities.append(Entity(" ".join(words[start:end]), start, end, name.owners, name.types, certain and not inside, respelt))
-    entities += _coordinated(entities, words, [choice[0] for choice in choices], index)
+        entities.append(Entity(" ".join(words[start:end]), start, end, name.owners, name.types, certain and (start, end) not in attributes, respelt))
+    entities += _coordinated(entities, words, stems, index)
     entities.sort(key=lambda entity: entity.start)
+    entities = _compared(entities, words, attributes)
     return Reading(
         text,
-        tuple(spelling.respell(words, stems, corrected)),
-        tuple(choice[0] for choice in choices),
+        tuple(corrected[word][0] if word in corrected else word for word in words),
+        tuple(stems),
         tuple(entities),
-        {word: corrected[stem][0] for word, stem in zip(words, stems, strict=True) if stem in corrected},
+        {word: others[0] for word, others in corrected.items()},
     )
 
 
@@ -146,6 +150,28 @@ def _coordinated(entities: list[Entity], words: list[str], stems: list[str], ind
                 place += step
     found = [(tried[key], name) for key, name in index.names(tried).items()]
     return [Entity(words[place], place, place + 1, name.owners, name.types, True, False) for place, name in found if name.is_heading]
+
+
+def _compared(entities: list[Entity], words: list[str], attributes: Collection[tuple[int, int]]) -> list[Entity]:
+    """`entities` with an everyday word made certain where it is set beside a certain name of the same type.
+
+    In "is the guard tougher than the ogre" and in "fear, quest or confusion" it is meant as a name.
+    """
+    comparing = not _COMPARING.isdisjoint(words)
+    certain = [entity for entity in entities if entity.certain and entity.is_heading]
+
+    def beside(entity: Entity, other: Entity) -> bool:
+        between = words[min(entity.end, other.end) : max(entity.start, other.start)]
+        return comparing or bool(between) and _JOINING.issuperset(between)
+
+    return [
+        replace(entity, certain=True)
+        if entity.is_heading
+        and (entity.start, entity.end) not in attributes
+        and any(entity.types & other.types - _UNCOUNTED and beside(entity, other) for other in certain)
+        else entity
+        for entity in entities
+    ]
 
 
 def _precedence(item: tuple[tuple[int, int, bool], Name]) -> tuple[int, bool, int]:

@@ -10,7 +10,7 @@ from app.rag.fusion import Candidate
 Required = tuple[Candidate, str, str]
 
 
-def required(ranked: Sequence[Candidate], reading: Reading, table_wanted: float) -> list[Required]:
+def required(ranked: Sequence[Candidate], reading: Reading) -> list[Required]:
     """For each name the question surely means: the passage it heads, then the parts of it that speak to the question.
 
     Each with its role (`entity`, `part`) and the name; all first passages come before any further part, so that a small `k`
@@ -21,7 +21,7 @@ def required(ranked: Sequence[Candidate], reading: Reading, table_wanted: float)
     for entity in reading.entities:
         if not entity.certain:
             continue
-        own = list(_own(ranked, entity, table_wanted))
+        own = list(_own(ranked, entity))
         if not own:
             continue
         head, *parts = _section(own)
@@ -30,11 +30,14 @@ def required(ranked: Sequence[Candidate], reading: Reading, table_wanted: float)
     return first + more
 
 
-def _own(ranked: Sequence[Candidate], entity: Entity, table_wanted: float) -> Iterator[Candidate]:
-    """The passages the name belongs to, best first; those that only have it as a row where none is headed by it."""
+def _own(ranked: Sequence[Candidate], entity: Entity) -> Iterator[Candidate]:
+    """The passages the name belongs to, best first: those headed by just this, else by this and more, else all."""
     owned = [candidate for candidate in ranked if candidate.passage.id in entity.owners]
-    headed = [candidate for candidate in owned if entity.owners[candidate.passage.id] != "row"]
-    yield from headed or owned
+    kinds = [entity.owners[candidate.passage.id] for candidate in owned]
+    for wanted in (("full",), ("variant", "heading", "word"), ("row",)):
+        if not set(wanted).isdisjoint(kinds):
+            yield from (candidate for candidate, kind in zip(owned, kinds, strict=True) if kind in wanted)
+            return
 
 
 def _section(own: Sequence[Candidate]) -> list[Candidate]:

@@ -121,7 +121,7 @@ class HybridRetriever:
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         kept = {p.id for p in query_must.allowed([c.passage for c in ranked], asked)[0]}
         candidates = [c for c in ranked if c.passage.id in kept]
-        needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
+        needed = required(candidates, reading) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits)
         evidence = support(reading, candidates, index)
         output.diagnostics.append(

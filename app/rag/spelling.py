@@ -6,53 +6,47 @@ is taken as meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from app import terms
 from app.adapters.lexical import LexicalIndex
 
-# Shorter words have too many neighbours; one of four letters is corrected only where a double letter was typed once.
+# Shorter words have too many neighbours; one of four letters is corrected only where a letter was left out.
 SHORTEST = 5
 # From this length on two edits are taken for a slip, below one.
 LONG = 9
 _MOST_ALTERNATIVES = 3
 
 
-def corrections(stems: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
-    """For each of `stems` that is unknown, the words of names it may stand for, most likely first; only those with any."""
-    wanted = {stem for stem in stems if len(stem) >= SHORTEST - 1 and stem.isalpha()}
-    known = index.words(wanted | {base for stem in wanted for base in _bases(stem)}).keys()
-    unknown = {stem for stem in wanted if stem not in known and not known & set(_bases(stem))}
-    found = {stem: _nearest(stem, index) for stem in sorted(unknown)}
-    return {stem: words for stem, words in found.items() if words}
+def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
+    """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those with any."""
+    wanted = {word for word in words if len(word) >= SHORTEST - 1 and word.isalpha()}
+    forms = {word: {terms.stem(word), *(terms.stem(base) for base in _bases(word))} for word in wanted}
+    known = index.words(form for some in forms.values() for form in some).keys()
+    found = {word: _nearest(word, index) for word in sorted(wanted) if known.isdisjoint(forms[word])}
+    return {word: others for word, others in found.items() if others}
 
 
-def respell(tokens: Iterable[str], stems: Iterable[str], corrected: Mapping[str, list[str]]) -> list[str]:
-    """`tokens` with the first correction in the place of each misspelt one."""
-    return [corrected[stem][0] if stem in corrected else token for token, stem in zip(tokens, stems, strict=True)]
+def _bases(word: str) -> list[str]:
+    """What `word` may be a form of: "herding" of "herd", "baked" of "bake", "hitting" of "hit"."""
+    cut = [word[: -len(ending)] for ending in ("ing", "ed", "er", "est", "ly", "ful", "less") if word.endswith(ending)]
+    forms = [form for base in cut for form in (base, base + "e", base[:-1] if base[-2:-1] == base[-1:] else base)]
+    return [form for form in forms if len(form) >= 3]
 
 
-def _bases(stem: str) -> list[str]:
-    """What `stem` may be a form of: "herding" of "herd", "baked" of "bake"."""
-    cut = [stem[: -len(ending)] for ending in ("ing", "ed", "er", "est", "ly", "ful", "less") if stem.endswith(ending)]
-    return [form for base in cut if len(base) >= 3 for form in (base, base + "e", base[:-1])]
-
-
-def _nearest(stem: str, index: LexicalIndex) -> list[str]:
-    allowed = 2 if len(stem) >= LONG else 1
+def _nearest(word: str, index: LexicalIndex) -> list[str]:
+    allowed = 2 if len(word) >= LONG else 1
     ranked: list[tuple[int, int, str]] = []
-    for order, word in enumerate(index.similar_words(stem)):
-        if len(stem) < SHORTEST and not _lost_a_double(stem, word):
+    for order, other in enumerate(index.similar_words(word)):
+        # A word of four letters has too many neighbours to allow more than a letter left out.
+        if len(word) < SHORTEST and len(other) != len(word) + 1:
             continue
-        edits = distance(stem, word)
+        edits = distance(word, other)
         # People misspell what they hear, seldom the first letter: that costs an edit more.
-        edits += stem[0] != word[0] and not {stem[0], word[0]} <= set("ck") and sorted(stem[:2]) != sorted(word[:2])
+        edits += word[0] != other[0] and not {word[0], other[0]} <= set("ck") and sorted(word[:2]) != sorted(other[:2])
         if edits <= allowed:
-            ranked.append((edits, order, word))
-    return [word for _, _, word in sorted(ranked)[:_MOST_ALTERNATIVES]]
-
-
-def _lost_a_double(stem: str, word: str) -> bool:
-    return any(stem[: i + 1] + stem[i:] == word for i in range(len(stem)))
+            ranked.append((edits, order, other))
+    return [other for _, _, other in sorted(ranked)[:_MOST_ALTERNATIVES]]
 
 
 def distance(a: str, b: str) -> int:
