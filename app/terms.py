@@ -17,7 +17,7 @@ _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "ʼ": "'", "–"
 _IRREGULAR = {
     "men": "man", "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "lice": "louse", "children": "child",
     "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus", "octopi": "octopus", "djinn": "djinni",
-    "efreet": "efreeti", "larvae": "larva", "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
+    "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf", "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
 }  # fmt: skip
 _F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves", "hooves", "loaves")
 _PLURALS = (
@@ -38,7 +38,10 @@ _STOP_WORDS = (
     "mine more most much must my need needs neither no nor not now of off ok on one ones only or other our out over own "
     "please really s say says shall she should so some such tell than that the their them then there these they thing "
     "things this those to too under up upon us use used using versus very vs want was way we were what when where whether "
-    "which while who whom whose why will with without would yes yet you your t d ll re ve m "
+    "which while who whom whose why will with without would yes yet you your yours "
+    "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't wouldn't "
+    "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll you'll "
+    "they'll whats whos wont cant dont doesnt didnt isnt "
     "describe explain compare difference differences happens happen mean "
     "means work works thanks hi hello rule rules ad dnd rpg game edition"
 )
@@ -82,10 +85,16 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(fold(text))
 
 
+def bare(token: str) -> str:
+    """A token without its possessive or contracted ending: `healer's` as `healer`, but `o'clock` as `oclock`."""
+    head = token.split("'")[0]
+    return head if len(head) > 1 else token.replace("'", "")
+
+
 @lru_cache(maxsize=65536)
 def stem(token: str) -> str:
     """The common form of a token: possessive, plural, spelling and ordinal endings off."""
-    token = token.split("'")[0] if len(token.split("'")[0]) > 1 else token.replace("'", "")
+    token = bare(token)
     if ordinal := _ORDINAL.fullmatch(token):
         return ordinal[1]
     if token in _IRREGULAR:

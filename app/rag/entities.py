@@ -103,11 +103,13 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
     capitals = _capitals(text, len(words))
     entities: list[Entity] = []
     for (start, end, respelt), name in sorted(found, key=_precedence):
-        if any(start < other.end and other.start < end for other in entities):
+        overlapping = [other for other in entities if start < other.end and other.start < end]
+        # A row ("Elf, magic-user") does not hide the entry inside its label.
+        if overlapping and (name.everyday or not name.is_heading or any(other.is_heading for other in overlapping)):
             continue
         if any(first <= start and end <= last and last - first > end - start for first, last in attributes):
             continue
-        certain = name.words > 1 and end - start > 1 or not name.everyday or _hinted(start, end, stems, capitals)
+        certain = name.words > 1 or not name.everyday or _hinted(start, end, stems, capitals)
         entities.append(Entity(" ".join(words[start:end]), start, end, name.owners, name.types, certain and (start, end) not in attributes, respelt))
     entities += _coordinated(entities, words, stems, index)
     entities.sort(key=lambda entity: entity.start)

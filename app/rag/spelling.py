@@ -20,11 +20,22 @@ _MOST_ALTERNATIVES = 3
 
 def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
     """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those with any."""
-    wanted = {word for word in words if len(word) >= SHORTEST - 1 and word.isalpha()}
-    forms = {word: {terms.stem(word), *(terms.stem(base) for base in _bases(word))} for word in wanted}
+    wanted = {word for word in words if len(word) >= SHORTEST - 1 and terms.bare(word).isalpha()}
+    forms = {word: _forms(word) for word in wanted}
     known = index.words(form for some in forms.values() for form in some).keys()
-    found = {word: _nearest(word, index) for word in sorted(wanted) if known.isdisjoint(forms[word])}
+    found = {word: _nearest(terms.bare(word), index) for word in sorted(wanted) if known.isdisjoint(forms[word])}
     return {word: others for word, others in found.items() if others}
+
+
+def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
+    """Those of `words` that no passage has in any form."""
+    forms = {word: _forms(word) for word in words}
+    known = index.words(form for some in forms.values() for form in some)
+    return {word for word, some in forms.items() if not any(form in known and known[form].passages for form in some)}
+
+
+def _forms(word: str) -> set[str]:
+    return {terms.stem(word), *(terms.stem(base) for base in _bases(terms.bare(word)))}
 
 
 def _bases(word: str) -> list[str]:
@@ -37,16 +48,24 @@ def _bases(word: str) -> list[str]:
 def _nearest(word: str, index: LexicalIndex) -> list[str]:
     allowed = 2 if len(word) >= LONG else 1
     ranked: list[tuple[int, int, str]] = []
-    for order, other in enumerate(index.similar_words(word)):
-        # A word of four letters has too many neighbours to allow more than a letter left out.
-        if len(word) < SHORTEST and len(other) != len(word) + 1:
-            continue
-        edits = distance(word, other)
-        # People misspell what they hear, seldom the first letter: that costs an edit more.
-        edits += word[0] != other[0] and not {word[0], other[0]} <= set("ck") and sorted(word[:2]) != sorted(other[:2])
-        if edits <= allowed:
-            ranked.append((edits, order, other))
-    return [other for _, _, other in sorted(ranked)[:_MOST_ALTERNATIVES]]
+    # The plural is compared as it is, and without its ending: "owlbeers" with "owlbear".
+    for form in dict.fromkeys((word, terms.stem(word))):
+        for other in index.similar_words(form):
+            # A word of four letters has too many neighbours to allow more than a letter left out.
+            if len(form) < SHORTEST and len(other) != len(form) + 1:
+                continue
+            edits = distance(form, other)
+            # People misspell what they hear, seldom the first letter: that costs an edit more.
+            edits += form[0] != other[0] and not {form[0], other[0]} <= set("ck") and sorted(form[:2]) != sorted(other[:2])
+            if edits <= allowed and not _inflected(form, other):
+                ranked.append((edits, len(ranked), other))
+    return list(dict.fromkeys(other for _, _, other in sorted(ranked)))[:_MOST_ALTERNATIVES]
+
+
+def _inflected(word: str, other: str) -> bool:
+    """Whether the two differ by an ending only, so that each is a word of its own: "illusionist", "illusions"."""
+    short, long = sorted((word, other), key=len)
+    return len(long) - len(short) >= 2 and long.startswith(short[:-1])
 
 
 def distance(a: str, b: str) -> int:
