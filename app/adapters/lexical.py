@@ -20,7 +20,6 @@ SCHEMA_VERSION = 2
 # What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
 WEIGHTS = (6.0, 1.5, 2.0, 1.0)
 TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
-_ONLY_TABLES = "AND rowid IN (SELECT passage FROM tables)"
 # How a name belongs to a passage, best first: its heading; another form the heading gives; a heading inside it; a row of its table;
 # a rare word of its heading.
 NAME_KINDS = ("full", "variant", "heading", "row", "word")
@@ -77,9 +76,10 @@ class LexicalIndex:
         phrases = ['"' + text.replace('"', " ") + '"' for text in alternatives if text.strip()]
         if not phrases:
             return []
+        words = "table_words" if tables else "passage_words"
         rows = self._rows(
-            "WITH best AS (SELECT rowid AS number, -bm25(passage_words, ?, ?, ?, ?) AS score FROM passage_words"
-            f" WHERE passage_words MATCH ? {_ONLY_TABLES if tables else ''} ORDER BY score DESC, number LIMIT ?)"
+            f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
+            f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
             " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number ORDER BY score DESC, number",
             (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
         )
@@ -126,9 +126,10 @@ class LexicalIndex:
 
     def check(self) -> None:
         """Read one row of each table that a question reads; an index of another version has not all of them."""
-        for table in ("passages", "tables", "names", "keys", "words", "deletions"):
+        for table in ("passages", "names", "keys", "words", "deletions"):
             self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
-        self._rows("SELECT 1 FROM passage_words WHERE passage_words MATCH 'a' LIMIT 1", ())
+        for words in ("passage_words", "table_words"):
+            self._rows(f"SELECT 1 FROM {words} WHERE {words} MATCH 'a' LIMIT 1", ())
 
     def count(self) -> int:
         """How many passages it holds."""

@@ -25,7 +25,8 @@ CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TE
                        text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
     name, hierarchy, labels, text, content='passages', tokenize='porter unicode61 remove_diacritics 2');
-CREATE TABLE tables (passage INTEGER PRIMARY KEY);
+CREATE VIRTUAL TABLE table_words USING fts5(
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
 CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL, named INTEGER NOT NULL) WITHOUT ROWID;
@@ -90,9 +91,13 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
                 passage.type,
             ),
         )
-    connection.execute("INSERT INTO tables SELECT rowid FROM passages WHERE labels != ''")
+    connection.execute(
+        "INSERT INTO table_words (rowid, name, hierarchy, labels, text)"
+        " SELECT rowid, name, hierarchy, labels, text FROM passages WHERE labels != ''"
+    )
     connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
     connection.execute("INSERT INTO passage_words (passage_words) VALUES ('optimize')")
+    connection.execute("INSERT INTO table_words (table_words) VALUES ('optimize')")
 
 
 def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
