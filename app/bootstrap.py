@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.models import User
+from app.errors import InvalidToken
+from app.models import Question, User
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from app.adapters.openai import OpenAI
     from app.answering.pipeline import Answering
     from app.deadline import Deadline
+    from app.ledger.ledger import Ledger
+    from app.rag.retrieval import HybridRetriever
     from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ class Container:
 
     def close(self) -> None:
         """Let go of connections and files; what is used afterwards is opened again."""
-        for name in ("auth", "answering", "_openai", "_chroma", "_sample_index"):
+        for name in ("auth", "answering", "ledger", "_openai", "_chroma", "_sample_index", "_collection_index"):
             part = self.__dict__.pop(name, None)
             if hasattr(part, "close"):
                 part.close()
@@ -55,7 +58,26 @@ class Container:
 
             if hmac.compare_digest(token.encode("utf-8", "replace"), self._dev_token.encode()):
                 return User(id="developer")
-        return self.auth.user(token, deadline)
+            if not self.settings.auth_api_url:
+                # The token of an earlier start, most likely: nobody else could know it.
+                raise InvalidToken("not the development token, and there is no auth API to ask")
+        return self._checked(token, deadline)
+
+    def _checked(self, token: str, deadline: Deadline) -> User:
+        """The token's owner, from the cache or from the auth API."""
+        from app.ledger.tokens import token_expiry, token_hash
+
+        hashed = token_hash(token)
+        known = self.ledger.known_token(hashed)
+        if known is not None:
+            return known
+        try:
+            user = self.auth.user(token, deadline)
+        except InvalidToken:
+            self.ledger.remember_bad_token(hashed)
+            raise
+        self.ledger.remember_token(hashed, user.id, self.settings.token_cache_ttl, token_expiry(token))
+        return user
 
     def expect_question(self) -> None:
         if self.settings.mode != "embedded":
@@ -63,9 +85,10 @@ class Container:
             self._chroma.open_ahead()
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
+        ledger: Mapping[str, Callable[[Deadline], None]] = {"ledger": lambda deadline: self.ledger.check()}
         if self.settings.mode == "embedded":
-            return {"lexical_index": lambda deadline: self._sample_index.check()}
-        return {"chroma": self._chroma.check, "auth_api": self.auth.check}
+            return {**ledger, "lexical_index": lambda deadline: self._sample_index.check()}
+        return {**ledger, "chroma": self._chroma.check, "auth_api": self.auth.check}
 
     @cached_property
     def auth(self) -> AuthApi:
@@ -74,17 +97,51 @@ class Container:
         return AuthApi(self.settings.auth_api_url)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        from app.ledger.ledger import LEDGER_FILE, Ledger
+
+        settings = self.settings
+        # Twice what a question may take, and time to settle: whatever is open for longer is not being answered.
+        orphan_after = 2 * settings.request_timeout + 60
+        path = settings.data_dir / LEDGER_FILE
+        return Ledger(path, settings.limits, settings.pricing, orphan_after=orphan_after)
+
+    @cached_property
     def answering(self) -> Answering:
         from app.answering.pipeline import Answering
         from app.answering.writers import ModelWriter, QuotingWriter
-        from app.ledger.unlimited import UnlimitedLedger
-        from app.rag.retrieval import DenseRetriever, LexicalRetriever
 
-        ledger = UnlimitedLedger()
         if self.settings.mode == "embedded":
-            return Answering(LexicalRetriever(self._sample_index), QuotingWriter(), ledger)
-        retriever = DenseRetriever(self._openai, self._chroma)
-        return Answering(retriever, ModelWriter(self._openai, self.settings.openai.model), ledger)
+            return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: 0, self._lexical)
+        from app.rag.retrieval import HybridRetriever
+
+        retriever = HybridRetriever(self._collection_index, self._openai, self._chroma)
+        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
+
+    def _most_cost(self, question: Question) -> int:
+        """Nano-dollars that a question costs at most, when each call succeeds at the first attempt."""
+        from app.answering.writers import MAX_ANSWER_TOKENS
+        from app.rag.prompt import MAX_PROMPT_TOKENS
+        from app.rag.retrieval import embedding_tokens
+
+        pricing, models = self.settings.pricing, self.settings.openai
+        finding = pricing.bound(models.embedding_model, embedding_tokens(question))
+        return finding + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS)
+
+    def _lexical(self) -> HybridRetriever:
+        from app.rag.retrieval import HybridRetriever
+
+        return HybridRetriever(self._collection_index or self._sample_index)
+
+    @cached_property
+    def _collection_index(self) -> LexicalIndex | None:
+        """The index over the Chroma collection; None in embedded mode, and until it is built."""
+        if self.settings.mode == "embedded":
+            return None
+        from app.adapters.lexical import LexicalIndex, index_path
+
+        path = index_path(self.settings.data_dir, self.settings.chroma.collection)
+        return LexicalIndex(path) if path.is_file() else None
 
     @cached_property
     def _openai(self) -> OpenAI:

@@ -12,6 +12,12 @@
     ├── DatabaseError            502     database_error         (Chroma or the lexical index)
     ├── AIServiceError           502     ai_service_error       (OpenAI)
     ├── TimedOut                 504     timeout_error
+    ├── Refused                                                 (+ retry_after and quota, for the reply's headers)
+    │   ├── RateLimited          429     rate_limited           (+ rate_info)
+    │   ├── DailyLimitExceeded   429     daily_limit_exceeded   (+ rate_info)
+    │   ├── ConcurrentRequest    429     concurrent_request     (+ rate_info)
+    │   └── BudgetExceeded       503     budget_exceeded        (+ budget_info)
+    ├── LedgerUnavailable        500     ledger_unavailable
     └── SettingsError            500     internal_error         (+ problems, for the log only)
 
 `detail` (the exception's text) is for the log. What a client sees is `public`, one sentence for a person, and `fields`.
@@ -21,7 +27,10 @@ This module knows nothing of HTTP libraries; `app.web.errors` turns these into r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from app.models import Passage, Quota
 
 
 class DndChatError(Exception):
@@ -108,6 +117,60 @@ class TimedOut(DndChatError):
     status = 504
     code = "timeout_error"
     public = "This took too long and was given up; please try again."
+
+
+class Refused(DndChatError):
+    """The ledger does not admit the question. `retry_after`: seconds (at least 1) until asking again makes sense."""
+
+    def __init__(self, detail: str, *, retry_after: int, quota: Quota, fields: Mapping[str, Any]) -> None:
+        super().__init__(detail, fields=fields)
+        self.retry_after = max(1, retry_after)
+        self.quota = quota
+
+
+class _LimitReached(Refused):
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int, quota: Quota, shown: bool = True) -> None:
+        """`shown`: whether the body says when to ask again, too."""
+        info = {"daily_remaining": quota.daily_remaining, "retry_after": max(1, retry_after) if shown else None}
+        super().__init__(detail, retry_after=retry_after, quota=quota, fields={"rate_info": info})
+
+
+class RateLimited(_LimitReached):
+    """The burst is used up."""
+
+    code = "rate_limited"
+    public = "You have asked many questions in a short time; please wait a little before the next one."
+
+
+class DailyLimitExceeded(_LimitReached):
+    code = "daily_limit_exceeded"
+    public = "You have asked all your questions for today; the count starts again at midnight UTC."
+
+
+class ConcurrentRequest(_LimitReached):
+    """As many questions of this user are being answered as may be at once."""
+
+    code = "concurrent_request"
+    public = "Your earlier question is still being answered; please wait for it."
+
+
+class BudgetExceeded(Refused):
+    """What the question may cost does not fit into the day's budget any more; `passages` are what was found at no cost."""
+
+    status = 503
+    code = "budget_exceeded"
+    public = "Today's budget for answers is used up; here are the pages to read instead. It starts anew at midnight UTC."
+    passages: Sequence[Passage] = ()
+
+
+class LedgerUnavailable(DndChatError):
+    """The ledger cannot be read or written, so nothing may be answered; `detail` names the remedy."""
+
+    status = 500
+    code = "ledger_unavailable"
+    public = "Questions cannot be counted at the moment, so none can be answered; please try again later."
 
 
 class SettingsError(DndChatError):

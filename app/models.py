@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Metadata = Mapping[str, Any]
 
@@ -92,3 +92,43 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+class Payment(Protocol):
+    """One attempt at a paid call. Exactly one of these ends it; nothing said means that nobody knows what it cost."""
+
+    def settle(self, usage: Usage | None) -> None:
+        """It was answered, or may have been billed; None when the provider did not count."""
+
+    def free(self) -> None:
+        """It was certainly not billed."""
+
+
+Pay = Callable[[], Payment]
+"""Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user may still ask and what was spent, at one moment.
+
+    Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means that there is no
+    burst limit. `burst_reset` is the time until one more question comes back to the burst (0: none is missing),
+    `burst_window` the time in which all of them do.
+    """
+
+    burst_capacity: int
+    burst_window: int
+    burst_remaining: int
+    burst_reset: int
+    daily_limit: int
+    daily_remaining: int
+    daily_reset: int
+    user_spent: int
+    day_spent: int
+    day_budget: int
+
+    @property
+    def questions_now(self) -> int:
+        """How many may be asked at once; where no burst limit is set, the day's."""
+        return self.burst_remaining if self.burst_capacity else self.daily_remaining

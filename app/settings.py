@@ -16,8 +16,12 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from app.errors import SettingsError
+from app.pricing import Overrides, Pricing, nanodollars, price_list
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# As long as a token that never comes back takes to do so: 11 days, which a bucket of a million of them can still count.
+NEVER_US = 1_000_000_000_000
 
 Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
@@ -51,13 +55,22 @@ class OpenAISettings:
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """What one user may ask and what a day may cost. `refill_per_second` is in tokens; `daily_budget_usd` a decimal text."""
+    """What one user may ask and what a day may cost.
+
+    `bucket_capacity` 0 means no burst limit, `max_in_flight` 0 any number of questions at once; `refill_interval_us` is
+    how long one token takes to come back (60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
+    """
 
     bucket_capacity: int
-    refill_per_second: float
+    refill_interval_us: int
     daily_requests: int
     max_in_flight: int
     daily_budget_usd: str
+
+    @property
+    def daily_budget(self) -> int:
+        """Nano-dollars."""
+        return nanodollars(self.daily_budget_usd)
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class Settings:
     chroma_cloud: ChromaSettings | None
     openai: OpenAISettings
     limits: LimitSettings
+    pricing: Pricing
     smtp: SmtpSettings
     auth_api_url: str
     auth_dev_token: str = field(repr=False)
@@ -149,7 +163,7 @@ class _Reader:
 
         def parse(text: str) -> float:
             match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:/([0-9]+))?", text)
-            if not match or match[2] == "0":
+            if not match or not float(match[2] or 1):
                 raise ValueError
             value = float(match[1]) / float(match[2] or 1)
             if not low <= value <= high:
@@ -157,6 +171,23 @@ class _Reader:
             return value
 
         return self.parsed(name, default, parse, f"give a number from {low:g} to {high:g}")
+
+    def interval(self, name: str, default: int) -> int:
+        """Microseconds per piece, to the nearest, from pieces per second as a decimal number or a fraction; 0: NEVER_US."""
+
+        def parse(text: str) -> int:
+            match = re.fullmatch(r"([0-9]{0,9})(?:\.([0-9]{1,20}))?(?:/([0-9]{1,9}))?", text)
+            if not match:
+                raise ValueError
+            decimals = match[2] or ""
+            pieces, seconds = int(match[1] + decimals), int("1" + "0" * len(decimals)) * int(match[3] or 1)
+            if seconds and not pieces:
+                return NEVER_US
+            if not 0 < seconds <= pieces * 86_400 or pieces > 1000 * seconds:
+                raise ValueError
+            return (seconds * 1_000_000 + pieces // 2) // pieces
+
+        return self.parsed(name, default, parse, "give tokens per second: 0, or 1/86400 to 1000, such as 1/60")
 
     def flag(self, name: str, default: bool) -> bool:
         words = {
@@ -204,9 +235,19 @@ class _Reader:
                 found.add(text.lower())
         return frozenset(found)
 
+    def host(self, name: str, default: str) -> tuple[str, str]:
+        """A host's name or address without brackets, and the scheme before it ("" if there is none)."""
+
+        def parse(text: str) -> tuple[str, str]:
+            match = re.fullmatch(r"(?:(https?)://)?(?:([A-Za-z0-9._-]+)|\[?((?:[0-9A-Fa-f.]*:){2,}[0-9A-Fa-f.]*)\]?)/?", text)
+            if not match:
+                raise ValueError
+            return match[2] or match[3], match[1] or ""
+
+        return self.parsed(name, (default, ""), parse, "give a host's name or address alone; its port has a setting of its own")
+
     def path(self, name: str, default: Path, base: Path) -> Path:
-        text = self.text(name)
-        return base / Path(text).expanduser() if text else default
+        return self.parsed(name, default, lambda text: base / _expanded(text), "give the path of a place on this machine")
 
 
 def read_env_file(text: str) -> dict[str, str]:
@@ -220,7 +261,7 @@ def read_env_file(text: str) -> dict[str, str]:
         if not match:
             raise ValueError(f"line {number} is not NAME=value")
         name, value = match[1], match[2]
-        quoted = re.fullmatch(r"""(["'])(.*)\1(?:\s+#.*)?""", value)
+        quoted = re.fullmatch(r"""(["'])(.*?)\1(?:\s+#.*)?""", value)
         values[name] = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
     return values
 
@@ -228,7 +269,10 @@ def read_env_file(text: str) -> dict[str, str]:
 def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
     """The file that settings are read from; a file named by `DNDCHAT_ENV_FILE` must exist (FileNotFoundError)."""
     if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
-        path = Path(named).expanduser()
+        try:
+            path = _expanded(named)
+        except ValueError:
+            raise FileNotFoundError(named) from None
         if not path.is_file():
             raise FileNotFoundError(path)
         return path
@@ -256,6 +300,16 @@ def file_stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _expanded(text: str) -> Path:
+    """The path with `~` replaced. Raises ValueError for one that no file can have."""
+    if "\0" in text:
+        raise ValueError("a path holds no NUL")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such account") from None
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -297,7 +351,8 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     warnings: list[str] = []
-    openai_key = read.text("OPENAI_API_KEY", "gravitycar_openai_api_key")
+    key_name = "OPENAI_API_KEY" if read.text("OPENAI_API_KEY") else "gravitycar_openai_api_key"
+    openai_key = read.text(key_name)
     cloud_key, tenant = read.text("chroma_cloud_api_key"), read.text("chroma_cloud_tenant_id")
     if bool(cloud_key) != bool(tenant):
         missing = "chroma_cloud_tenant_id" if cloud_key else "chroma_cloud_api_key"
@@ -306,6 +361,9 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     mode: Mode = "embedded" if not openai_key else "cloud" if cloud else "local"
     if cloud and not openai_key:
         warnings.append("OPENAI_API_KEY: not set, so questions are answered from the sample rules; set it to use Chroma Cloud")
+    model = read.text("OPENAI_MODEL", default="gpt-6-luna")
+    embedding_model = read.text("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
+    pricing = _pricing(read, model, embedding_model, used=bool(openai_key))
     collection = _collection(read)
     data_dir = read.path("DATA_DIR", root / "var", root)
     return Settings(
@@ -314,17 +372,18 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
         chroma_cloud=_cloud_chroma(read, collection, cloud_key, tenant) if cloud else None,
         openai=OpenAISettings(
             base_url=read.url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
-            model=read.text("OPENAI_MODEL", default="gpt-6-luna"),
-            embedding_model=read.text("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small"),
-            api_key=_header_safe(read, "OPENAI_API_KEY", openai_key),
+            model=model,
+            embedding_model=embedding_model,
+            api_key=_header_safe(read, key_name, openai_key),
         ),
         limits=LimitSettings(
-            bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 1, 1_000_000),
-            refill_per_second=read.number("TOKEN_REFILL_RATE", 1 / 60, 0, 1000),
+            bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 0, 1_000_000),
+            refill_interval_us=read.interval("TOKEN_REFILL_RATE", 60_000_000),
             daily_requests=read.integer("DAILY_USER_REQUEST_LIMIT", 30, 1, 1_000_000),
             max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
             daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
         ),
+        pricing=pricing,
         smtp=SmtpSettings(
             host=read.text("SMTP_HOST"),
             port=read.integer("SMTP_PORT", 587, 1, 65535),
@@ -355,7 +414,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
 
 def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:
     return ChromaSettings(
-        host=read.text("CHROMA_CLOUD_HOST", default="api.trychroma.com"),
+        host=read.host("CHROMA_CLOUD_HOST", "api.trychroma.com")[0],
         port=read.integer("CHROMA_CLOUD_PORT", 443, 1, 65535),
         ssl=read.flag("CHROMA_CLOUD_SSL", True),
         tenant=tenant,
@@ -367,12 +426,11 @@ def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> 
 
 def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
     # "http://localhost" is accepted beside "localhost": earlier settings files have it so.
-    host = read.text("CHROMA_HOST", default="localhost").rstrip("/")
-    ssl = host.startswith("https://")
+    host, scheme = read.host("CHROMA_HOST", "localhost")
     return ChromaSettings(
-        host=host.removeprefix("https://").removeprefix("http://"),
+        host=host,
         port=read.integer("CHROMA_PORT", 8060, 1, 65535),
-        ssl=ssl,
+        ssl=scheme == "https",
         tenant="default_tenant",
         database="default_database",
         collection=collection,
@@ -387,6 +445,25 @@ def _collection(read: _Reader) -> str:
 
     hint = "give 3 to 512 letters, digits, dots, dashes or underscores"
     return read.parsed("CHROMA_COLLECTION", "adnd_1e", parse, hint)
+
+
+def _pricing(read: _Reader, model: str, embedding_model: str, *, used: bool) -> Pricing:
+    """What the two models cost. Unused models need no price."""
+
+    def price(name: str) -> str:
+        return read.parsed(name, "", _dollars, "give dollars per million tokens such as 0.10")
+
+    given = Overrides(
+        input=price("OPENAI_PRICE_INPUT"),
+        cached=price("OPENAI_PRICE_CACHED"),
+        output=price("OPENAI_PRICE_OUTPUT"),
+        embedding=price("OPENAI_PRICE_EMBEDDING"),
+    )
+    if not used:
+        return Pricing({})
+    pricing, problems = price_list(model, embedding_model, given)
+    read.problems += problems
+    return pricing
 
 
 def _header_safe(read: _Reader, name: str, secret: str) -> str:

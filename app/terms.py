@@ -17,11 +17,13 @@ _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "ʼ": "'", "–"
 _IRREGULAR = {
     "men": "man", "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "lice": "louse", "children": "child",
     "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus", "octopi": "octopus", "djinn": "djinni",
-    "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf", "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
+    "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf",
+    "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
 }  # fmt: skip
 _F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves", "hooves", "loaves")
 _PLURALS = (
-    ("ies", "y"), ("ie", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("zzes", "zz"), ("oes", "o"), ("s", ""),
+    ("ies", "y"), ("ie", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("zzes", "zz"), ("oes", "o"),
+    ("s", ""),
 )  # fmt: skip
 # British and period spellings, as word endings or beginnings: what people type against what books print.
 _SPELLINGS = (
@@ -39,28 +41,28 @@ _STOP_WORDS = (
     "please really s say says shall she should so some such tell than that the their them then there these they thing "
     "things this those to too under up upon us use used using versus very vs want was way we were what when where whether "
     "which while who whom whose why will with without would yes yet you your yours "
-    "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't wouldn't "
-    "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll you'll "
-    "they'll whats whos wont cant dont doesnt didnt isnt "
+    "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't "
+    "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll "
+    "you'll they'll wouldn't whats whos wont cant dont doesnt didnt isnt "
     "describe explain compare difference differences happens happen mean "
     "means work works thanks hi hello rule rules ad dnd rpg game edition"
 )
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 # Words that make no name by themselves, with or without numbers: "4th level", "50 feet", "per day".
-GENERIC = frozenset("level foot inch yard mile day night week month year round turn segment hour minute pound gold silver copper piece gp sp "
-                    "cp pp hit die dice point per high higher low lower more less fewer over under least most "
-                    "type table part total none all any each special normal page see".split())
+_GENERIC_WORDS = (
+    "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver copper piece gp sp "
+    "cp pp hit die dice point per high higher low lower more less fewer over under least most "
+    "type table part total none all any each special normal page see"
+)
+GENERIC = frozenset(_GENERIC_WORDS.split())
 
-NUMBER_WORDS = {
-    word: str(number)
-    for number, words in enumerate(
-        "zero/zeroth one/first two/second three/third four/fourth five/fifth six/sixth seven/seventh eight/eighth "
-        "nine/ninth ten/tenth eleven/eleventh twelve/twelfth thirteen/thirteenth fourteen/fourteenth fifteen/fifteenth "
-        "sixteen/sixteenth seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth twenty/twentieth".split()
-    )
-    for word in words.split("/")
-}
+_NUMERALS = (
+    "zero/zeroth one/first two/second three/third four/fourth five/fifth six/sixth seven/seventh eight/eighth nine/ninth "
+    "ten/tenth eleven/eleventh twelve/twelfth thirteen/thirteenth fourteen/fourteenth fifteen/fifteenth sixteen/sixteenth "
+    "seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth twenty/twentieth"
+)
+NUMBER_WORDS = {word: str(number) for number, words in enumerate(_NUMERALS.split()) for word in words.split("/")}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
 

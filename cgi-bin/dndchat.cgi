@@ -35,8 +35,8 @@ def main():
             os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
             if os.path.exists(os.path.join(DATA_DIR, SOCKET)) and relay(reply_to):
                 return
-        serve()
-    except Exception:
+        serve(reply_to)
+    except BaseException:  # a module that gives up with sys.exit() owes the browser a reply, too
         apologise(reply_to)
 
 
@@ -90,7 +90,7 @@ def exchange(body, reply_to):
 def read_body():
     """The body of an ordinary request; None, with stdin as it was, for one that this process must look at."""
     announced = os.environ.get("CONTENT_LENGTH") or "0"
-    if not announced.isdigit() or len(announced) > 5 or "HTTP_TRANSFER_ENCODING" in os.environ:
+    if announced.strip("0123456789") or len(announced) > 5 or "HTTP_TRANSFER_ENCODING" in os.environ:
         return None
     left = int(announced)
     if left > MAX_BODY_BYTES:
@@ -128,7 +128,7 @@ def scgi_head(length):
     return str(len(packed)).encode("ascii") + b":" + packed + b","
 
 
-def serve():
+def serve(reply_to):
     """Answer the request in this process, in the virtual environment's interpreter."""
     if os.path.exists(PYTHON) and sys.executable != PYTHON and SECOND not in os.environ:
         os.environ[SECOND] = "1"
@@ -138,9 +138,11 @@ def serve():
         raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
     version = "python%d.%d" % sys.version_info[:2]
     sys.path[:0] = [ROOT, os.path.join(VENV, "lib", version, "site-packages")]
+    # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
+    os.dup2(2, 1)
     from app.servers.cgi import main as answer
 
-    answer(apology)
+    answer(reply_to, apology)
 
 
 def apology():
@@ -173,12 +175,15 @@ def apologise(reply_to):
         import logging
 
         logging.getLogger("app").error("%s failed before it was answered", request_id, exc_info=True)
-    write(reply_to, apology())
-    os.close(reply_to)
-    # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
-    for _ in range(1024):
-        if not os.read(0, 65536):
-            break
+    try:
+        write(reply_to, apology())
+        os.close(reply_to)
+        # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
+        for _ in range(1024):
+            if not os.read(0, 65536):
+                break
+    except OSError:  # the client has gone
+        pass
 
 
 def write(descriptor, data):

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from app.adapters.connections import Connections, abort
 from app.deadline import Deadline
+from app.models import Pay, Payment
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
@@ -99,22 +100,34 @@ class HttpService:
         headers: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
         whole: bool = False,
+        pay: Pay | None = None,
     ) -> Exchange:
-        """As `call`, but returns as soon as the status is there (or the body too, with `whole`); read it from the Exchange."""
+        """As `call`, but returns as soon as the status is there (or the body too, with `whole`); read it from the Exchange.
+
+        A paid call is paid for attempt by attempt. What failed is settled here; the reply's payment is the caller's to settle.
+        """
         body = None if payload is None else json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
         sent_headers = {**self._headers, **(headers or {})}
         if body is not None:
             sent_headers["Content-Type"] = "application/json"
         for attempt in range(1, attempts + 1):
+            payment = pay() if pay else None
             exchange = Exchange(self._connections, method, self._path + path, body, sent_headers, deadline)
+            exchange.payment = payment
             try:
                 exchange.wait_for_head()
                 if whole:
                     exchange.reply()
             except TransportError as error:
+                if payment and error.sent:
+                    payment.settle(None)
+                elif payment:
+                    payment.free()
                 if error.timed_out or not self._pause(attempt, attempts, None, deadline, str(error)):
                     raise
                 continue
+            if payment and exchange.status != 200:
+                payment.free()
             if exchange.status not in RETRY_STATUSES:
                 return exchange
             if not self._pause(attempt, attempts, exchange, deadline, f"status {exchange.status}"):
@@ -158,6 +171,7 @@ class Exchange:
     ) -> None:
         self.status = 0
         self.headers: Mapping[str, str] = {}
+        self.payment: Payment | None = None
         self._connections = connections
         self._request = (method, target, body, dict(headers))
         self._deadline = deadline

@@ -20,11 +20,16 @@ SCHEMA_VERSION = 2
 # What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
 WEIGHTS = (6.0, 1.5, 2.0, 1.0)
 TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
-# How a name belongs to a passage, best first: its heading; another form the heading gives; a heading inside it; a row of its table;
-# a rare word of its heading.
+# How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading inside it, the label
+# of a row of its table, a rare word of its heading.
 NAME_KINDS = ("full", "variant", "heading", "row", "word")
 # SQLite's limit on parameters was 999 before 3.32.
 _MOST_PARAMETERS = 900
+
+
+def index_path(data_dir: Path, collection: str) -> Path:
+    """Where the index of a Chroma collection is kept."""
+    return data_dir / "index" / f"collection-{collection}.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,7 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
         table = read_table(passage.text)
         labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
         connection.execute(
-            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 passage.id,
@@ -128,7 +127,8 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
     # A common English word counts as known even where the collection never uses it: it is not a misspelt monster.
     connection.executemany(
-        "INSERT INTO words VALUES (?, ?, ?)", ((word, frequency[word], word in named) for word in frequency.keys() | plain | named)
+        "INSERT INTO words VALUES (?, ?, ?)",
+        ((word, frequency[word], word in named) for word in frequency.keys() | plain | named),
     )
     connection.executemany(
         "INSERT INTO deletions VALUES (?, ?)", ((deletion, word) for word in named for deletion in deletions(word))

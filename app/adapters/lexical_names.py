@@ -47,7 +47,7 @@ def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
         yield tail
         yield f"{tail} {head}"
         yield f"{head} {tail}"
-    genus, comma, species = bare.partition(", ")
+    _, comma, species = bare.partition(", ")
     if comma and not any(word.lower() in common for word in re.findall(r"\w+", species)):
         yield species
     for uninverted in _uninverted(bare):

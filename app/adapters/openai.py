@@ -11,7 +11,7 @@ from app.adapters.http import Exchange, HttpService, Reply, TransportError
 from app.adapters.sse import event_data
 from app.deadline import Deadline
 from app.errors import AIServiceError, TimedOut
-from app.models import Usage
+from app.models import Pay, Usage
 from app.settings import OpenAISettings
 
 Message = Mapping[str, str]
@@ -41,6 +41,8 @@ class Answer:
             _no_reply("/chat/completions", error)
         finally:
             self._exchange.close()
+            if self._exchange.payment:
+                self._exchange.payment.settle(self.usage)
         if empty:
             raise AIServiceError("OpenAI chat: empty answer")
 
@@ -83,13 +85,24 @@ class Answer:
 
 class OpenAI:
     def __init__(self, settings: OpenAISettings) -> None:
-        self._settings = settings
         self._service = HttpService("OpenAI", settings.base_url, {"Authorization": f"Bearer {settings.api_key}"})
+        self.model, self.embedding_model = settings.model, settings.embedding_model
 
-    def embed(self, texts: Sequence[str], deadline: Deadline) -> tuple[list[list[float]], Usage]:
-        """One vector for each of `texts`, in one call, and what it used. Raises AIServiceError, TimedOut."""
-        payload = {"model": self._settings.embedding_model, "input": list(texts), "encoding_format": "float"}
-        document = self._post("/embeddings", payload, deadline)
+    def embed(self, texts: Sequence[str], deadline: Deadline, *, pay: Pay) -> list[list[float]]:
+        """One vector for each of `texts`, in one call, paid for with `pay`. Raises AIServiceError, TimedOut."""
+        payload = {"model": self.embedding_model, "input": list(texts), "encoding_format": "float"}
+        path = "/embeddings"
+        usage = None
+        try:
+            exchange = self._service.stream("POST", path, deadline, payload=payload, whole=True, pay=pay)
+        except TransportError as error:
+            _no_reply(path, error)
+        try:
+            document = _document(path, exchange.reply())
+            usage = _usage(document)
+        finally:
+            assert exchange.payment is not None
+            exchange.payment.settle(usage)
         try:
             rows = sorted(document["data"], key=lambda row: int(row["index"]))
             vectors = [[float(x) for x in row["embedding"]] for row in rows]
@@ -97,21 +110,21 @@ class OpenAI:
             raise AIServiceError("OpenAI embeddings: reply has not the documented shape") from error
         if len(vectors) != len(texts):
             raise AIServiceError(f"OpenAI embeddings: {len(vectors)} vectors for {len(texts)} texts")
-        return vectors, _usage(document) or Usage()
+        return vectors
 
-    def chat(self, messages: Sequence[Message], max_tokens: int, deadline: Deadline, *, stream: bool) -> Answer:
+    def chat(self, messages: Sequence[Message], max_tokens: int, deadline: Deadline, *, pay: Pay, stream: bool) -> Answer:
         """The model's answer, at most `max_tokens` long; with `stream` its words come while it writes.
 
-        Without, the call is one reply: it can be tried again as a whole, and `usage` cannot get lost on the way.
-        Raises AIServiceError, TimedOut; iterating the answer does, too.
+        Without, the call is one reply: it can be tried again as a whole, and `usage` cannot get lost on the way. Each attempt
+        is paid for with `pay`. Raises AIServiceError, TimedOut; iterating the answer does, too.
         """
-        model = self._settings.model
+        model = self.model
         payload = {"model": model, "messages": list(messages), **chat_parameters(model, max_tokens)}
         if stream:
             payload |= {"stream": True, "stream_options": {"include_usage": True}}
         path = "/chat/completions"
         try:
-            exchange = self._service.stream("POST", path, deadline, payload=payload, whole=not stream)
+            exchange = self._service.stream("POST", path, deadline, payload=payload, whole=not stream, pay=pay)
             if exchange.status != 200:
                 _refused(path, exchange.reply())
         except TransportError as error:
@@ -124,13 +137,6 @@ class OpenAI:
 
     def close(self) -> None:
         self._service.close()
-
-    def _post(self, path: str, payload: Mapping[str, Any], deadline: Deadline) -> Any:
-        try:
-            reply = self._service.call("POST", path, deadline, payload=payload)
-        except TransportError as error:
-            _no_reply(path, error)
-        return _document(path, reply)
 
 
 def chat_parameters(model: str, max_tokens: int) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from app.models import Passage, Usage
 from app.rag.output import RAGOutput
+
+if TYPE_CHECKING:
+    from app.ledger.spending import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,10 @@ class Done:
     cited: frozenset[int]
     model: str | None
     usage: Usage | None
+    receipt: Receipt
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 Event = Sources | Delta | Done
+Events = Generator[Event, None, None]
+"""Events as they happen; closing it early ends the question."""

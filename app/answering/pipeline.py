@@ -2,53 +2,84 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app.answering.events import Delta, Done, Event, Sources
+from app.answering.events import Delta, Done, Events, Sources
+from app.errors import BudgetExceeded, DndChatError
 from app.rag.citations import cited
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.answering.writers import Writer
     from app.deadline import Deadline
-    from app.ledger.unlimited import UnlimitedLedger
-    from app.models import Question, User
+    from app.ledger.ledger import Ledger
+    from app.models import Passage, Question, User
     from app.rag.retrieval import Retriever
+
+log = logging.getLogger(__name__)
 
 
 class Answering:
-    def __init__(self, retriever: Retriever, writer: Writer, ledger: UnlimitedLedger) -> None:
-        self._retriever, self._writer, self._ledger = retriever, writer, ledger
+    """`most_cost` is the most that a question can cost when every call succeeds at once, in nano-dollars; `free` finds
+    passages at no cost, for when the budget is used up."""
 
-    def events(self, question: Question, user: User, deadline: Deadline, *, stream: bool) -> Iterator[Event]:
+    def __init__(
+        self,
+        retriever: Retriever,
+        writer: Writer,
+        ledger: Ledger,
+        most_cost: Callable[[Question], int],
+        free: Callable[[], Retriever],
+    ) -> None:
+        self._retriever, self._writer, self._ledger = retriever, writer, ledger
+        self._most_cost, self._free = most_cost, free
+
+    def events(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
         """Answer `question`, event by event; with `stream`, the words while the model writes them.
 
-        Raises DndChatError, most often before the first Delta.
+        Raises DndChatError, most often before the first Delta. However it ends, also when nobody asks for the next event any
+        more, the ledger is told.
         """
-        admission = self._ledger.admit(user.id)
-        settled = False
         try:
+            yield from self._counted(question, user, request_id, deadline, stream=stream)
+        except BudgetExceeded as error:
+            error.passages = self._found_free(question, deadline)
+            raise
+
+    def _counted(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
+        started = time.monotonic()
+        with self._ledger.admit(user.id, request_id, self._most_cost(question)) as admission:
+            admitted = time.monotonic()
             output = RAGOutput()
-            started = time.monotonic()
-            found = self._retriever.retrieve(question, deadline, output)
+            found = self._retriever.retrieve(question, deadline, output, admission)
             retrieved = time.monotonic()
-            draft = self._writer.draft(question, found)
+            draft = self._writer.draft(question, found.passages if found.support.found else ())
             passages = tuple(draft.passages)
             yield Sources(passages)
-            for piece in draft.pieces(deadline, output, stream=stream):
+            for piece in draft.pieces(deadline, output, admission, stream=stream):
                 output.answer += piece
                 yield Delta(piece)
             written = time.monotonic()
-            admission.settle(draft.usage)
-            settled = True
             numbers = cited(output.answer)
             existing = frozenset(range(1, len(passages) + 1))
             if unknown := sorted(numbers - existing):
                 output.errors.append(f"The answer cites passages that do not exist: {unknown}")
-            seconds = {"retrieval_seconds": retrieved - started, "writing_seconds": written - retrieved}
-            yield Done(output, passages, frozenset(numbers & existing), draft.model, draft.usage, seconds)
-        finally:
-            if not settled:
-                admission.release()
+            receipt = admission.finish("answered", round(1000 * (written - started)))
+            seconds = {
+                "admission_seconds": admitted - started,
+                "retrieval_seconds": retrieved - admitted,
+                "writing_seconds": written - retrieved,
+                "settlement_seconds": time.monotonic() - written,
+            }
+            yield Done(output, passages, frozenset(numbers & existing), draft.model, draft.usage, receipt, seconds)
+
+    def _found_free(self, question: Question, deadline: Deadline) -> list[Passage]:
+        try:
+            return list(self._free().retrieve(question, deadline, RAGOutput()).passages)
+        except DndChatError as error:
+            # The refusal is what counts; it goes out without passages.
+            log.warning("no passages for a question over budget: %s", error)
+            return []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from app.adapters.openai import Message, OpenAI
+from app.adapters.openai import OpenAI
 from app.deadline import Deadline
-from app.models import Passage, Question, Usage
+from app.models import Passage, Payment, Question, Usage
 from app.rag import prompt, quotation
 from app.rag.output import RAGOutput
+
+if TYPE_CHECKING:
+    from app.ledger.spending import Admission
 
 MAX_ANSWER_TOKENS = 1_200
 NOT_IN_BOOKS = "This is not in the books I have: no passage matches the question."
@@ -23,8 +26,8 @@ class Draft:
         self.model = model
         self.usage: Usage | None = None
 
-    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
-        """The answer as it is written; with `stream`, while it is written."""
+    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
+        """The answer as it is written; with `stream`, while it is written. What it buys goes on `admission`."""
         raise NotImplementedError
 
 
@@ -40,7 +43,7 @@ class QuotingWriter:
 
 
 class _Quotation(Draft):
-    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
+    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
         self.usage = Usage()
         return quotation.quote(self.passages)
 
@@ -48,29 +51,33 @@ class _Quotation(Draft):
 class ModelWriter:
     """Puts the passages and the question before the model."""
 
-    def __init__(self, openai: OpenAI, model: str) -> None:
-        self._openai, self._model = openai, model
+    def __init__(self, openai: OpenAI) -> None:
+        self._openai = openai
 
     def draft(self, question: Question, passages: Sequence[Passage]) -> Draft:
         messages, used = prompt.build(question, passages)
-        return _Completion(self._openai, self._model, messages, used, len(passages) - len(used))
+        return _Completion(self._openai, messages, used, len(passages) - len(used))
 
 
 class _Completion(Draft):
-    def __init__(
-        self, openai: OpenAI, model: str, messages: Sequence[Message], passages: Sequence[Passage], left_out: int
-    ) -> None:
-        super().__init__(passages, model)
+    def __init__(self, openai: OpenAI, messages: Sequence[dict[str, str]], passages: Sequence[Passage], left_out: int) -> None:
+        super().__init__(passages, openai.model)
         self._openai, self._messages, self._left_out = openai, messages, left_out
 
-    def pieces(self, deadline: Deadline, output: RAGOutput, *, stream: bool) -> Iterator[str]:
+    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
         if self._left_out:
             output.diagnostics.append(f"Left out the last {self._left_out} passages: the prompt was full")
         if not self.passages:
             self.model, self.usage = None, Usage()
             yield NOT_IN_BOOKS
             return
-        answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, stream=stream)
+        model = self._openai.model
+        bound = admission.pricing.bound(model, prompt.bound(self._messages), MAX_ANSWER_TOKENS)
+
+        def pay() -> Payment:
+            return admission.sent("chat", model, bound)
+
+        answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
         yield from answer
         self.usage = answer.usage
         if answer.truncated:

@@ -16,17 +16,18 @@ from app.adapters.lexical import LexicalIndex, Name
 from app.rag import glossary, spelling
 
 LONGEST = 7
-_COMPARING = frozenset("vs versus than or between differ differs difference compare compared rank against beat beats win wins".split())
-# Rules are named after everyday words throughout: standing beside one another says nothing.
-_UNCOUNTED = frozenset(("rule", "table", ""))
 _MOST_SPELLINGS = 9
 _ARTICLES = frozenset(("a", "an", "the"))
-_JOINING = frozenset("and or a an the versus vs to from than".split())
+_JOINED_BY = "and or a an the versus vs to from than"
+_JOINING = frozenset(_JOINED_BY.split())
+_COMPARED_BY = "vs versus than or between differ differs difference compare compared rank against beat beats win wins"
+_COMPARING = frozenset(_COMPARED_BY.split())
+# Rules are named after everyday words throughout: standing beside one another says nothing.
+_UNCOUNTED = frozenset(("rule", "table", ""))
 # The words of names are everyday words too ("light", "web", "ready"): such a name counts only with a hint that it is one.
-_HINTS = frozenset(
-    terms.stem(word) for word in "spell cantrip monster creature beast class race condition feature item weapon action table".split()
-)
-_CASTING = frozenset(terms.stem(word) for word in "cast casts casting memorize memorizes memorise".split())
+_HINTED_BY = "spell cantrip monster creature beast class race condition feature item weapon action table"
+_HINTS = frozenset(terms.stems(_HINTED_BY))
+_CASTING = frozenset(terms.stems("cast casting memorize memorizing"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class Reading:
 
 
 def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Reading:
-    """What `text` names; nothing without an index. `correct`: whether misspellings are corrected. Raises DatabaseError when the index cannot be read."""
+    """What `text` names; nothing without an index. `correct`: whether misspellings are corrected.
+
+    Raises DatabaseError when the index cannot be read.
+    """
     words = terms.tokens(text)
     stems = [terms.stem(word) for word in words]
     if index is None:
@@ -110,7 +114,17 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
         if any(first <= start and end <= last and last - first > end - start for first, last in attributes):
             continue
         certain = name.words > 1 or not name.everyday or _hinted(start, end, stems, capitals)
-        entities.append(Entity(" ".join(words[start:end]), start, end, name.owners, name.types, certain and (start, end) not in attributes, respelt))
+        entities.append(
+            Entity(
+                " ".join(words[start:end]),
+                start,
+                end,
+                name.owners,
+                name.types,
+                certain and (start, end) not in attributes,
+                respelt,
+            )
+        )
     entities += _coordinated(entities, words, stems, index)
     entities.sort(key=lambda entity: entity.start)
     entities = _compared(entities, words, attributes)
@@ -151,7 +165,9 @@ def _coordinated(entities: list[Entity], words: list[str], stems: list[str], ind
                     break
                 place += step
     found = [(tried[key], name) for key, name in index.names(tried).items()]
-    return [Entity(words[place], place, place + 1, name.owners, name.types, True, False) for place, name in found if name.is_heading]
+    return [
+        Entity(words[place], place, place + 1, name.owners, name.types, True, False) for place, name in found if name.is_heading
+    ]
 
 
 def _compared(entities: list[Entity], words: list[str], attributes: Collection[tuple[int, int]]) -> list[Entity]:
@@ -164,7 +180,7 @@ def _compared(entities: list[Entity], words: list[str], attributes: Collection[t
 
     def beside(entity: Entity, other: Entity) -> bool:
         between = words[min(entity.end, other.end) : max(entity.start, other.start)]
-        return comparing or bool(between) and _JOINING.issuperset(between)
+        return comparing or (bool(between) and _JOINING.issuperset(between))
 
     return [
         replace(entity, certain=True)

@@ -18,6 +18,8 @@ from app.rag.entities import Entity, Reading, read
 _MOST_TURNS = 6
 _MOST_CHARACTERS = 600
 _MOST_CARRIED = 3
+# No more of what went before is put in front of the question; the latest of it stays.
+MOST_BYTES = 1200
 
 _ELLIPSIS = re.compile(
     r"^(?:(?:ok|okay|yes|right|thanks|thank you|cool|hm+|well|so)\b[\s,.!-]*)*"
@@ -26,10 +28,12 @@ _ELLIPSIS = re.compile(
 _INSTEAD = re.compile(r"\b(?:instead|as well|likewise|that too)\b")
 # "that spell", "it", "those two"; but not the "that" of "a monster that hides", nor "there is".
 _POINTER = re.compile(
-    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|those|these|(?:the|that|this|which|first|second) ones?|"
-    r"the same|(?:the )?(?:former|latter|other)|(?:kill|fight|see|meet|for|is|of|against|hit|buy|get|cast|beat) ones?(?=\W*$))\b"
+    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|those|these|the same|(?:the )?(?:former|latter|other)"
+    r"|(?:the|that|this|which|first|second) ones?|(?:kill|fight|see|meet|for|is|of|against|hit|buy|get|cast|beat) ones?(?=\W*$))\b"
 )
-_DEMONSTRATIVE = re.compile(r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monster|creature|item|race|weapon|beast|thing|do\b|does\b|work|mean))")
+_DEMONSTRATIVE = re.compile(
+    r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monster|creature|item|race|weapon|beast|thing|do\b|does\b|work|mean))"
+)
 _ONE = re.compile(r"\b([a-z-]+) ones?\b")
 
 
@@ -42,7 +46,10 @@ def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) 
         elif last is not None and not _subjects(last):
             named = _subjects(read(turn.content[:_MOST_CHARACTERS], index))[:1]
             last = read(" ".join([last.text, *(f"({entity.text})" for entity in named)]), index)
-    return _whole(read(question, index), last, index)
+    whole = _whole(read(question, index), last, index)
+    # Before the question stands at most so much; inside it names were replaced, which is bounded with it.
+    spare = len(whole.encode()) - len(question.encode()) - MOST_BYTES // 2
+    return whole.encode()[max(0, spare) :].decode(errors="ignore")
 
 
 def _whole(reading: Reading, last: Reading | None, index: LexicalIndex | None) -> str:
@@ -73,19 +80,23 @@ def _points_back(folded: str, own: Sequence[Entity]) -> bool:
     if _DEMONSTRATIVE.search(folded):
         return True
     pointer = _POINTER.search(folded)
-    return bool(pointer) and not any(folded.find(entity.text) < pointer.start() for entity in own if entity.is_heading)
+    if pointer is None:
+        return False
+    return not any(folded.find(entity.text) < pointer.start() for entity in own if entity.is_heading)
 
 
 def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> tuple[Entity, str] | None:
     """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white dragon."""
-    for adjective in _ONE.findall(folded) if index is not None else ():
+    if index is None:
+        return None
+    for adjective in _ONE.findall(folded):
         tried: dict[str, tuple[Entity, str]] = {}
         for entity in _subjects(last):
             words = entity.text.split()
             for name in (f"{adjective} {' '.join(words[1:])}", f"{adjective} {words[-1]}") if len(words) > 1 else ():
                 tried[terms.key(name)] = (entity, name)
-        for key, name in index.names(tried).items():
-            if name.is_heading:
+        for key, found in index.names(tried).items():
+            if found.is_heading:
                 return tried[key]
     return None
 

@@ -19,7 +19,7 @@ from app.rag.entities import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
-# What it says for a passage to be headed by the name, to have it as a heading inside, a word of its heading, a row of its table.
+# What it says for a passage to be headed by the name, to have it as a heading inside, as one word of its heading, as a row.
 KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
 
 

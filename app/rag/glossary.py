@@ -50,8 +50,8 @@ ATTRIBUTES = frozenset(
         "level", "levels", "attack", "attacks", "attack bonus", "attack roll", "attack rolls", "damage", "range", "duration",
         "alignment", "size", "type", "weight", "class", "number appearing", "frequency", "treasure", "treasure type", "morale",
         "to hit", "per day", "saving throw", "casting time", "components", "area of effect", "bonus", "spell", "spells",
-        "monster", "action", "creature", "die", "roll", "score", "scores", "ability", "abilities", "ability score", "ability scores",
-        "armor", "weapon", "weapons", "languages", "language", "proficiency", "movement rate", "percentage",
+        "monster", "action", "creature", "die", "roll", "score", "scores", "ability", "abilities", "ability score",
+        "ability scores", "armor", "weapon", "weapons", "languages", "language", "proficiency", "movement rate", "percentage",
     )
 )  # fmt: skip
 

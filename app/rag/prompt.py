@@ -41,7 +41,8 @@ def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[st
 
 def bound(messages: Sequence[dict[str, str]]) -> int:
     """No fewer tokens than the provider will count for `messages`."""
-    return sum(tokens.TOKENS_PER_MESSAGE + tokens.bound(message["content"]) for message in messages)
+    start_of_answer = tokens.TOKENS_PER_MESSAGE
+    return start_of_answer + sum(tokens.TOKENS_PER_MESSAGE + tokens.bound(message["content"]) for message in messages)
 
 
 def recent(history: Sequence[Turn]) -> list[Turn]:

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app import terms
-from app.models import Metadata, Passage
+from app.models import Metadata
 
 # Explanatory notes hold for every question, whatever their metadata say.
 _REFERENCE = ("reference", "EXPLANATORY NOTES")
+# A whole number; "-3" is one after a space, the 13 of "10-13" is 13, and "7th" is none.
 _NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d+(?![\w.]*\w)")
 
 
@@ -24,69 +25,67 @@ class _Malformed(Exception):
     """The metadata are not what they should be."""
 
 
-def allowed(passages: Sequence[Passage], question: str) -> tuple[list[Passage], list[Passage]]:
-    """`passages` that `question` may be meant for, and those it cannot be, each in order."""
-    kept: list[Passage] = []
-    dropped: list[Passage] = []
-    for passage in passages:
-        (kept if satisfied(passage.metadata, question) else dropped).append(passage)
-    return kept, dropped
-
-
 def satisfied(metadata: Metadata, question: str) -> bool:
-    """Whether `question` has all that the passage's `query_must` asks for; true where it asks nothing readable."""
+    """Whether `question` has all that the passage's `query_must` asks for; true where it asks nothing readable.
+
+    `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each group one) and
+    `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words, upper and lower case the same.
+    """
     value = metadata.get("query_must")
     if not value or (metadata.get("type"), metadata.get("section")) == _REFERENCE:
         return True
-    folded = terms.common_spelling(terms.fold(question))
     try:
-        must = json.loads(value) if isinstance(value, str) else value
-        if not isinstance(must, Mapping):
-            raise _Malformed
-        # Every operator is looked at before one decides: a malformed one beside a failed one still keeps the passage.
-        return all([
-            _says(folded, _text(must["contain"]), plural=True) if "contain" in must else True,
-            _all_of(folded, must["contain_all_of"]) if "contain_all_of" in must else True,
-            _one_of(folded, must["contain_one_of"]) if "contain_one_of" in must else True,
-            _in_range(folded, must["contain_range"]) if "contain_range" in must else True,
-        ])  # fmt: skip
+        groups, ranges = _read(json.loads(value) if isinstance(value, str) else value)
     except (_Malformed, ValueError, RecursionError):
         return True
+    asked = terms.common_spelling(terms.fold(question))
+    numbers = [int(number) for number in _NUMBER.findall(asked)]
+    return all(any(_says(asked, term) for term in group) for group in groups) and all(
+        any(low <= number <= high for number in numbers) for low, high in ranges
+    )
 
 
-def _all_of(folded: str, terms_wanted: Any) -> bool:
-    return all([_says(folded, _text(term)) for term in _list(terms_wanted)])
-
-
-def _one_of(folded: str, groups: Any) -> bool:
-    """An AND of ORs: of every group one term; a group without terms cannot be satisfied."""
-    return all([any([_says(folded, _text(term)) for term in _list(group)]) for group in _list(groups)])
-
-
-def _in_range(folded: str, bounds: Any) -> bool:
-    """Whether a whole number of the question lies between `min` and `max`, both included."""
-    if not isinstance(bounds, Mapping) or not all(_is_number(bounds.get(end)) for end in ("min", "max")):
+def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
+    """All operators as an AND of ORs, and the ranges. Read whole before it is applied: one malformed operator voids all."""
+    if not isinstance(must, Mapping):
         raise _Malformed
-    return any(bounds["min"] <= int(number) <= bounds["max"] for number in _NUMBER.findall(folded))
+    groups: list[list[str]] = []
+    ranges: list[tuple[float, float]] = []
+    if "contain" in must:
+        term = _term(must["contain"])
+        groups.append([term, f"{term}s"])
+    if "contain_all_of" in must:
+        groups += [[_term(term)] for term in _list(must["contain_all_of"])]
+    if "contain_one_of" in must:
+        # A group without terms cannot be satisfied, as an OR of nothing.
+        groups += [[_term(term) for term in _list(group)] for group in _list(must["contain_one_of"])]
+    if "contain_range" in must:
+        bounds = must["contain_range"]
+        if not isinstance(bounds, Mapping):
+            raise _Malformed
+        ranges.append((_number(bounds.get("min")), _number(bounds.get("max"))))
+    return groups, ranges
 
 
-def _says(folded: str, term: str, *, plural: bool = False) -> bool:
-    """Whether `term` stands in the question as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
+def _says(asked: str, term: str) -> bool:
+    """Whether `term` stands there as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
     words = r"\s+".join(re.escape(word) for word in terms.common_spelling(terms.fold(term)).split())
-    return bool(re.search(rf"(?<!\w){words}{'s?' if plural else ''}(?!\w)", folded))
+    return bool(re.search(rf"(?<!\w){words}(?!\w)", asked))
 
 
-def _text(value: Any) -> str:
+def _term(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
         raise _Malformed
     return str(value)
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list):
         raise _Malformed
     return value
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _Malformed
+    return value

@@ -10,14 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
 from app.errors import DatabaseError
-from app.models import Passage, Question, Usage
-from app.rag import followup, glossary, query_must
+from app.models import Passage, Pay, Payment, Question, Usage
+from app.rag import followup, glossary, query_must, tokens
 from app.rag.entities import Reading, read
 from app.rag.fusion import Candidate, Pool, Weights
 from app.rag.intent import ROW_WANTED, described_types, wants_table
@@ -26,15 +26,23 @@ from app.rag.requirements import required
 from app.rag.selection import Limits, Selected, select
 from app.rag.support import Support, support
 
+if TYPE_CHECKING:
+    from app.ledger.spending import Admission
+
 # How many passages are fetched for one text, over what is needed, so that query_must can drop many without another call.
 NEAREST = 100
 WORD_MATCHES = 60
 TABLE_MATCHES = 20
 _DEBUG_LINES = 40
+# Corrected spellings can make a text longer, by a letter or two in a word of five: by less than this factor.
+_SPELLING = 2
 
 
 class Embedder(Protocol):
-    def embed(self, texts: Sequence[str], deadline: Deadline) -> tuple[list[list[float]], Usage]: ...
+    @property
+    def embedding_model(self) -> str: ...
+
+    def embed(self, texts: Sequence[str], deadline: Deadline, *, pay: Pay) -> list[list[float]]: ...
 
 
 class VectorStore(Protocol):
@@ -60,14 +68,12 @@ class Retrieval:
     """What was found for a question.
 
     `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it was searched,
-    with what it left to the conversation; `support`: whether the collection has anything on it at all; `usage`: what the
-    embedding call used, None when there was none.
+    with what it left to the conversation; `support`: whether the collection has anything on it at all.
     """
 
     chosen: tuple[Selected, ...]
     question: str
     support: Support
-    usage: Usage | None = None
 
     @property
     def passages(self) -> tuple[Passage, ...]:
@@ -75,8 +81,13 @@ class Retrieval:
 
 
 class Retriever(Protocol):
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput) -> Retrieval:
-        """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError."""
+    def retrieve(
+        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
+    ) -> Retrieval:
+        """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError.
+
+        What it buys goes on `admission`; one that buys nothing needs none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,9 @@ class HybridRetriever:
         self._index, self._embedder, self._store = index, embedder, store
         self._tuning = tuning or Tuning()
 
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput) -> Retrieval:
+    def retrieve(
+        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
+    ) -> Retrieval:
         index = self._usable_index(output)
         history = question.history if self._tuning.resolve_followups else ()
         text = followup.resolve(question.text, history, index)
@@ -112,15 +125,13 @@ class HybridRetriever:
         if reading.corrected:
             spelt = ", ".join(f"{word} as {other}" for word, other in reading.corrected.items())
             output.diagnostics.append(f"Read {spelt}")
-        nearest = _Meanwhile(lambda: self._nearest(reading.searched(), deadline))
+        nearest = _Meanwhile(lambda: self._nearest(reading.searched(), deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
-        dense, usage = nearest.result()
-        ranked = self._ranked(reading, folded, table_wanted, found, dense)
+        ranked = self._ranked(reading, folded, table_wanted, found, nearest.result())
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
-        kept = {p.id for p in query_must.allowed([c.passage for c in ranked], asked)[0]}
-        candidates = [c for c in ranked if c.passage.id in kept]
+        candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits)
         evidence = support(reading, candidates, index)
@@ -133,7 +144,7 @@ class HybridRetriever:
             output.diagnostics += [f"Named: {e.text}{'' if e.certain else ' (uncertain)'}" for e in reading.entities]
             output.diagnostics.append(f"Support: {evidence.reason}")
             output.diagnostics += [_line(c, chosen.get(c.passage.id)) for c in candidates[:_DEBUG_LINES]]
-        return Retrieval(selection.chosen, text, evidence, usage)
+        return Retrieval(selection.chosen, text, evidence)
 
     def _usable_index(self, output: RAGOutput) -> LexicalIndex | None:
         """The index, if it can be read; without it vectors must do."""
@@ -147,11 +158,20 @@ class HybridRetriever:
         output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
         return None
 
-    def _nearest(self, text: str, deadline: Deadline) -> tuple[list[Passage], Usage | None]:
-        if self._embedder is None or self._store is None:
-            return [], None
-        vectors, usage = self._embedder.embed([text], deadline)
-        return self._store.query(vectors, NEAREST, deadline)[0], usage
+    def _nearest(self, text: str, deadline: Deadline, admission: Admission | None) -> list[Passage]:
+        embedder, store = self._embedder, self._store
+        if embedder is None or store is None:
+            return []
+
+        def pay() -> Payment:
+            if admission is None:
+                return _Unpaid()
+            model = embedder.embedding_model
+            return admission.sent(
+                "embeddings", model, admission.pricing.bound(model, tokens.bound(text) + tokens.TOKENS_PER_MESSAGE)
+            )
+
+        return store.query(embedder.embed([text], deadline, pay=pay), NEAREST, deadline)[0]
 
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
         alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
@@ -177,6 +197,20 @@ class HybridRetriever:
         if not named and table_wanted < ROW_WANTED:
             pool.expect(described_types(folded))
         return pool.ranked()
+
+
+def embedding_tokens(question: Question) -> int:
+    """No fewer tokens than the provider will count for embedding `question`, with what it takes over from its history."""
+    carried = followup.MOST_BYTES if question.history else 0
+    return _SPELLING * tokens.bound(question.text) + carried + tokens.TOKENS_PER_MESSAGE
+
+
+class _Unpaid:
+    """A payment that nobody keeps an account of: for measuring, with a server of one's own."""
+
+    def settle(self, usage: Usage | None) -> None: ...
+
+    def free(self) -> None: ...
 
 
 _T = TypeVar("_T")

@@ -78,7 +78,9 @@ def select(ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str,
         elif chosen and used + size > room:
             reason = f"{used} tokens used, the next needs {size}, the room is {room}"
         else:
-            chosen[candidate.passage.id] = Selected(candidate.passage, "evidence", candidate.score, next(iter(candidate.entities), None))
+            chosen[candidate.passage.id] = Selected(
+                candidate.passage, "evidence", candidate.score, next(iter(candidate.entities), None)
+            )
             used += size
             continue
         break

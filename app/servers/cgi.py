@@ -7,13 +7,14 @@ request means is the application's business.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import select
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import IO, Any
-from wsgiref.handlers import CGIHandler
+from wsgiref.handlers import CGIHandler, read_environ
 
 from app import logs, settings
 from app.bootstrap import Container, create_app
@@ -31,24 +32,27 @@ AUTHORIZATION_VARIABLES = (
 )
 
 
-def main(apology: Callable[[], bytes]) -> None:
-    """Answer the one request that Apache describes in the environment and on stdin.
+def main(reply_to: int, apology: Callable[[], bytes]) -> None:
+    """Answer the one request that Apache describes in the environment and on stdin, on the descriptor `reply_to`.
 
     `apology` makes the reply for when the application fails before it has replied. Exceptions of start-up are raised to the
     caller.
     """
     # Everything this process writes is the account's alone.
     os.umask(0o077)
-    reply = claim_stdout()
     logs.configure(None)
     configured = load_settings()
     logs.configure(configured.log_file)
-    environ = dict(os.environ)
+    environ = read_environ()
     hand_over_authorization(environ)
     services = Container(configured)
-    OneShotHandler(environ, reply, apology).run(create_app(configured, services=services))
-    reply.close()
-    read_to_end(sys.stdin.fileno(), configured.request_timeout)
+    stdin = sys.stdin.fileno()
+    reply = os.fdopen(reply_to, "wb", closefd=False)
+    handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply, apology)
+    handler.run(create_app(configured, services=services))
+    with contextlib.suppress(OSError):  # the client has gone
+        reply.close()
+    read_to_end(stdin, configured.request_timeout)
     if configured.warm_worker:
         from app.servers import worker
 
@@ -67,11 +71,19 @@ def load_settings() -> settings.Settings:
         raise
 
 
-def claim_stdout() -> IO[bytes]:
-    """The reply's own stream. From here on what anything prints goes to the error log, not into the reply."""
-    reply = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return reply
+class TimedInput(io.RawIOBase):
+    """The request's body as it arrives; TimeoutError when the client keeps it back for longer than `seconds` in all."""
+
+    def __init__(self, descriptor: int, seconds: float) -> None:
+        self._descriptor, self._deadline = descriptor, Deadline(seconds)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not select.select([self._descriptor], [], [], self._deadline.remaining())[0]:
+            raise TimeoutError("the body does not arrive")
+        return os.readv(self._descriptor, [buffer])
 
 
 def read_to_end(descriptor: int, seconds: float) -> None:
@@ -100,19 +112,23 @@ def hand_over_authorization(environ: MutableMapping[str, str]) -> None:
 class OneShotHandler(CGIHandler):
     """wsgiref's handler with our streams, and JSON in place of its plain-text apology."""
 
-    def __init__(self, environ: dict[str, str], reply: IO[bytes], apology: Callable[[], bytes]) -> None:
+    def __init__(self, environ: dict[str, str], body: io.RawIOBase, reply: IO[bytes], apology: Callable[[], bytes]) -> None:
         super().__init__()
         self.base_env = environ
         # Apache closes stdin at the end of the body, whether or not it announced a length.
         self.base_env["wsgi.input_terminated"] = True  # type: ignore[assignment]
-        self.stdin, self.stdout, self.stderr = sys.stdin.buffer, reply, sys.stderr
+        self.stdin, self.stdout, self.stderr = body, reply, sys.stderr
         self._apology = apology
 
-    def error_output(self, environ: object, start_response: object) -> list[bytes]:
-        headers, _, body = self._apology().partition(b"\r\n\r\n")
-        fields = [line.decode("latin-1").partition(": ") for line in headers.split(b"\r\n")]
-        status = next(value for name, _, value in fields if name == "Status")
-        start_response(status, [(name, value) for name, _, value in fields if name != "Status"], sys.exc_info())  # type: ignore[operator]
+    def log_exception(self, exc_info: Any) -> None:
+        request_id = self.base_env.get("DNDCHAT_REQUEST_ID")
+        log.error("%s 500 failed outside the application", request_id, exc_info=exc_info)
+
+    def error_output(self, environ: object, start_response: Any) -> list[bytes]:
+        head, _, body = self._apology().partition(b"\r\n\r\n")
+        fields = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n")]
+        headers = {name: value for name, _, value in fields}
+        start_response(headers.pop("Status"), list(headers.items()), sys.exc_info())
         return [body]
 
 

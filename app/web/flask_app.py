@@ -7,16 +7,30 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from app.answering.events import Done, Event, Sources
+from app.answering.events import Done, Event, Events, Sources
 from app.deadline import Deadline
-from app.errors import DndChatError, InvalidToken, MethodNotAllowed, MissingToken, NotFound, TooLarge
+from app.errors import (
+    DndChatError,
+    InvalidRequest,
+    InvalidToken,
+    LedgerUnavailable,
+    MethodNotAllowed,
+    MissingToken,
+    NotFound,
+    Refused,
+    TooLarge,
+)
 from app.models import User
-from app.web import cors, health, replies, validation
+from app.web import cors, health, ratelimit, replies, validation
 from app.web.services import Services
+
+if TYPE_CHECKING:
+    from app.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +48,8 @@ def make_app(services: Services) -> Flask:
         ("/health", routes.health, "GET"),
         ("/api/health", routes.health, "GET"),
         ("/api/query", routes.query, "POST"),
+        ("/api/me", routes.me, "GET"),
+        ("/api/feedback", routes.feedback, "POST"),
     ):
         app.add_url_rule(path, f"{method} {path}", view, methods=[method], provide_automatic_options=False)
     return app
@@ -55,13 +71,23 @@ class Routes:
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
-        events = self._services.answering.events(question, user, g.deadline, stream=streamed)
+        events = self._services.answering.events(question, user, g.request_id, g.deadline, stream=streamed)
         if streamed:
             return _stream(events, user)
         for event in events:
             if isinstance(event, Done):
                 return replies.json_reply(_answer(event, user, g.request_id, g.started))
         raise AssertionError("unreachable: events end with Done or raise")
+
+    def me(self) -> Response:
+        user = self._authenticate()
+        return replies.json_reply(replies.me_body(user, self._services.ledger.quota(user.id), g.request_id))
+
+    def feedback(self) -> Response:
+        user = self._authenticate()
+        given = validation.feedback(validation.read_json_object(request.environ))
+        self._services.ledger.give_feedback(user.id, *given)
+        return replies.json_reply({"status": "ok", "request_id": given[0], "timestamp": replies.timestamp()})
 
     def _authenticate(self, meanwhile: Callable[[], None] = lambda: None) -> User:
         """The caller. Comes before all else: one we do not know learns nothing about the rest of the request.
@@ -85,7 +111,7 @@ def _answer(done: Done, user: User, request_id: str, started: float) -> dict[str
     return replies.answer_body(done, user, request_id, time.monotonic() - started)
 
 
-def _stream(events: Iterator[Event], user: User) -> Response:
+def _stream(events: Events, user: User) -> Response:
     """The events as they come. All until the first words is fetched here, so that its failure is a real HTTP status."""
     request_id, started = g.request_id, g.started
     head = []
@@ -109,6 +135,8 @@ def _stream(events: Iterator[Event], user: User) -> Response:
         return replies.sse(event, _answer(event, user, request_id, started) if isinstance(event, Done) else None)
 
     response = Response(frames(), mimetype="text/event-stream")
+    # When the reader leaves, the ledger is told at once, not when the garbage collector comes by.
+    response.call_on_close(events.close)
     response.headers["Cache-Control"] = "no-cache"
     # For a proxy in front that would otherwise collect the stream before it passes it on (nginx).
     response.headers["X-Accel-Buffering"] = "no"
@@ -119,7 +147,7 @@ def _begin() -> Response | None:
     # Under CGI the wrapper has chosen it; a client cannot, as its headers arrive with HTTP_ before their names.
     g.request_id = request.environ.get("DNDCHAT_REQUEST_ID") or os.urandom(12).hex()
     g.started = time.monotonic()
-    g.user_id = "-"
+    g.user_id = None
     g.problem = ""
     return Response(status=204) if request.method == "OPTIONS" else None
 
@@ -129,6 +157,8 @@ def _finish(response: Response, services: Services) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
     cors.apply(request, response, services.settings.cors_origins)
+    if g.user_id is not None:
+        _add_rate_limit(response, services.ledger, g.user_id)
     milliseconds = 1000 * (time.monotonic() - g.started)
     log.info(
         "%s %s %s %d user=%s %.0fms%s",
@@ -136,11 +166,20 @@ def _finish(response: Response, services: Services) -> Response:
         request.method,
         request.path[:200],
         response.status_code,
-        g.user_id,
+        g.user_id or "-",
         milliseconds,
         g.problem,
     )
     return response
+
+
+def _add_rate_limit(response: Response, ledger: Ledger, user_id: str) -> None:
+    """What the caller has left, on every authenticated reply."""
+    try:
+        response.headers.update(ratelimit.headers(ledger.quota(user_id)))
+    except LedgerUnavailable as error:
+        # The reply has said so, or owes nothing to the ledger.
+        log.error("%s no RateLimit headers: %s", g.request_id, error)
 
 
 def _on_error(error: Exception) -> Response:
@@ -150,6 +189,8 @@ def _on_error(error: Exception) -> Response:
     # `{known}` may repeat what the client sent: the log's formatter keeps it on one line.
     g.problem = f" {known.code}: {known}" if known.status < 500 else f" {known.code}"
     response = replies.json_reply(replies.error_body(known, g.request_id), known.status)
+    if isinstance(known, Refused):
+        response.headers["Retry-After"] = str(known.retry_after)
     if known.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and known.status == 405:
@@ -168,4 +209,7 @@ def _known(error: Exception) -> DndChatError:
         return MethodNotAllowed()
     if status == 413:
         return TooLarge()
+    if status is not None and 400 <= status < 500:
+        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
+        return InvalidRequest("request", "The request is not valid HTTP.")
     return DndChatError(f"{type(error).__name__}")

@@ -9,6 +9,7 @@ from typing import Any
 from app import __version__
 from app.deadline import Deadline
 from app.errors import DndChatError
+from app.pricing import shutdown_warnings
 from app.settings import Settings
 from app.web.replies import timestamp
 
@@ -23,9 +24,17 @@ def shallow(settings: Settings) -> dict[str, Any]:
         "components": {
             "mode": settings.mode,
             "auth": "configured" if settings.auth_api_url else "not configured: set AUTH_API_URL",
+            "models": model_warnings(settings) or "ok",
             "settings": "ok" if not settings.warnings else f"{len(settings.warnings)} warnings: see the log",
         },
     }
+
+
+def model_warnings(settings: Settings) -> list[str]:
+    """A sentence for each model in use that its provider is about to shut down."""
+    if settings.mode == "embedded":
+        return []
+    return shutdown_warnings([settings.openai.model, settings.openai.embedding_model], timestamp()[:10])
 
 
 def deep(settings: Settings, checks: Mapping[str, Callable[[Deadline], None]], deadline: Deadline) -> dict[str, Any]:

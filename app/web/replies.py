@@ -10,8 +10,9 @@ from typing import Any
 from flask import Response
 
 from app.answering.events import Delta, Done, Event, Sources
-from app.errors import DndChatError
-from app.models import Passage, User
+from app.errors import BudgetExceeded, DndChatError
+from app.models import Passage, Quota, User
+from app.pricing import dollars
 from app.rag.quotation import body
 
 EXCERPT_CHARACTERS = 300
@@ -23,7 +24,11 @@ def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
 
 def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
     """What a client may know of `error`."""
-    about = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
+    about: dict[str, Any] = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
+    if isinstance(error, BudgetExceeded):
+        # The whole text: with no answer to come, this is what the caller reads.
+        listed = zip(sources(tuple(error.passages)), error.passages, strict=True)
+        about["passages"] = [{**source, "text": body(passage)} for source, passage in listed]
     return {**about, **error.fields}
 
 
@@ -45,15 +50,36 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
             "request_id": request_id,
             "user_id": user.id,
             "model": done.model,
-            # Not counted yet: the ledger fills these in.
-            "rate_limit": {"remaining_burst": None, "daily_remaining": None},
-            "cost": {"query_cost": None, "daily_total": None, "daily_budget": None},
+            "rate_limit": done.receipt.rate_limit_meta(),
+            "cost": done.receipt.cost_meta(),
             "performance": {
                 "total_duration_seconds": round(seconds, 4),
                 **{name: round(value, 4) for name, value in done.seconds.items()},
             },
             "timestamp": timestamp(),
         },
+    }
+
+
+def me_body(user: User, quota: Quota, request_id: str) -> dict[str, Any]:
+    """What the caller has left and what was spent, in dollars."""
+    return {
+        "user_id": user.id,
+        "request_id": request_id,
+        "rate_limit": {
+            "remaining_burst": quota.questions_now,
+            "burst_capacity": quota.burst_capacity or None,
+            "burst_reset_seconds": quota.burst_reset,
+            "daily_remaining": quota.daily_remaining,
+            "daily_limit": quota.daily_limit,
+            "daily_reset_seconds": quota.daily_reset,
+        },
+        "cost": {
+            "user_total": dollars(quota.user_spent),
+            "daily_total": dollars(quota.day_spent),
+            "daily_budget": dollars(quota.day_budget),
+        },
+        "timestamp": timestamp(),
     }
 
 

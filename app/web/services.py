@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from app.answering.pipeline import Answering
     from app.deadline import Deadline
+    from app.ledger.ledger import Ledger
     from app.models import User
     from app.settings import Settings
 
@@ -23,6 +24,9 @@ class Services(Protocol):
 
     @property
     def answering(self) -> Answering: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         """For the deep health check: each raises DndChatError when its component does not work."""

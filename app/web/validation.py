@@ -15,6 +15,7 @@ MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 50
 MAX_TURNS = 10
 MAX_HISTORY_CHARACTERS = 8_000
+MAX_REQUEST_ID_CHARACTERS = 100
 
 
 def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
     _require_json(environ)
     body = _read_body(environ)
     try:
-        document = json.loads(body.decode("utf-8-sig"))
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
     except UnicodeDecodeError:
         raise InvalidRequest("body", "The body is not valid UTF-8.") from None
     except (ValueError, RecursionError):
@@ -30,6 +31,18 @@ def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("body", "The body must be a JSON object.")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of each name once: which of two values is meant, nobody can know."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")  # NaN and Infinity, which json takes unless told otherwise
 
 
 def _require_json(environ: Mapping[str, Any]) -> None:
@@ -46,18 +59,22 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
     stream = environ["wsgi.input"]
     announced = str(environ.get("CONTENT_LENGTH") or "")
     if announced:
-        if not re.fullmatch(r"[0-9]{1,18}", announced):
+        if not re.fullmatch(r"[0-9]+", announced):
             raise InvalidRequest("body", "Content-Length is not a number.")
-        wanted = int(announced)
+        # More digits are too large in any case, and thousands of them are too many for int.
+        wanted = int(announced.lstrip("0")[:18] or "0")
     else:
         wanted = MAX_BODY_BYTES + 1 if environ.get("wsgi.input_terminated") else 0
     if wanted > MAX_BODY_BYTES and announced:
         raise TooLarge(f"{wanted} bytes announced")
     chunks: list[bytes] = []
     left = wanted
-    while left and (chunk := stream.read(left)):
-        chunks.append(chunk)
-        left -= len(chunk)
+    try:
+        while left and (chunk := stream.read(left)):
+            chunks.append(chunk)
+            left -= len(chunk)
+    except OSError as error:
+        raise InvalidRequest("body", "The body did not arrive in time.") from error
     if announced and left:
         raise InvalidRequest("body", "The body is shorter than its Content-Length says.")
     if not announced and wanted and not left:
@@ -74,6 +91,16 @@ def question(document: Mapping[str, Any]) -> Question:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
     return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
+
+
+def feedback(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """Request id, rating and comment of a feedback. Raises InvalidRequest."""
+    request_id = _text("request_id", document.get("request_id"))
+    if not 1 <= len(request_id) <= MAX_REQUEST_ID_CHARACTERS:
+        raise InvalidRequest("request_id", "request_id must be the id of an answer you were given.")
+    rating = _text("rating", document.get("rating"))
+    comment = document.get("comment")
+    return request_id, rating, None if comment is None else _text("comment", comment).strip() or None
 
 
 def flag(document: Mapping[str, Any], name: str) -> bool:
@@ -99,7 +126,7 @@ def _history(value: Any) -> tuple[Turn, ...]:
 
 def _text(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidRequest(field, f"{field} must be text." if field == "question" else "content must be text.")
+        raise InvalidRequest(field, "content must be text." if field == "history" else f"{field} must be text.")
     if "\x00" in value or re.search(r"[\ud800-\udfff]", value):
         raise InvalidRequest(field, f"{field} holds characters that are no text (NUL or half a surrogate pair).")
     return value

@@ -1,0 +1,97 @@
+"""Whether a question is admitted: every limit and the reservation, in one transaction.
+
+The order is by how long a refusal lasts: who has used up the day is told so, not to wait a minute.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
+from app.ledger import alerts, orphans, process, sql
+from app.ledger.clock import Clock, Moment
+from app.ledger.quota import day_held, day_spent, read_bucket, read_quota, write_bucket
+from app.ledger.store import Store
+from app.models import Quota
+from app.pricing import dollars
+from app.settings import LimitSettings
+
+# Nobody knows when an answer in flight will be complete; asking again costs nothing.
+IN_FLIGHT_RETRY_SECONDS = 2
+
+
+def admit(
+    store: Store, clock: Clock, limits: LimitSettings, orphan_after_us: int, user_id: str, request_id: str, reserve: int
+) -> tuple[str, Quota]:
+    """Open a question that holds `reserve` nano-dollars; returns its UTC day and what the user has left.
+
+    Raises the errors under Refused, and LedgerUnavailable.
+    """
+    me = process.current()
+    with store.writing() as db:
+        # Read under the lock: waiting for it may have taken us past midnight.
+        now = clock.now()
+        for row in orphans.clear(db, limits, now, orphan_after_us, me.place):
+            alerts.mark_closed(db, limits, row["day"], row["user_id"])
+        refusal = _refusal(db, limits, now, user_id, reserve)
+        if refusal is None:
+            bucket = read_bucket(db, limits, user_id, now)
+            write_bucket(db, user_id, bucket.taken(), now)
+            db.execute(sql.add_user_day("admitted"), {"day": now.day, "user_id": user_id, "admitted": 1})
+            place = {"place": me.place, "pid": me.pid, "pid_started": me.started}
+            since = {"wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot}
+            request = {"request_id": request_id, "user_id": user_id, "day": now.day, "held_nd": reserve}
+            db.execute(sql.OPEN_REQUEST, {**request, **place, **since})
+        quota = read_quota(db, limits, user_id, now)
+    # Only now: raised inside, it would undo the count of refusals and the orphans' settlement.
+    if refusal is not None:
+        raise refusal
+    return now.day, quota
+
+
+def budget_refusal(
+    db: sqlite3.Connection, limits: LimitSettings, now: Moment, day: str, user_id: str, amount: int
+) -> BudgetExceeded | None:
+    """The refusal, counted and marked, if `amount` more nano-dollars do not fit into the budget of `day`."""
+    spent, held = day_spent(db, day), day_held(db, day)
+    budget = limits.daily_budget
+    if amount == 0 or spent + held + amount <= budget:
+        return None
+    db.execute(sql.add_user_day("refused_budget"), {"day": day, "user_id": user_id, "refused_budget": 1})
+    used_up = spent + amount > budget
+    if used_up:
+        alerts.mark_budget_used_up(db, day)
+    info = {
+        "daily_total": dollars(spent),
+        "daily_budget": dollars(budget),
+        "percent_used": round(spent * 100 / budget, 2) if budget else 100.0,
+    }
+    return BudgetExceeded(
+        f"budget of {day}: {spent} nano-dollars spent, {held} reserved, {amount} more asked for, {budget} allowed",
+        # While open questions hold the rest, one that ends may leave room.
+        retry_after=now.seconds_to_midnight if used_up else IN_FLIGHT_RETRY_SECONDS,
+        quota=read_quota(db, limits, user_id, now),
+        fields={"budget_info": info},
+    )
+
+
+def _refusal(db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id: str, reserve: int) -> Refused | None:
+    """Why the question cannot be admitted, counted in the user's day."""
+    quota = read_quota(db, limits, user_id, now)
+    open_questions = db.execute(sql.IN_FLIGHT, {"user_id": user_id}).fetchone()[0]
+    refusal: Refused
+    if not quota.daily_remaining:
+        column, wait = "refused_daily", quota.daily_reset
+        refusal = DailyLimitExceeded("daily limit", retry_after=wait, quota=quota, shown=False)
+        alerts.mark_user_limit(db, now.day, user_id)
+    elif quota.burst_capacity and not quota.burst_remaining:
+        column = "refused_burst"
+        refusal = RateLimited("burst limit", retry_after=quota.burst_reset, quota=quota)
+    elif limits.max_in_flight and open_questions >= limits.max_in_flight:
+        column = "refused_in_flight"
+        detail = f"{open_questions} questions in flight"
+        refusal = ConcurrentRequest(detail, retry_after=IN_FLIGHT_RETRY_SECONDS, quota=quota)
+    else:
+        return budget_refusal(db, limits, now, now.day, user_id, reserve)
+    db.execute(sql.add_user_day(column), {"day": now.day, "user_id": user_id, column: 1})
+    return refusal

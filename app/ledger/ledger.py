@@ -1,0 +1,90 @@
+"""The ledger as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.ledger import admission, feedback
+from app.ledger.clock import Clock
+from app.ledger.quota import read_quota
+from app.ledger.spending import Admission
+from app.ledger.store import Store
+from app.ledger.tokens import BAD_TOKEN_SECONDS, TokenCache
+from app.models import Quota, User
+from app.pricing import Pricing
+from app.settings import LimitSettings
+
+LEDGER_FILE = "ledger.sqlite3"
+"""Its name in DATA_DIR."""
+
+
+class Ledger:
+    """One per process; making it touches no file. Every method may raise LedgerUnavailable: then answer nothing.
+
+    `orphan_after` is in seconds, and longer than any question can take: a question that is open for longer is taken for
+    dead even where its process cannot be seen.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limits: LimitSettings,
+        pricing: Pricing,
+        *,
+        clock: Clock | None = None,
+        orphan_after: float = 120,
+        store: Store | None = None,
+    ) -> None:
+        self.limits = limits
+        self.pricing = pricing
+        self.clock = clock or Clock()
+        self.orphan_after_us = int(orphan_after * 1_000_000)
+        self.store = store or Store(path)
+        self._tokens = TokenCache(self.store, self.clock)
+
+    def known_token(self, token_hash: str) -> User | None:
+        """The owner of a token, if it was good lately. Raises InvalidToken if it was bad lately."""
+        return self._tokens.known(token_hash)
+
+    def remember_token(self, token_hash: str, user_id: str, seconds: int, expiry: int | None = None) -> None:
+        """Keep whose token this is for `seconds`, but not beyond `expiry` (seconds since 1970)."""
+        self._tokens.remember(token_hash, user_id, seconds, expiry)
+
+    def remember_bad_token(self, token_hash: str) -> None:
+        """Keep for half a minute that the auth API has refused this token."""
+        self._tokens.remember(token_hash, None, BAD_TOKEN_SECONDS)
+
+    def admit(self, user_id: str, request_id: str, reserve: int) -> Admission:
+        """Count a question of this user and reserve `reserve` nano-dollars for it, or refuse it.
+
+        Raises RateLimited, DailyLimitExceeded, ConcurrentRequest, BudgetExceeded.
+        """
+        day, quota = admission.admit(self.store, self.clock, self.limits, self.orphan_after_us, user_id, request_id, reserve)
+        return Admission(
+            self.store,
+            self.clock,
+            self.limits,
+            self.pricing,
+            user_id=user_id,
+            request_id=request_id,
+            day=day,
+            quota=quota,
+        )
+
+    def quota(self, user_id: str) -> Quota:
+        """What the user has left, using nothing up."""
+        with self.store.reading() as db:
+            return read_quota(db, self.limits, user_id, self.clock.now())
+
+    def give_feedback(self, user_id: str, request_id: str, rating: str, comment: str | None = None) -> None:
+        """Rate an answer that this user was given, `up` or `down`. Raises InvalidRequest."""
+        feedback.give(self.store, user_id, request_id, rating, comment)
+
+    def check(self) -> None:
+        """Take the lock and write nothing."""
+        with self.store.writing():
+            pass
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.store.close()

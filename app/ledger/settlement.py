@@ -1,0 +1,73 @@
+"""Closing the books on a call and on a question; the same for one that ends well, fails, or is found dead.
+
+These functions run inside a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Literal
+
+from app.ledger import sql
+from app.ledger.clock import Moment
+from app.ledger.quota import read_bucket, write_bucket
+from app.models import Usage
+from app.settings import LimitSettings
+
+ANSWERED = "answered"
+DISCONNECTED = "disconnected"
+ORPHANED = "orphaned"
+
+CallState = Literal["settled", "charged", "free"]
+
+_UNCOUNTED = {"prompt_tokens": None, "completion_tokens": None, "cached_tokens": None, "cache_write_tokens": None}
+
+
+def settle_call(
+    db: sqlite3.Connection, request_id: str, call_id: int, state: CallState, cost: int, usage: Usage | None = None
+) -> None:
+    """Write what a call cost in nano-dollars and let go of its bound, unless it was free.
+
+    A call that was charged at its bound in the meantime (its process was taken for dead) is corrected; one that is
+    settled or free stays as it is.
+    """
+    call = db.execute(sql.CALL, {"call_id": call_id}).fetchone()
+    request = db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()
+    if call["state"] not in ("sent", "charged"):
+        return
+    counts = _UNCOUNTED if usage is None else {name: getattr(usage, name) for name in _UNCOUNTED}
+    db.execute(sql.SETTLE_CALL, {"call_id": call_id, "state": state, "cost_nd": cost, **counts})
+    amount = cost - call["cost_nd"]
+    # What was not billed stays reserved for the question's next attempt.
+    released = call["bound_nd"] if call["state"] == "sent" and state != "free" else 0
+    db.execute(sql.SPEND, {"request_id": request_id, "released": released, "amount": amount})
+    day = {"day": request["day"]}
+    db.execute(sql.ADD_DAY_SPENT, {**day, "amount": amount})
+    db.execute(sql.add_user_day("spent_nd"), {**day, "user_id": request["user_id"], "spent_nd": amount})
+
+
+def close_request(
+    db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str, outcome: str, latency_ms: int = 0
+) -> None:
+    """Close an open question: unsettled calls count at their bound, the rest of the reservation is free again.
+
+    The quota goes back when there was no answer and none was paid for. What finding passages cost (a few nano-dollars
+    for embeddings) does not keep it: the caller got nothing for it, and could not make it worth repeating.
+    """
+    key = {"request_id": request_id}
+    for call in db.execute(sql.SENT_CALLS, key).fetchall():
+        settle_call(db, request_id, call["call_id"], "charged", call["bound_nd"])
+    request = db.execute(sql.REQUEST, key).fetchone()
+    db.execute(sql.CLOSE_REQUEST, {**key, "outcome": outcome, "latency_ms": latency_ms})
+
+    user_day = {"day": request["day"], "user_id": request["user_id"]}
+    if outcome == ANSWERED:
+        counts = {"answered": 1, "latency_ms_total": latency_ms}
+        db.execute(sql.RAISE_LATENCY_MAX, {**user_day, "latency_ms": latency_ms})
+    else:
+        counts = {ORPHANED if outcome == ORPHANED else "failed": 1}
+        if not db.execute(sql.ANSWER_COST, key).fetchone()[0]:
+            counts |= {"admitted": -1, "given_back": 1}
+            bucket = read_bucket(db, limits, request["user_id"], now)
+            write_bucket(db, request["user_id"], bucket.given_back(), now)
+    db.execute(sql.add_user_day(*counts), {**user_day, **counts})

@@ -1,0 +1,184 @@
+"""An admitted question and its paid calls: reserve, sent, settle or release.
+
+A paid call is committed as sent before it is made, with the most that it can cost. What it did cost is written together
+with the next commit of the same question, which saves a transaction; if there is none, because the process died, the
+bound stands. So an interruption can make the ledger say too much, never too little.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal
+
+from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable
+from app.ledger import alerts, sql
+from app.ledger.admission import budget_refusal
+from app.ledger.clock import Clock
+from app.ledger.quota import read_quota
+from app.ledger.settlement import DISCONNECTED, CallState, close_request, settle_call
+from app.ledger.store import Store
+from app.models import Quota, Usage
+from app.pricing import Pricing, dollars
+from app.settings import LimitSettings
+
+log = logging.getLogger(__name__)
+
+CallKind = Literal["embeddings", "chat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a closed question cost (nano-dollars) and what it left."""
+
+    cost: int
+    quota: Quota
+
+    def rate_limit_meta(self) -> dict[str, int]:
+        """`meta.rate_limit` of the reply."""
+        return {"remaining_burst": self.quota.questions_now, "daily_remaining": self.quota.daily_remaining}
+
+    def cost_meta(self) -> dict[str, float]:
+        """`meta.cost` of the reply, in dollars."""
+        return {
+            "query_cost": dollars(self.cost),
+            "daily_total": dollars(self.quota.day_spent),
+            "daily_budget": dollars(self.quota.day_budget),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    call_id: int
+    state: CallState
+    cost: int
+    usage: Usage | None = None
+
+
+class PaidCall:
+    """One paid call that is about to be made, or was. The first of `settle` and `free` counts."""
+
+    def __init__(self, admission: Admission, call_id: int, model: str, bound: int) -> None:
+        self._admission = admission
+        self._call_id = call_id
+        self._model = model
+        self._bound = bound
+        self._over = False
+
+    def settle(self, usage: Usage | None) -> None:
+        """The provider answered, and counted `usage`; None: it may have been billed, but nobody knows how much."""
+        cost = None if usage is None else self._admission.pricing.cost(self._model, usage)
+        if usage is None or cost is None:
+            self._close("charged", self._bound)
+            return
+        if cost > self._bound:
+            # The truth goes into the books all the same; the next admission is refused if the day has no room left.
+            log.error("%s cost %d nano-dollars, more than its bound %d: %s", self._model, cost, self._bound, usage)
+        self._close("settled", cost, usage)
+
+    def free(self) -> None:
+        """The call was certainly not billed: an error status, or no connection."""
+        self._close("free", 0)
+
+    def _close(self, state: CallState, cost: int, usage: Usage | None = None) -> None:
+        if not self._over:
+            self._over = True
+            self._admission.pending.append(_Settlement(self._call_id, state, cost, usage))
+
+
+class Admission:
+    """One admitted question. As a context manager it is closed in every case: as failed, if nobody said how it went."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        limits: LimitSettings,
+        pricing: Pricing,
+        *,
+        user_id: str,
+        request_id: str,
+        day: str,
+        quota: Quota,
+    ) -> None:
+        self.request_id = request_id
+        self.day = day
+        """The UTC day that all of its cost belongs to, also when it ends on the next."""
+        self.quota = quota
+        """What the user had left right after the admission."""
+        self.pricing = pricing
+        self.pending: list[_Settlement] = []
+        """Settlements that the next commit writes."""
+        self._store, self._clock, self._limits = store, clock, limits
+        self._user_id = user_id
+        self._receipt: Receipt | None = None
+
+    def sent(self, kind: CallKind, model: str, bound: int) -> PaidCall:
+        """Commit that a call which can cost up to `bound` nano-dollars is being made; then make it.
+
+        It uses what the question holds; what that does not cover is reserved in the same transaction. Raises
+        BudgetExceeded when the day has no room for that, and LedgerUnavailable, also when this question was taken for
+        dead: then the call must not be made.
+        """
+        key = {"request_id": self.request_id}
+        with self._store.writing() as db:
+            self._write_pending(db)
+            request = db.execute(sql.REQUEST, key).fetchone()
+            if request is None or request["outcome"] is not None:
+                raise LedgerUnavailable(f"request {self.request_id}: its reservation is gone, it took too long")
+            missing = bound - db.execute(sql.UNASSIGNED, key).fetchone()["amount"]
+            refusal: BudgetExceeded | None = None
+            call_id = None
+            if missing > 0:
+                refusal = budget_refusal(db, self._limits, self._clock.now(), self.day, self._user_id, missing)
+            if refusal is None:
+                if missing > 0:
+                    db.execute(sql.HOLD_MORE, {**key, "amount": missing})
+                call_id = db.execute(sql.ADD_CALL, {**key, "kind": kind, "model": model, "bound_nd": bound}).lastrowid
+        self.pending.clear()
+        if refusal is not None:
+            raise refusal
+        assert call_id is not None
+        return PaidCall(self, call_id, model, bound)
+
+    def finish(self, outcome: str, latency_ms: int = 0) -> Receipt:
+        """Close the question; the first call counts. Raises LedgerUnavailable: then its reservation stays until it is old.
+
+        `outcome` is `answered`, `disconnected`, or the code of the error that the caller got. The quota goes back
+        unless it was answered or the answer has cost something.
+        """
+        if self._receipt is None:
+            with self._store.writing() as db:
+                now = self._clock.now()
+                self._write_pending(db)
+                request = db.execute(sql.REQUEST, {"request_id": self.request_id}).fetchone()
+                if request is None:
+                    raise LedgerUnavailable(f"request {self.request_id}: the ledger has lost it")
+                if request["outcome"] is None:
+                    close_request(db, self._limits, now, self.request_id, outcome, latency_ms)
+                    alerts.mark_closed(db, self._limits, self.day, self._user_id)
+                else:
+                    log.warning("request %s: %s, after it was taken for dead", self.request_id, outcome)
+                cost = db.execute(sql.REQUEST, {"request_id": self.request_id}).fetchone()["spent_nd"]
+                self._receipt = Receipt(cost, read_quota(db, self._limits, self._user_id, now))
+            self.pending.clear()
+        return self._receipt
+
+    def __enter__(self) -> Admission:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._receipt is None:
+            if isinstance(error, DndChatError):
+                outcome = error.code
+            else:
+                # A stream that its reader has left is closed by GeneratorExit.
+                gone = isinstance(error, GeneratorExit | ConnectionError)
+                outcome = DISCONNECTED if gone else DndChatError.code
+            self.finish(outcome)
+
+    def _write_pending(self, db: sqlite3.Connection) -> None:
+        for settlement in self.pending:
+            settle_call(db, self.request_id, settlement.call_id, settlement.state, settlement.cost, settlement.usage)

@@ -1,0 +1,76 @@
+"""Who a token belongs to, remembered for a short while, so that most questions need no call to the auth API.
+
+Only the SHA-256 of a token is stored. A token that the auth API has refused is remembered too, more briefly: a flood of
+one bad token then costs a look-up each, not a call each. A flood of different ones is not held back by this.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+
+from app.errors import InvalidToken
+from app.ledger import sql
+from app.ledger.clock import SECOND_US, Clock
+from app.ledger.store import Store
+from app.models import User
+
+BAD_TOKEN_SECONDS = 30
+MAX_GOOD_TOKENS = 1000
+MAX_BAD_TOKENS = 1000
+
+
+def token_hash(token: str) -> str:
+    """What stands for a token in the ledger."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def token_expiry(token: str) -> int | None:
+    """`exp` of a JWT, in seconds since 1970, unverified: it may only shorten how long the token is remembered."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        padded = parts[1].replace("-", "+").replace("_", "/") + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(binascii.a2b_base64(padded.encode("ascii")))
+    except (ValueError, RecursionError):
+        return None
+    expiry = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(expiry, bool) or not isinstance(expiry, int | float) or not abs(expiry) < 1e12:
+        return None
+    return int(expiry)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCache:
+    store: Store
+    clock: Clock
+
+    def known(self, hashed: str) -> User | None:
+        """The owner of a token that was good lately; None when nothing is known. Raises InvalidToken for a bad one."""
+        with self.store.reading() as db:
+            row = db.execute(sql.TOKEN, {"token_hash": hashed}).fetchone()
+        now_us = self.clock.now().wall_us
+        # An entry from the future was made before the clock was set back: nobody knows how old it is.
+        if row is None or not row["stored_us"] <= now_us < row["expires_us"]:
+            return None
+        if row["user_id"] is None:
+            raise InvalidToken("token was refused by the auth API a moment ago")
+        return User(row["user_id"])
+
+    def remember(self, hashed: str, user_id: str | None, seconds: int, expiry: int | None = None) -> None:
+        """Keep a token for `seconds`, but not beyond its own `expiry`; `user_id` None: it is a bad one."""
+        now_us = self.clock.now().wall_us
+        expires_us = now_us + seconds * SECOND_US
+        if expiry is not None and user_id is not None:
+            expires_us = min(expires_us, expiry * SECOND_US)
+        if expires_us <= now_us:
+            return
+        token = {"token_hash": hashed, "user_id": user_id, "stored_us": now_us, "expires_us": expires_us}
+        bad = user_id is None
+        with self.store.writing() as db:
+            db.execute(sql.DELETE_EXPIRED_TOKENS, {"now_us": now_us})
+            db.execute(sql.SET_TOKEN, token)
+            db.execute(sql.TRIM_TOKENS, {"bad": bad, "keep": MAX_BAD_TOKENS if bad else MAX_GOOD_TOKENS})

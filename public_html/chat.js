@@ -1,0 +1,237 @@
+// The chat page: token, login, one question at a time, its answer or what went wrong in words. How Markdown becomes nodes is
+// in markdown.js. What the server says is never put into innerHTML.
+import { make, render } from './markdown.js';
+
+const PATIENCE_MS = 60_000;
+const HISTORY = { entries: 10, characters: 8000, perAnswer: 3000 }; // the first two are the server's bounds
+const AUTH_API = (document.querySelector('meta[name="auth-api"]')?.content || '').trim().replace(/\/+$/, '');
+const TOKEN_KEY = 'dndchat.token';
+const $ = (id) => document.getElementById(id);
+
+let token = '';
+let turns = []; // of the conversation, as the server wants them in `history`
+let asked = 0;
+let waiting = null; // the AbortController of the question under way
+
+function keepToken(value) {
+  token = /^[\x21-\x7e]+$/.test(value || '') ? value : ''; // anything else cannot be sent in a header
+  try {
+    if (token) sessionStorage.setItem(TOKEN_KEY, token);
+    else sessionStorage.removeItem(TOKEN_KEY);
+  } catch { /* storage forbidden: the token lives as long as the page */ }
+}
+
+/** Take the token out of the address, where it would be seen, kept in the history and sent around in links. */
+function tokenFromAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (given === null) return false;
+  history.replaceState(null, '', location.pathname + location.search);
+  keepToken(given);
+  return true;
+}
+
+function show(problem = '') {
+  $('chat').hidden = $('actions').hidden = !token;
+  $('login').hidden = Boolean(token);
+  $('login-form').hidden = !AUTH_API;
+  $('no-login').hidden = Boolean(AUTH_API);
+  $('login-problem').textContent = problem;
+  if (token) readyToType();
+  else $('login-title').focus();
+}
+
+/** Focus for whoever has a keyboard; on a phone it would open one over the page. */
+function readyToType() {
+  if (!matchMedia('(pointer: coarse)').matches) $('question').focus();
+}
+
+async function logIn(event) {
+  event.preventDefault();
+  if (waiting) return;
+  $('login-problem').textContent = '';
+  const { reply, body, failure } = await post(`${AUTH_API}/auth/login`,
+    { username: $('username').value, password: $('password').value }, {}, 'The login service');
+  if (failure) return show(failure);
+  const refused = reply.ok || [400, 401, 403, 422].includes(reply.status);
+  if (!refused) return show(`The login service failed (${reply.status}). Try again later.`);
+  if (!reply.ok || !body.success || !body.data?.access_token) return show('User name or password is not right.');
+  $('password').value = '';
+  keepToken(body.data.access_token);
+  show();
+}
+
+/** POST `document` as JSON: `{reply, body}`, with an empty body when it is not a JSON object, or `{failure}` in words. */
+async function post(url, document, headers, who) {
+  const abort = waiting = new AbortController();
+  let late = false;
+  const timer = setTimeout(() => { late = true; abort.abort(); }, PATIENCE_MS);
+  try {
+    const options = { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, signal: abort.signal };
+    const reply = await fetch(url, { ...options, body: JSON.stringify(document) });
+    const text = await reply.text();
+    let body = null;
+    try { body = JSON.parse(text); } catch { /* a page of the web server's, or of a hotel's network */ }
+    return { reply, body: body && typeof body === 'object' ? body : {} };
+  } catch {
+    if (late) return { failure: `${who} did not answer within ${PATIENCE_MS / 1000} seconds. Try again.` };
+    return { failure: `${who} cannot be reached. ${navigator.onLine ? 'Try again shortly.' : 'You seem to be offline.'}` };
+  } finally {
+    clearTimeout(timer);
+    if (waiting === abort) waiting = null;
+  }
+}
+
+function busy(is, words = '') {
+  $('status').textContent = words;
+  $('ask').classList.toggle('busy', is);
+  // Not `disabled`, which would take the focus away from whoever pressed it.
+  $('send').setAttribute('aria-disabled', String(is));
+}
+
+async function ask(question) {
+  asked += 1;
+  const turn = make('article', {}, make('h3', {}, make('span', { className: 'unseen' }, 'You asked: '), question));
+  $('intro').hidden = true;
+  $('log').append(turn);
+  turn.scrollIntoView();
+  $('question').value = '';
+  if (matchMedia('(pointer: coarse)').matches) $('question').blur(); // puts the phone's keyboard away
+  busy(true, 'Looking it up…');
+  const { reply, body, failure } = await post('api/query', { question, history: recent() },
+    { Accept: 'application/json', Authorization: `Bearer ${token}` }, 'The server');
+  if (!turn.isConnected) return; // started over meanwhile
+  busy(false);
+  if (reply?.ok && typeof body.answer === 'string') {
+    turn.append(...answer(body));
+    turn.scrollIntoView(); // to its beginning, for which there was no room before
+    remember(question, body.answer);
+    return;
+  }
+  $('question').value ||= question; // so that Enter asks again
+  turn.append(make('p', { className: 'problem' }, failure || inWords(reply, body)));
+  if (reply?.status === 401) {
+    keepToken('');
+    show(inWords(reply, body));
+  } else if (Array.isArray(body?.passages) && body.passages.length) {
+    turn.append(...sources('The passages on it, to read yourself', body.passages, true));
+  }
+}
+
+/** An error of the contract, as a person wants it: what happened, what it cost, when it may work again. */
+function inWords(reply, body) {
+  const { status } = reply;
+  const words = [body.message || `The server gave no answer we understand (status ${status}).`];
+  const seconds = Number(reply.headers.get('Retry-After') || body.rate_info?.retry_after);
+  if (seconds > 0) words.push(`You can ask again ${fromNow(seconds)}.`);
+  else if (body.error === 'budget_exceeded') words.push('The budget is for one day and starts anew at midnight UTC.');
+  if (status === 502 || status === 504) words.push('This question did not count.');
+  if (status >= 500 && body.request_id) words.push(`(Reference: ${body.request_id})`);
+  return words.join(' ');
+}
+
+function fromNow(seconds) {
+  if (seconds < 100) return `in ${Math.ceil(seconds)} ${seconds > 1 ? 'seconds' : 'second'}`;
+  const clock = new Date(Date.now() + seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const span = seconds < 6000 ? `${Math.ceil(seconds / 60)} minutes` : `about ${Math.round(seconds / 3600)} hours`;
+  return `in ${span}, at ${clock}`;
+}
+
+function remember(question, text) {
+  // What the server refuses as no text would otherwise make every later question fail.
+  const content = [...text.replace(/[\0\ud800-\udfff]/gu, '')].slice(0, HISTORY.perAnswer).join('');
+  turns.push({ role: 'user', content: question }, { role: 'assistant', content });
+}
+
+/** The newest questions with their answers that fit the server's bounds. */
+function recent() {
+  let first = turns.length;
+  let left = HISTORY.characters;
+  while (first > 0 && turns.length - first < HISTORY.entries) {
+    left -= turns[first - 2].content.length + turns[first - 1].content.length;
+    if (left < 0) break;
+    first -= 2;
+  }
+  return turns.slice(first);
+}
+
+function answer(body) {
+  const all = Array.isArray(body.sources) ? body.sources : [];
+  const cite = (n) => {
+    const source = all.find((one) => one.n === n);
+    if (!source) return `[${n}]`;
+    const link = make('a', { className: 'cite', href: `#source-${asked}-${n}` }, `[${n}]`);
+    link.setAttribute('aria-label', `[${n}], source: ${source.name}`);
+    // The address then moves there, so that Back returns to the sentence.
+    link.addEventListener('click', () => { $(link.hash.slice(1)).parentElement.open = true; });
+    return link;
+  };
+  const text = make('div', { className: 'answer' });
+  text.append(render(body.answer, { cite }));
+  const others = all.filter((one) => one.cited === false);
+  const errors = Array.isArray(body.errors) ? body.errors : [];
+  const left = body.meta?.rate_limit?.daily_remaining;
+  const model = body.meta?.model;
+  const about = [model && `Written by ${model}`, left != null && `${left} questions left today`];
+  return [
+    text,
+    ...errors.map((error) => make('p', { className: 'problem' }, String(error))),
+    ...sources('Sources', all.filter((one) => one.cited !== false)),
+    make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others)),
+    make('p', { className: 'hint' }, about.filter(Boolean).join(' · ')),
+  ];
+}
+
+function sources(title, list, open = false) {
+  const items = list.map((one, index) => {
+    const n = one.n ?? index + 1;
+    const name = make('strong', {}, String(one.name || one.id));
+    const summary = make('summary', { id: `source-${asked}-${n}` }, `[${n}] `, name, ` ${one.book || ''}`);
+    const where = make('p', { className: 'hint' }, one.hierarchy || '');
+    const text = String(one.excerpt || one.text || '');
+    const details = make('details', { open }, summary, where);
+    details.append(render(text, { breaks: true }));
+    return make('li', {}, details);
+  });
+  if (!items.length) return [];
+  const shown = make('ul', { className: 'sources' }, ...items);
+  shown.setAttribute('role', 'list');
+  return title ? [make('h4', {}, title), shown] : [shown];
+}
+
+function send() {
+  const question = $('question').value.trim();
+  if (waiting) $('status').textContent = 'Still looking up the last one…';
+  else if (question) ask(question);
+}
+
+function restart() {
+  waiting?.abort();
+  waiting = null;
+  turns = [];
+  $('log').replaceChildren();
+  $('intro').hidden = false;
+  busy(false);
+}
+
+$('ask').addEventListener('submit', (event) => { event.preventDefault(); send(); });
+$('question').addEventListener('keydown', (event) => {
+  // While an input method composes a word, Enter belongs to it.
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+  event.preventDefault();
+  send();
+});
+for (const button of document.querySelectorAll('.example')) {
+  button.addEventListener('click', () => { ask(button.textContent); readyToType(); });
+}
+$('restart').addEventListener('click', () => {
+  restart();
+  $('status').textContent = 'Started over.';
+  readyToType();
+});
+$('logout').addEventListener('click', () => { restart(); keepToken(''); show(); });
+$('login-form').addEventListener('submit', logIn);
+addEventListener('hashchange', () => tokenFromAddress() && show()); // a new address opened in this tab
+
+try { token = sessionStorage.getItem(TOKEN_KEY) || ''; } catch { /* as above */ }
+tokenFromAddress();
+show();

@@ -1,0 +1,146 @@
+// Markdown to DOM nodes. Every element is made here by name and text enters only as text nodes, so nothing that an answer or
+// a passage holds can become markup: no HTML, no address, no attribute comes from the text. Not all of Markdown: what
+// models and our passages write. No lookbehind in the expressions: older phones refuse the whole file for it.
+
+const MAX_DEPTH = 6; // of quotes and lists in each other; what is deeper stays text
+const FENCE = /^ {0,3}(```|~~~)/;
+const QUOTE = /^ {0,3}> ?/;
+const HEADING = /^ {0,3}#{1,6} +(.*?)(?: +#+)? *$/;
+const RULE = /^ {0,3}([-*_])( *\1){2,} *$/;
+const ITEM = /^( *)([-*+]|\d{1,3}[.)]) +(\S.*)$/;
+const DIVIDER = /^ *\|?( *:?-+:? *\|)+( *:?-+:?)? *$/;
+const STATISTIC = /^([A-Z%][\w ./%,'&-]{0,30}): (.{1,100}?) *$/;
+// An escaped sign, code, bold, italics, citations (but not the text of a link).
+const INLINE = new RegExp([
+  /\\([!-/:-@[-`{-~])/, /(`{1,3})([^]+?)\2(?!`)/, /(\*\*|__)(?=\S)([^]*?\S)\4(?![*_])/,
+  /([*_])(?![\s*_])([^*_]*[^\s*_])\6(?!\w)/, /\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\](?!\()/,
+].map((part) => part.source).join('|'));
+
+/** An element with these properties and children (nodes, or strings as text). */
+export function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** `cite(n)` gives the node for a citation; `breaks` keeps every line end, as plain text wants it. */
+export function render(markdown, { cite = (n) => `[${n}]`, breaks = false } = {}) {
+  const lines = markdown.replace(/\r\n?/g, '\n').replace(/\t/g, '    ').split('\n');
+  return blocks(document.createDocumentFragment(), lines, { cite, breaks }, 0);
+}
+
+function blocks(parent, lines, options, depth) {
+  let paragraph = [];
+  const put = (...nodes) => {
+    const text = paragraph.map((line) => line.trim() + (options.breaks || /  $/.test(line) ? '\n' : ' ')).join('').trim();
+    if (text) parent.append(inline(make('p'), text, options));
+    paragraph = [];
+    parent.append(...nodes);
+  };
+  for (let i = 0, match; i < lines.length;) {
+    const line = lines[i];
+    const at = (n) => lines[i + n] || '';
+    const take = (belongs) => {
+      const from = i++;
+      while (i < lines.length && belongs(lines[i])) i++;
+      return lines.slice(from, i);
+    };
+    if (!line.trim()) {
+      put();
+      i++;
+    } else if ((match = FENCE.exec(line))) {
+      const code = take((next) => !next.trim().startsWith(match[1])).slice(1).join('\n');
+      put(make('pre', { tabIndex: 0 }, make('code', {}, code)));
+      i++; // the closing fence
+    } else if (QUOTE.test(line) && depth < MAX_DEPTH) {
+      const quoted = take((next) => QUOTE.test(next)).map((next) => next.replace(QUOTE, ''));
+      put(blocks(make('blockquote'), quoted, options, depth + 1));
+    } else if (line.includes('|') && DIVIDER.test(at(1))) {
+      const name = paragraph.join(' ').replace(/\*\*|__/g, '').trim() || 'Table';
+      put(table(take((next) => next.includes('|')), name, options));
+    } else if ((match = HEADING.exec(line))) {
+      put(inline(make('h4'), match[1], options));
+      i++;
+    } else if (RULE.test(line)) {
+      put(make('hr'));
+      i++;
+    } else if ((match = ITEM.exec(line)) && depth < MAX_DEPTH) {
+      const [, { length: base }, marker] = match;
+      const numbered = /\d/.test(marker);
+      const inside = (next) => {
+        const item = ITEM.exec(next);
+        return item ? item[1].length > base || /\d/.test(item[2]) === numbered : /^ {2,}\S/.test(next);
+      };
+      const items = [];
+      let indent = 0;
+      for (const next of take((next) => inside(next) || (!next.trim() && inside(at(1))))) {
+        const item = ITEM.exec(next);
+        const first = item && item[1].length <= base;
+        if (first) indent = next.length - item[3].length;
+        if (first) items.push([item[3]]);
+        else items[items.length - 1].push(next.slice(Math.min(indent, next.search(/\S|$/))));
+      }
+      const list = numbered ? make('ol', { start: parseInt(marker, 10) }) : make('ul');
+      put(list);
+      list.append(...items.map((item) => blocks(make('li'), item, options, depth + 1)));
+    } else if ([0, 1, 2].every((n) => STATISTIC.test(at(n)))) {
+      const facts = take((next) => STATISTIC.test(next)).map((next) => STATISTIC.exec(next));
+      put(make('dl', {}, ...facts.map(([, label, value]) =>
+        make('div', {}, make('dt', {}, label), inline(make('dd'), value, options)))));
+    } else {
+      paragraph.push(line);
+      i++;
+    }
+  }
+  put();
+  return parent;
+}
+
+// A wide table scrolls inside its box, which the keyboard can reach while there is something to scroll.
+const boxes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute('tabindex');
+  }
+});
+
+function table(lines, name, options) {
+  const [head, , ...rows] = lines.map((line) =>
+    line.trim().replace(/^\||\|$/g, '').replace(/\\\|/g, '\0').split('|').map((cell) => cell.replace(/\0/g, '\\|').trim()));
+  const row = (tag, cells) => make('tr', {}, ...head.map((_, column) => {
+    const cell = inline(make(tag), cells[column] || '', options);
+    const { length } = cell.textContent;
+    if (length > 40) cell.className = 'prose';
+    else if (length < 20 && !/\s/.test(cell.textContent)) cell.className = 'figure';
+    if (tag === 'th') cell.scope = 'col';
+    return cell;
+  }));
+  const body = make('tbody', {}, ...rows.map((cells) => row('td', cells)));
+  const box = make('div', { className: 'scroll' }, make('table', {}, make('thead', {}, row('th', head)), body));
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', name);
+  boxes.observe(box);
+  return box;
+}
+
+function inline(parent, text, options) {
+  const plain = (part) => part.split('\n').forEach((line, n) => parent.append(...(n ? [make('br'), line] : [line])));
+  const finder = new RegExp(INLINE, 'g');
+  let done = 0;
+  for (let match; (match = finder.exec(text));) {
+    const [all, escaped, , code, , bold, sign, italic, numbers] = match;
+    if (sign && /\w/.test(text[match.index - 1] || '')) { // 2*3*4, a_long_name
+      finder.lastIndex = match.index + 1;
+      continue;
+    }
+    plain(text.slice(done, match.index));
+    done = match.index + all.length;
+    if (escaped) parent.append(escaped);
+    else if (code) parent.append(make('code', {}, code.replace(/\n/g, ' ').trim()));
+    else if (bold) parent.append(inline(make('strong'), bold, options));
+    else if (italic) parent.append(inline(make('em'), italic, options));
+    else parent.append(...numbers.split(',').map((n) => options.cite(Number(n))));
+  }
+  plain(text.slice(done));
+  return parent;
+}

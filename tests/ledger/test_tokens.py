@@ -1,0 +1,129 @@
+"""The token cache: hashes only, for a short while, good and bad, and never more rows than it may have."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from app.errors import InvalidToken
+from app.ledger import tokens
+from app.ledger.tokens import token_expiry, token_hash
+from app.models import User
+from tests.ledger.support import NOON, SetClock, open_ledger, query
+
+
+def jwt(**claims: object) -> str:
+    def part(document: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'HS256'})}.{part(claims)}.c2lnbmF0dXJl"
+
+
+def test_a_good_token_is_known_for_its_time(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    hashed = token_hash("secret")
+    assert ledger.known_token(hashed) is None
+    ledger.remember_token(hashed, "gary", 300)
+    clock.advance(299.9)
+    assert ledger.known_token(hashed) == User("gary")
+    clock.advance(0.1)
+    assert ledger.known_token(hashed) is None
+
+
+def test_the_tokens_own_expiry_shortens_that_time_but_never_lengthens_it(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    for name, expiry in (("short", NOON + 10), ("long", NOON + 9999), ("past", NOON - 1)):
+        ledger.remember_token(name, "gary", 300, expiry)
+    assert ledger.known_token("past") is None
+    clock.advance(10)
+    assert ledger.known_token("short") is None
+    assert ledger.known_token("long") == User("gary")
+    clock.advance(290)
+    assert ledger.known_token("long") is None
+
+
+def test_a_bad_token_is_refused_for_half_a_minute(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    ledger.remember_bad_token("bad")
+    with pytest.raises(InvalidToken):
+        ledger.known_token("bad")
+    clock.advance(30)
+    assert ledger.known_token("bad") is None
+    ledger.remember_token("bad", "gary", 300)
+    assert ledger.known_token("bad") == User("gary")
+
+
+def test_a_clock_set_back_makes_no_token_live_longer(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    ledger.remember_token("token", "gary", 300)
+    clock.set_wall(-3600)
+    assert ledger.known_token("token") is None
+
+
+def test_no_time_to_live_means_no_cache(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.remember_token("token", "gary", 0)
+    assert ledger.known_token("token") is None
+
+
+def test_floods_of_tokens_are_bounded_and_bad_ones_drive_out_no_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_GOOD_TOKENS", 20)
+    monkeypatch.setattr(tokens, "MAX_BAD_TOKENS", 10)
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    ledger.remember_token("mine", "gary", 300)
+    for number in range(50):
+        clock.advance(0.001)
+        ledger.remember_bad_token(f"bad-{number}")
+    assert ledger.known_token("mine") == User("gary")
+    assert query(ledger, "SELECT COUNT(*) FROM tokens WHERE user_id IS NULL") == [(10,)]
+    for number in range(50):
+        clock.advance(0.001)
+        ledger.remember_token(f"good-{number}", "dave", 300)
+    assert query(ledger, "SELECT COUNT(*) FROM tokens WHERE user_id IS NOT NULL") == [(20,)]
+    assert ledger.known_token("good-49") == User("dave")
+    clock.advance(301)
+    ledger.remember_token("later", "gary", 300)
+    assert query(ledger, "SELECT token_hash FROM tokens") == [("later",)]
+
+
+def test_neither_token_nor_address_is_ever_in_the_file(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    secret = jwt(exp=NOON, email="gary@example.com")
+    ledger.remember_token(token_hash(secret), "gary", 300)
+    ledger.admit("gary", "r1", 0).finish("answered")
+    ledger.close()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert token_hash(secret).encode() in content
+    assert secret.encode() not in content
+    assert b"example.com" not in content
+
+
+@pytest.mark.parametrize(
+    ("token", "expiry"),
+    [
+        (jwt(exp=1_800_000_000), 1_800_000_000),
+        (jwt(exp=1_800_000_000.7), 1_800_000_000),
+        (jwt(sub="gary"), None),
+        (jwt(exp="tomorrow"), None),
+        (jwt(exp=True), None),
+        (jwt(exp=1e300), None),
+        ("not.a.token", None),
+        ("one part", None),
+        ("a.W10.c", None),
+        ("a.ÿ.c", None),
+        (f"a.{base64.b64encode(b'[' * 90_000).decode()}.c", None),
+        (jwt(exp=float("nan")), None),
+    ],
+)
+def test_the_expiry_of_a_token(token: str, expiry: int | None) -> None:
+    assert token_expiry(token) == expiry
