@@ -28,8 +28,9 @@ _ELLIPSIS = re.compile(
 _INSTEAD = re.compile(r"\b(?:instead|as well|likewise|that too)\b")
 # "that spell", "it", "those two"; but not the "that" of "a monster that hides", nor "there is".
 _POINTER = re.compile(
-    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|those|these|the same|(?:the )?(?:former|latter|other)"
-    r"|(?:the|that|this|which|first|second) ones?|(?:kill|fight|see|meet|for|is|of|against|hit|buy|get|cast|beat) ones?(?=\W*$))\b"
+    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|those|these|the same"
+    r"|(?:the )?(?:former|latter|other)|(?:the|that|this|which|first|second) ones?"
+    r"|(?:kill|fight|see|meet|for|is|of|against|hit|buy|get|cast|beat) ones?(?=\W*$))\b"
 )
 _DEMONSTRATIVE = re.compile(
     r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monster|creature|item|race|weapon|beast|thing|do\b|does\b|work|mean))"

@@ -165,7 +165,7 @@ class HybridRetriever:
 
         def pay() -> Payment:
             if admission is None:
-                return _Unpaid()
+                return unpaid()
             model = embedder.embedding_model
             return admission.sent(
                 "embeddings", model, admission.pricing.bound(model, tokens.bound(text) + tokens.TOKENS_PER_MESSAGE)
@@ -206,11 +206,14 @@ def embedding_tokens(question: Question) -> int:
 
 
 class _Unpaid:
-    """A payment that nobody keeps an account of: for measuring, with a server of one's own."""
-
     def settle(self, usage: Usage | None) -> None: ...
 
     def free(self) -> None: ...
+
+
+def unpaid() -> Payment:
+    """A payment that nobody keeps an account of: for measuring, with a server of one's own."""
+    return _Unpaid()
 
 
 _T = TypeVar("_T")

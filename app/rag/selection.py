@@ -27,6 +27,8 @@ class Limits:
     tokens_unnamed: int = 2800
     # No context is larger, except that there is always one passage.
     most_tokens: int = 3600
+    # Nor has any more passages, whatever `k` is.
+    most_passages: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def select(ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str,
     """At most `k` of `ranked`, ordered by score. `required`: candidates with their role and entity, most needed first."""
     chosen: dict[str, Selected] = {}
     used = 0
+    k = min(k, limits.most_passages)
     named = False
     for candidate, role, entity in required:
         size = tokens(candidate.passage)
