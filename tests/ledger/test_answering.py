@@ -27,7 +27,7 @@ from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Question
 from app.rag.output import RAGOutput
-from app.rag.retrieval import DenseRetriever
+from app.rag.retrieval import HybridRetriever
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
@@ -61,7 +61,7 @@ class TestContainer(Container):
 
     @cached_property
     def answering(self) -> Answering:
-        retriever = DenseRetriever(self._openai, self.vectors)  # type: ignore[arg-type]
+        retriever = HybridRetriever(None, self._openai, self.vectors)
         return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
 
 
