@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.models import Passage, Usage
 from app.rag.output import RAGOutput
@@ -13,20 +13,17 @@ if TYPE_CHECKING:
     from app.ledger.spending import Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Every passage that is put before the model, in prompt order."""
 
     passages: tuple[Passage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """The end. `output.answer` is what the deltas join to. `seconds` are per stage; `usage` None means nobody counted."""
 
     output: RAGOutput
@@ -35,7 +32,7 @@ class Done:
     model: str | None
     usage: Usage | None
     receipt: Receipt
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = MappingProxyType({})
 
 
 Event = Sources | Delta | Done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import sys
@@ -56,6 +57,8 @@ def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> N
         os.close(lock)
         return
     try:
+        # The one-shot process has switched it off; this one lives on.
+        gc.enable()
         _detach(lock)
         logs.configure(configured.log_file)
         run(configured, code_is_current)
