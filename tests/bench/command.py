@@ -96,11 +96,8 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
 def _installation() -> dict[str, float]:
     """Megabytes on disk."""
     host = environments.host_installation()
-    packages = environments.packages(host / ".venv")
-    tools = [path for name in ("pip", "setuptools", "pip-*", "setuptools-*", "pkg_resources") for path in packages.glob(name)]
     return {
         "host": environments.megabytes(host),
-        "pip": sum(environments.megabytes(path) for path in tools),
         "obvious": environments.megabytes(environments.ensure("obvious")),
     }
 

@@ -158,8 +158,8 @@ def _memory(run: Mapping[str, Any]) -> str:
 def _size(run: Mapping[str, Any]) -> str:
     size = run["installation"]
     return (
-        f"Installed by `scripts/setup.sh` on the host: {size['host']:.1f} MB, of which {size['pip']:.1f} MB are pip"
-        f" and what came with it; the packages of the obvious program alone: {size['obvious']:.0f} MB."
+        f"Installed by `scripts/setup.sh` on the host, with the program: {size['host']:.1f} MB; the packages of the obvious"
+        f" program alone: {size['obvious']:.0f} MB."
     )
 
 
