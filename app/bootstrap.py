@@ -153,7 +153,8 @@ class Container:
     def _chroma(self) -> Chroma:
         from app.adapters.chroma import Chroma
 
-        return Chroma(self.settings.chroma, self.settings.data_dir / "chroma-collections.json")
+        file = self.settings.data_dir / "chroma-collections.json"
+        return Chroma(self.settings.chroma, file, self.settings.openai.embedding_model)
 
     @cached_property
     def _sample_index(self) -> LexicalIndex:

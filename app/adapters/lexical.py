@@ -47,15 +47,18 @@ class LexicalIndex:
         self._connection: sqlite3.Connection | None = None
 
     def search(self, text: str, limit: int) -> list[Match]:
-        """At most `limit` passages that share a word with `text`, best first; none when it has only stop words."""
+        """At most `limit` passages that share a word with `text`, best first; none when it has only stop words.
+
+        A passage of exactly that name comes before all others, also before longer names with the same words.
+        """
         terms = query_terms(text)
         if not terms:
             return []
         rows = self._rows(
             "SELECT p.id, p.text, p.metadata, -bm25(passage_words, ?, ?, ?) AS score FROM passage_words"
             " JOIN passages p ON p.rowid = passage_words.rowid WHERE passage_words MATCH ?"
-            " ORDER BY score DESC, p.rowid LIMIT ?",
-            (NAME_WEIGHT, HIERARCHY_WEIGHT, TEXT_WEIGHT, " OR ".join(f'"{term}"' for term in terms), limit),
+            " ORDER BY p.name = ? COLLATE NOCASE DESC, score DESC, p.rowid LIMIT ?",
+            (NAME_WEIGHT, HIERARCHY_WEIGHT, TEXT_WEIGHT, " OR ".join(f'"{term}"' for term in terms), text.strip(" ?!."), limit),
         )
         return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -48,8 +47,6 @@ def start_sender(ledger: Ledger) -> None:
     import subprocess
 
     program = [sys.executable, str(PROJECT_ROOT / "scripts" / "send_alerts.py")]
-    # What a caller sent is in a CGI program's environment, and none of the sender's business.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("HTTP_", "REDIRECT_", "REMOTE_"))}
     try:
         # The shell leaves the sender behind in the background and ends, so that no process has to be waited for; away from
         # Apache's session and descriptors it outlives the request. A shell gives what it leaves behind an empty stdin
@@ -59,7 +56,6 @@ def start_sender(ledger: Ledger) -> None:
             input=json.dumps(claimed).encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environ,
             start_new_session=True,
             check=True,
             timeout=10,
