@@ -45,11 +45,11 @@ class SampleVectors:
         self._container = container
         self.broken = False
 
-    def query(self, embeddings: Any, count: int, deadline: Deadline) -> list[list[Passage]]:
+    def query(self, embeddings: Any, count: int, deadline: Deadline, where: Any = None) -> list[list[Passage]]:
         if self.broken:
             raise DatabaseError("out of order")
         question = Question("owlbear", min(count, 3))
-        return [self._container._lexical().retrieve(question, deadline, RAGOutput())]
+        return [list(self._container._lexical().retrieve(question, deadline, RAGOutput()).passages)]
 
 
 class TestContainer(Container):
