@@ -18,7 +18,8 @@ from app.adapters.lexical_tables import TableText, read_table
 from app.models import Passage
 
 # A key is a name brought to one form (`app.terms.key`); an
-# `everyday` one may be said without meaning it. A word is a stem; `named` says whether names are made of it.
+# `everyday` one may be said without meaning it. `words` are stems; `deletions` lead from what is left of a misspelt word to the
+# words of names as they are written. `passages` counts those with the word.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TEXT NOT NULL, labels TEXT NOT NULL,
@@ -29,8 +30,8 @@ CREATE VIRTUAL TABLE table_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
 CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL, named INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE deletions (deletion TEXT, word TEXT, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
+CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE deletions (deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
 """
 # A run-in heading that more passages have than this is a field of a form ("Hit Dice:"), not a name.
 _MOST_HEADINGS = 4
@@ -103,9 +104,12 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     names = _names(rows)
     mentions: Counter[str] = Counter()
     frequency: Counter[str] = Counter()
+    written: set[str] = set()
     for passage in rows:
-        stems = terms.stems(passage.text)
-        frequency.update(set(stems) | set(terms.stems(passage.name)))
+        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{passage.text}")]
+        written.update(words)
+        stems = [terms.stem(word) for word in words]
+        frequency.update(set(stems))
         mentions.update(_ngrams(stems) & names.keys())
     plain = {terms.stem(word) for word in common_words()} | terms.STOP_WORDS
     keys: list[tuple[str, int, bool]] = []
@@ -117,9 +121,8 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
         everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
         keys.append((key, len(stems_of_name), everyday))
         named.update(stems_of_name)
-    # Misspellings are of whole words, so both forms are kept: "zombei" is nearer to "zombie" than to its stem.
-    named |= {word for passage in rows for word in terms.tokens(passage.name) if terms.stem(word) in named}
-    named = {word for word in named if len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
+    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its stem.
+    spelt = {word for word in written if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
     connection.executemany(
         "INSERT INTO names VALUES (?, ?, ?)",
         ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),
@@ -127,11 +130,12 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
     # A common English word counts as known even where the collection never uses it: it is not a misspelt monster.
     connection.executemany(
-        "INSERT INTO words VALUES (?, ?, ?)",
-        ((word, frequency[word], word in named) for word in frequency.keys() | plain | named),
+        "INSERT INTO words VALUES (?, ?)",
+        ((word, frequency[word]) for word in frequency.keys() | plain | named),
     )
     connection.executemany(
-        "INSERT INTO deletions VALUES (?, ?)", ((deletion, word) for word in named for deletion in deletions(word))
+        "INSERT INTO deletions VALUES (?, ?, ?)",
+        ((deletion, word, frequency[terms.stem(word)]) for word in spelt for deletion in deletions(word)),
     )
 
 
@@ -152,8 +156,10 @@ def _names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], dict[int
     headings: dict[str, list[int]] = defaultdict(list)
     common = common_words()
     for number, passage in enumerate(rows, start=1):
+        # The table of a spell may be headed as the spell is; the name is the spell's.
+        above = {terms.key(name) for name in full_names(parents.get(passage.parent or "", ""))}
         for name in full_names(passage.name):
-            add(name, number, "full")
+            add(name, number, "variant" if terms.key(name) in above else "full")
         head, colon, _ = passage.name.partition(":")
         if colon and passage.id in has_children:
             # "Paladin: Class Features", which "Paladin: Lay on Hands" and the rest belong to, is what "paladin" means.

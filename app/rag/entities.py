@@ -17,6 +17,8 @@ from app.rag import glossary, spelling
 
 LONGEST = 7
 _MOST_SPELLINGS = 9
+# Words beside the one name of a question that leave it the subject.
+_ASIDE = 1
 _ARTICLES = frozenset(("a", "an", "the"))
 _JOINED_BY = "and or a an the versus vs to from than"
 _JOINING = frozenset(_JOINED_BY.split())
@@ -127,7 +129,7 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
         )
     entities += _coordinated(entities, words, stems, index)
     entities.sort(key=lambda entity: entity.start)
-    entities = _compared(entities, words, attributes)
+    entities = _sole_subject(_compared(entities, words, attributes), words, attributes)
     return Reading(
         text,
         tuple(corrected[word][0] if word in corrected else word for word in words),
@@ -190,6 +192,17 @@ def _compared(entities: list[Entity], words: list[str], attributes: Collection[t
         else entity
         for entity in entities
     ]
+
+
+def _sole_subject(entities: list[Entity], words: list[str], attributes: Collection[tuple[int, int]]) -> list[Entity]:
+    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?"."""
+    headed = [e for e in entities if e.is_heading and (e.start, e.end) not in attributes]
+    if len(headed) != 1 or any(entity.certain for entity in entities):
+        return entities
+    only = headed[0]
+    asides = {n for first, last in attributes for n in range(first, last)} | set(range(only.start, only.end))
+    rest = [word for n, word in enumerate(words) if n not in asides and word not in terms.STOP_WORDS]
+    return [replace(e, certain=True) if e is only else e for e in entities] if len(rest) <= _ASIDE else entities
 
 
 def _precedence(item: tuple[tuple[int, int, bool], Name]) -> tuple[int, bool, int]:

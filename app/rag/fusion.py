@@ -31,8 +31,6 @@ class Weights:
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
-    # Of the evidence of a table, what its BM25 score counts against the part of the question its headers and rows cover.
-    table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
@@ -81,13 +79,10 @@ class Pool:
         for match in matches:
             self._candidate(match.passage).lexical = match.score / matches[0].score
 
-    def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
+    def add_tables(self, matches: Sequence[Match], wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
-        asked = _ways(reading.content())
-        share = self._weights.table_words
         for match in matches:
-            covered = _covered(asked, match.passage, rows=True)
-            self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
+            self._candidate(match.passage).table = wanted * match.score / matches[0].score
 
     def add_names(
         self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
@@ -133,21 +128,16 @@ class Pool:
 
 
 def _row_evidence(passage: Passage, reading: Reading) -> float:
-    """What a row named in the question says for its table: most when a column or the title has the rest of the question."""
-    rest = _ways(reading.rest())
-    return KIND["row"] + (1 - KIND["row"]) * _covered(rest, passage, rows=False) if rest else KIND["row"]
-
-
-def _ways(words: Sequence[str]) -> list[set[str]]:
-    """For each of `words` the stems it can be met in."""
-    return [{terms.stem(word), *(s for other in glossary.expand([word]) for s in terms.stems(other))} for word in words]
-
-
-def _covered(asked: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-    """What part of `asked` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
+    """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
     table = read_table(passage.text)
-    if table is None or not asked:
-        return 0.0
-    labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
-    stems = set(terms.stems(" ".join(labels)))
-    return sum(not stems.isdisjoint(ways) for ways in asked) / len(asked)
+    rest = reading.rest()
+    if table is None or not rest:
+        return KIND["row"]
+    columns = set(terms.stems(" ".join([passage.name, passage.hierarchy, table.caption, *table.headers])))
+    covered = sum(not columns.isdisjoint(_ways(word)) for word in rest) / len(rest)
+    return KIND["row"] + (1 - KIND["row"]) * covered
+
+
+def _ways(word: str) -> set[str]:
+    """The stems that `word` can be met in."""
+    return {terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))}

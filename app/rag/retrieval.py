@@ -132,7 +132,7 @@ class HybridRetriever:
         ranked = self._ranked(reading, folded, table_wanted, found, nearest.result())
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
-        needed = required(candidates, reading) if self._tuning.guarantee_entities else []
+        needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits)
         evidence = support(reading, candidates, index)
         output.diagnostics.append(
@@ -188,7 +188,7 @@ class HybridRetriever:
     ) -> list[Candidate]:
         pool = Pool(self._tuning.weights)
         pool.add_lexical(found.matches)
-        pool.add_tables(found.tables, reading, table_wanted)
+        pool.add_tables(found.tables, table_wanted)
         for entity in reading.entities:
             owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
             pool.add_names(entity, owners, found.parents, reading, table_wanted)
