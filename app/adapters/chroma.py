@@ -1,8 +1,9 @@
 """Chroma's REST API v2 as the request path needs it: query and get, on a known collection.
 
 The path of these calls takes the collection's id, which only its name gives; the id is kept in a small file under DATA_DIR, so
-that the steady state is one call. A recreated collection has a new id: on 404 the name is looked up once more. The
-operator's commands use the official client instead.
+that the steady state is one call. A recreated collection has a new id: on 404 the name is looked up once more. With the id
+comes the name of the model that embedded the collection: asking with vectors of another one is refused, as the answer would
+be nonsense that looks like passages. The operator's commands have clients of their own (`app.operator`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,13 +30,28 @@ log = logging.getLogger(__name__)
 
 # Chroma Cloud returns at most this many records per get or query.
 MAX_RESULTS = 300
+# While a collection is replaced its name belongs to nobody for about a round trip: ask once more before saying so.
+RENAMING_SECONDS = 1.0
+# An id goes into addresses: nothing but a UUID may.
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+OTHER_MODEL = "The rule books were indexed for another language model than the one in use; the owner has to put that right."
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of a collection; `model` is empty when the collection does not say what embedded it."""
+
+    id: str
+    model: str
 
 
 class Chroma:
-    """One collection. `cache_file` holds the ids of collections by address and name."""
+    """One collection, asked with vectors of `embedding_model`. `cache_file` keeps what is known of collections, by address
+    and name."""
 
-    def __init__(self, settings: ChromaSettings, cache_file: Path) -> None:
+    def __init__(self, settings: ChromaSettings, cache_file: Path, embedding_model: str) -> None:
         self._settings = settings
+        self._model = embedding_model
         headers = {"x-chroma-token": settings.api_key} if settings.api_key else {}
         self._service = HttpService("Chroma", settings.url, headers)
         self._base = (
@@ -40,7 +59,7 @@ class Chroma:
         )
         self._cache_file = cache_file
         self._cache_key = settings.url + self._base + "/" + settings.collection
-        self._id: str | None = None
+        self._known: _Known | None = None
 
     def query(
         self,
@@ -57,7 +76,7 @@ class Chroma:
         }
         if where:
             payload["where"] = dict(where)
-        document = self._on_collection("query", payload, deadline)
+        document = self._on_collection("query", payload, deadline, vectors=True)
         try:
             columns = zip(document["ids"], document["documents"], document["metadatas"], document["distances"], strict=True)
             return [[_passage(*row) for row in zip(*column, strict=True)] for column in columns]
@@ -85,23 +104,40 @@ class Chroma:
         """Ask for the collection itself, past the cache. Raises DatabaseError, TimedOut."""
         self._resolve(deadline)
 
-    def _on_collection(self, action: str, payload: Mapping[str, Any], deadline: Deadline) -> Any:
-        known = self._id or self._cached_id()
+    def _on_collection(self, action: str, payload: Mapping[str, Any], deadline: Deadline, *, vectors: bool = False) -> Any:
+        known = self._known or self._cached()
+        if known and vectors and self._is_other(known.model):
+            # It may have been made anew for this model since.
+            known = None
         reply = None
         if known:
-            reply = self._call("POST", f"{self._base}/{known}/{action}", deadline, payload)
+            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload)
         if reply is None or reply.status == 404:
-            reply = self._call("POST", f"{self._base}/{self._resolve(deadline)}/{action}", deadline, payload)
+            known = self._resolve(deadline)
+            if vectors and self._is_other(known.model):
+                raise DatabaseError(
+                    f"Chroma: {self._settings.collection} was embedded with {known.model}, the question with {self._model}: "
+                    f"set OPENAI_EMBEDDING_MODEL={known.model}, or embed the collection again with scripts/ingest.py",
+                    public=OTHER_MODEL,
+                )
+            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload)
         return self._document(action, reply)
 
-    def _resolve(self, deadline: Deadline) -> str:
-        reply = self._call("GET", f"{self._base}/{quote(self._settings.collection, safe='')}", deadline)
-        identity = self._document("collection", reply).get("id")
-        if not isinstance(identity, str) or not identity:
-            raise DatabaseError("Chroma: collection without an id")
-        self._id = identity
-        self._remember(identity)
-        return identity
+    def _is_other(self, model: str) -> bool:
+        return bool(model and self._model and model != self._model)
+
+    def _resolve(self, deadline: Deadline) -> _Known:
+        path = f"{self._base}/{quote(self._settings.collection, safe='')}"
+        reply = self._call("GET", path, deadline)
+        if reply.status == 404 and deadline.remaining() > RENAMING_SECONDS:
+            time.sleep(RENAMING_SECONDS)
+            reply = self._call("GET", path, deadline)
+        known = _collection(self._document("collection", reply))
+        if known is None:
+            raise DatabaseError("Chroma: the collection's description has not the documented shape")
+        self._known = known
+        self._remember(known)
+        return known
 
     def _call(self, method: str, path: str, deadline: Deadline, payload: Mapping[str, Any] | None = None) -> Reply:
         try:
@@ -127,26 +163,49 @@ class Chroma:
         if reply.status == 404:
             name, database = self._settings.collection, self._settings.database
             raise DatabaseError(f"{what}; there is no collection {name!r} in database {database!r}: check CHROMA_COLLECTION")
-        raise DatabaseError(f"{what}: {str(document.get('message', ''))[:300]}")
+        message = str(document.get("message", ""))[:300]
+        if reply.status == 400 and "dimension" in message:
+            raise DatabaseError(
+                f"{what}: {message}; {self._model} is not the model that embedded {self._settings.collection}: set "
+                "OPENAI_EMBEDDING_MODEL to that one, or embed the collection again with scripts/ingest.py",
+                public=OTHER_MODEL,
+            )
+        raise DatabaseError(f"{what}: {message}")
 
-    def _cached_id(self) -> str | None:
-        identity = self._cached_ids().get(self._cache_key)
-        return identity if isinstance(identity, str) else None
+    def _cached(self) -> _Known | None:
+        entry = self._cache().get(self._cache_key)
+        if not isinstance(entry, dict):
+            return None
+        identity, model = entry.get("id"), entry.get("model")
+        if not (isinstance(identity, str) and UUID.fullmatch(identity) and isinstance(model, str)):
+            return None
+        self._known = _Known(identity, model)
+        return self._known
 
-    def _cached_ids(self) -> dict[str, Any]:
+    def _cache(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
-            ids = json.loads(self._cache_file.read_bytes())
-            if isinstance(ids, dict):
-                return ids
+            entries = json.loads(self._cache_file.read_bytes())
+            if isinstance(entries, dict):
+                return entries
         return {}
 
-    def _remember(self, identity: str) -> None:
+    def _remember(self, known: _Known) -> None:
         try:
-            ids = {**self._cached_ids(), self._cache_key: identity}
-            datadir.write_atomically(self._cache_file, json.dumps(ids, indent=1).encode())
+            entries = {**self._cache(), self._cache_key: asdict(known)}
+            datadir.write_atomically(self._cache_file, json.dumps(entries, indent=1).encode())
         except OSError as error:
             # Without the cache every question costs one more call, but it is answered.
             log.warning("cannot write %s: %s", self._cache_file, type(error).__name__)
+
+
+def _collection(document: Mapping[str, Any]) -> _Known | None:
+    """What a collection's description says, or None when it is none."""
+    identity = document.get("id")
+    if not (isinstance(identity, str) and UUID.fullmatch(identity)):
+        return None
+    metadata = document.get("metadata")
+    model = metadata.get("embedding_model") if isinstance(metadata, dict) else None
+    return _Known(identity, model if isinstance(model, str) else "")
 
 
 def _passage(identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: float | None) -> Passage:

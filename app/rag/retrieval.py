@@ -7,6 +7,7 @@ the vectors alone.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from app.rag.support import Support, support
 
 if TYPE_CHECKING:
     from app.ledger.spending import Admission
+
+log = logging.getLogger(__name__)
 
 # How many passages are fetched for one text, over what is needed, so that query_must can drop many without another call.
 NEAREST = 100
@@ -81,6 +84,9 @@ class Retrieval:
 
 
 class Retriever(Protocol):
+    def names_in(self, text: str) -> list[str]:
+        """The names in `text` that the collection knows, as they stand there; none without an index."""
+
     def retrieve(
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
     ) -> Retrieval:
@@ -145,6 +151,13 @@ class HybridRetriever:
             output.diagnostics.append(f"Support: {evidence.reason}")
             output.diagnostics += [_line(c, chosen.get(c.passage.id)) for c in candidates[:_DEBUG_LINES]]
         return Retrieval(selection.chosen, text, evidence)
+
+    def names_in(self, text: str) -> list[str]:
+        try:
+            return [entity.text for entity in read(text, self._index, correct=False).entities if entity.certain]
+        except DatabaseError as error:
+            log.warning("names of an answer were not looked up: %s", error)
+            return []
 
     def _usable_index(self, output: RAGOutput) -> LexicalIndex | None:
         """The index, if it can be read; without it vectors must do."""

@@ -1,0 +1,89 @@
+"""What an operator's command prints, and how it ends: plain lines, ✓/✗ with the remedy, questions, exit status, JSON.
+
+With `as_json` the lines for people go to standard error, and standard output carries one JSON document at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from app.errors import DndChatError, SettingsError
+from app.operator.problems import Declined, OperatorError
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class Console:
+    def __init__(self, *, as_json: bool = False, assume_yes: bool = False) -> None:
+        self._json = as_json
+        self._yes = assume_yes
+        self.out: TextIO = sys.stderr if as_json else sys.stdout
+        self.facts: dict[str, Any] = {}
+        """What the JSON document says; filled by the command as it goes."""
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a line can be drawn over: a person watches."""
+        return self.out.isatty()
+
+    def line(self, text: str = "") -> None:
+        self.out.write(text + "\n")
+        self.out.flush()
+
+    def ask(self, question: str) -> None:
+        """Return when the answer is yes. Raises Declined otherwise, also when nobody can be asked."""
+        if self._yes:
+            self.line(f"{question} yes (--yes)")
+            return
+        if not (sys.stdin and sys.stdin.isatty() and self.interactive):
+            raise Declined(f"{question} Nobody to ask here: give --yes to agree.")
+        self.out.write(f"{question} [y/N] ")
+        self.out.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise Declined("Declined: everything is left as it was.")
+
+    def run(self, command: Callable[[], int]) -> int:
+        """Run `command` and return the exit status; whatever stops it is told in one sentence."""
+        try:
+            status = command()
+        except OperatorError as error:
+            status = self._failed(str(error), error.exit_status)
+        except SettingsError as error:
+            status = self._failed(str(error), EXIT_USAGE)
+        except DndChatError as error:
+            status = self._failed(str(error), EXIT_FAILED)
+        except KeyboardInterrupt:
+            status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
+        if self._json:
+            sys.stdout.write(json.dumps({"exit_status": status, **self.facts}, ensure_ascii=False, indent=1) + "\n")
+        return status
+
+    def _failed(self, sentence: str, status: int) -> int:
+        self.facts["error"] = sentence
+        self.out.flush()
+        sys.stderr.write(f"\n✗ {sentence}\n")
+        return status
+
+
+def size(count: float) -> str:
+    """Bytes for a person: 912 bytes, 17.4 MB."""
+    if count < 1000:
+        return f"{count:,.0f} bytes"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:,.1f} {unit}"
+    return f"{count / 1000:,.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Time for a person: 8 s, 2 min 5 s, 1 h 10 min."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

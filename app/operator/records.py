@@ -1,0 +1,90 @@
+"""One record of a collection, and when two of them are the same. Knows nothing of HTTP, files or quotas."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import sys
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+# Chroma stores 32-bit floats. L2 and inner-product collections give them back bit for bit; cosine collections scale them on
+# the way in and out, which costs up to 1.4e-7 relative a hop (measured on 1.5.9, 2,213 records of 1,536 dimensions).
+TOLERANCE = 1e-6
+# Chroma's servers read decimal numbers fast rather than exactly: one in ten of the doubles in metadata with 16 or 17 digits
+# comes back one unit in the last place away (2e-16 relative, measured on 1.5.9).
+METADATA_TOLERANCE = 1e-15
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as Chroma returns it; `embedding` is None where it was not asked for."""
+
+    id: str
+    document: str | None
+    metadata: dict[str, Any] | None
+    uri: str | None
+    embedding: array[float] | None = None
+
+    def digest(self) -> bytes:
+        """A hash over document, metadata and URI: equal exactly when all three are, whatever the order of keys."""
+        content = [self.document, self.metadata, self.uri]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def floats(numbers: Iterable[float]) -> array[float]:
+    """`numbers` as the 32-bit floats that Chroma keeps."""
+    return array("f", numbers)
+
+
+def to_base64(embedding: array[float]) -> str:
+    """The little-endian bytes in base64: bit-exact, and 2.4 times smaller on the wire than decimal text."""
+    if sys.byteorder == "big":
+        embedding = array("f", embedding)
+        embedding.byteswap()
+    return base64.b64encode(embedding.tobytes()).decode()
+
+
+def from_base64(text: str) -> array[float]:
+    """Raises ValueError when `text` is no base64 of whole floats."""
+    embedding = array("f")
+    embedding.frombytes(base64.b64decode(text, validate=True))
+    if sys.byteorder == "big":
+        embedding.byteswap()
+    return embedding
+
+
+def same_content(left: Record, right: Record) -> bool:
+    """Document, metadata and URI are equal; fractions in metadata within METADATA_TOLERANCE."""
+    if left.digest() == right.digest():
+        return True
+    if (left.document, left.uri) != (right.document, right.uri):
+        return False
+    return _same_value(left.metadata or {}, right.metadata or {})
+
+
+def _same_value(left: Any, right: Any) -> bool:
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return math.isclose(left, right, rel_tol=METADATA_TOLERANCE)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_same_value(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same_value, left, right))
+    return bool(left == right)
+
+
+def same_embedding(left: array[float] | None, right: array[float] | None) -> bool:
+    """Equal in every dimension within TOLERANCE of the larger of the two values."""
+    if left is None or right is None:
+        return left is right
+    if len(left) != len(right):
+        return False
+    # Equal bytes are the rule, and comparing them costs a hundredth of the loop.
+    return left == right or all(abs(x - y) <= TOLERANCE * max(abs(x), abs(y)) for x, y in zip(left, right, strict=True))

@@ -1,0 +1,182 @@
+"""Copy a source to a collection on a server so that nothing can get lost: check, build beside, verify, switch.
+
+The parts do the work; here is their order, and what the operator is told. `upload` and `backup` number the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.operator import staging, switching
+from app.operator.console import EXIT_FAILED, EXIT_OK, Console
+from app.operator.copying import send
+from app.operator.journal import Journal
+from app.operator.planning import Plan, check
+from app.operator.problems import OperatorError
+from app.operator.progress import Progress
+from app.operator.quotas import shown
+from app.operator.sources import Page, ShortIds, Source
+from app.operator.store import Database, StoredCollection
+from app.operator.verification import Comparison, compare
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may change."""
+
+    batch_size: int = 100
+    workers: int = 4
+    restart: bool = False
+
+
+class Transfer:
+    """One copy of `source` to the collection `name` of `database`; `here` and `there` name the two sides for people."""
+
+    def __init__(
+        self, source: Source, database: Database, name: str, options: Options, console: Console, here: str, there: str
+    ) -> None:
+        self.source = source
+        self.database = database
+        self.name = name
+        self.options = options
+        self.console = console
+        self.here, self.there = here, there
+
+    def check(self) -> Plan:
+        """Hold the whole source against the quotas and list every violation. Raises OperatorError when there is one."""
+        about = self.source.about()
+        plan = check(self.name, about, self._pages("checking", embeddings=False))
+        self.console.facts.update(documents=plan.records, bytes_to_send=plan.wire_bytes, dollars=round(plan.dollars, 6))
+        if isinstance(self.source, ShortIds):
+            self.console.facts["replaced_ids"] = dict(self.source.replaced)
+            for old, new in self.source.replaced:
+                self.console.line(f"   Replaced id: {shown(old)} becomes {new}; metadata original_id keeps the old one")
+        if plan.violations:
+            self.console.facts["violations"] = [[v.where, v.problem, v.remedy] for v in plan.violations]
+            for violation in plan.violations:
+                self.console.line(f"   ✗ {violation}")
+            count = len(plan.violations)
+            raise OperatorError(f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; nothing was sent.")
+        estimate = plan.estimate(self.options.batch_size, self.options.workers)
+        self.console.line(f"   Checked: every document fits Chroma Cloud's quotas; {estimate}")
+        return plan
+
+    def settle(self, journal: Journal) -> None:
+        """Complete the switch that an earlier run was in the middle of; with --restart, give up what it uploaded."""
+        if journal.state().get("phase") == switching.SWITCHING:
+            self.console.line(f"   Completing the switch to the new {self.name} that was interrupted")
+            try:
+                switching.complete(self.database, journal, self.name)
+            except switching.NameTaken:
+                if not self.options.restart:
+                    raise
+        if self.options.restart:
+            if leftovers := staging.leftovers(self.database, journal, self.name):
+                self.console.ask(f"   Delete the unfinished {', '.join(leftovers)} of earlier uploads?")
+            staging.discard(self.database, journal)
+            for leftover in leftovers:
+                self.database.delete(leftover)
+
+    def compare_with(self, target: StoredCollection) -> Comparison:
+        """Source and an existing target, record by record."""
+        pages = self._pages("comparing", embeddings=True)
+        return compare(self.source.about(), pages, target, workers=self.options.workers)
+
+    def agree(self, target: StoredCollection) -> bool:
+        """Show how an existing target differs and ask to replace it; False when there is nothing to do. Raises Declined."""
+        self.console.line(f"   Found: {self.name} ({target.count()} documents); comparing it with the {self.here} one...")
+        found = self.compare_with(target)
+        if found.same:
+            self.console.line("   Identical: nothing to upload")
+            return False
+        self._differences(found)
+        self.console.ask(f"   Replace {self.name} in the {self.there}? It stays as it is until the new one is verified.")
+        return True
+
+    def build(self, journal: Journal, replaces: StoredCollection | None) -> StoredCollection:
+        """Open the staging collection, beginning or going on."""
+        target = staging.open_staging(self.database, journal, self.name, self.source.about(), replaces)
+        if sent := journal.count(sent=True):
+            self.console.line(f"   Resuming: {self.name} ({sent} of {journal.count()} documents are there already)")
+        else:
+            self.console.line(f"   Created: {self.name}")
+        self.console.line(f"   It is built as {target.name} and takes its name once it is verified")
+        return target
+
+    def fetch(self, journal: Journal) -> int:
+        """Take down what is to be sent: id and hash of every record, on the disk."""
+        reading = journal.read(self._pages("fetching", embeddings=False))
+        if reading.changed or reading.vanished:
+            changes = f"{reading.changed} changed and {reading.vanished} vanished since the last run"
+            self.console.line(f"   {changes}: those are sent again or removed")
+        self.console.line(f"   Fetched {reading.records} documents")
+        return reading.records
+
+    def send(self, journal: Journal, target: StoredCollection) -> None:
+        """Send what is not there yet."""
+        staging.clean(target, journal)
+        sent = journal.count(sent=True)
+        progress = Progress(self.console, journal.count(), sent)
+        uploaded = send(
+            journal.watch(self.source.pages(embeddings=True)),
+            target,
+            journal,
+            batch_size=self.options.batch_size,
+            workers=self.options.workers,
+            progress=progress,
+        )
+        self.console.facts.update(uploaded=uploaded, resumed=sent)
+
+    def verify(self, target: StoredCollection, journal: Journal | None = None) -> int:
+        """Compare everything and, with a journal, switch. The exit status says whether all is well."""
+        pages = self._pages("verifying", embeddings=True)
+        wrong: list[str] = []
+
+        def remember(ids: Sequence[str]) -> None:
+            if journal is not None and ids:
+                journal.mark_wrong(ids)
+                wrong.extend(ids[:1])
+
+        found = compare(
+            self.source.about(),
+            pages if journal is None else journal.watch(pages),
+            target,
+            workers=self.options.workers,
+            wrong=remember,
+        )
+        self.console.line(f"   {self.here.capitalize() + ':':7} {found.source_count} documents")
+        self.console.line(f"   {self.there.capitalize() + ':':7} {found.target_count} documents")
+        self.console.facts.update(source_count=found.source_count, target_count=found.target_count)
+        if not found.same:
+            self._differences(found)
+            again = "run the same command again, it sends them once more" if wrong else "run again with --restart"
+            kept = "" if journal is None else f" {self.name} in the {self.there} is as it was; {again}."
+            self.console.line(f"   ❌ FAILED: the two are not the same.{kept}")
+            return EXIT_FAILED
+        self.console.line("   Content: every id, document, metadata and embedding is the same on both sides")
+        if journal is not None:
+            switching.begin(journal)
+            switching.complete(self.database, journal, self.name)
+        return EXIT_OK
+
+    def abandon(self, journal: Journal) -> None:
+        """The target is what it should be without us: drop what an interrupted run may have left."""
+        staging.discard(self.database, journal)
+
+    def _pages(self, doing: str, *, embeddings: bool) -> Iterator[Page]:
+        """The pages of the source, with a bar on a terminal."""
+        progress, done = Progress(self.console, self.source.about().count), 0
+        try:
+            for page in self.source.pages(embeddings=embeddings):
+                done += len(page)
+                progress.hint(done, doing)
+                yield page
+        finally:
+            progress.clear()
+
+    def _differences(self, found: Comparison) -> None:
+        lines = found.lines() or [f"{found.source_count} documents here, {found.target_count} there"]
+        self.console.facts["differences"] = lines
+        for line in lines:
+            self.console.line(f"   ✗ {line}")

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Copy a collection from the local Chroma server to Chroma Cloud, verified record by record.
+
+The copy is built beside an existing collection and takes its name when every id, document, metadata and embedding has been
+found the same on both sides. It may be interrupted at any moment: run the same command again and it goes on.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import settings
+from app.operator import arguments
+from app.operator.store import Patience
+from app.operator.upload import Request, upload
+
+EXAMPLES = f"""examples:
+  scripts/upload_to_chromacloud.py adnd_1e               copy adnd_1e; asks before it replaces one that differs
+  scripts/upload_to_chromacloud.py adnd_1e --dry-run     check every record, estimate cost and time, send nothing
+  scripts/upload_to_chromacloud.py adnd_1e --verify-only compare both sides, change nothing
+  scripts/upload_to_chromacloud.py adnd_1e --yes --json  for a script: no questions, one JSON document at the end
+
+{arguments.EXIT_STATUS}"""
+
+
+def main() -> int:
+    parser = arguments.parser(__doc__, EXAMPLES)
+    parser.add_argument("name", metavar="NAME", help="the collection, the same on both sides")
+    arguments.add_copying(parser)
+    parser.add_argument("--dry-run", action="store_true", help="check and estimate only; sends nothing")
+    parser.add_argument("--fix-ids", action="store_true", help="shorten ids over 128 bytes and keep the old ones")
+    given = parser.parse_args()
+    if given.dry_run and given.verify_only:
+        parser.error("--dry-run and --verify-only exclude each other")
+    request = Request(
+        name=given.name,
+        options=arguments.options(given),
+        patience=Patience(seconds_a_call=given.timeout),
+        dry_run=given.dry_run,
+        verify_only=given.verify_only,
+        fix_ids=given.fix_ids,
+    )
+    console = arguments.console(given)
+    return console.run(lambda: upload(settings.load(), request, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
