@@ -33,11 +33,6 @@ def index_path(data_dir: Path, collection: str) -> Path:
     return data_dir / "index" / f"collection-{collection}.sqlite3"
 
 
-def index_path(data_dir: Path, collection: str) -> Path:
-    """Where the index of a Chroma collection is kept."""
-    return data_dir / "index" / f"collection-{collection}.sqlite3"
-
-
 @dataclass(frozen=True, slots=True)
 class Match:
     """A passage and its BM25 score; the higher, the better."""

@@ -15,7 +15,7 @@ from app.adapters.lexical import Match
 from app.adapters.lexical_tables import read_table
 from app.models import Passage
 from app.rag import glossary
-from app.rag.entities import Entity, Reading
+from app.rag.named import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
@@ -31,6 +31,8 @@ class Weights:
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
+    # Of the evidence of a table, what its BM25 score counts against the part of the question its headers and rows cover.
+    table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
@@ -79,10 +81,13 @@ class Pool:
         for match in matches:
             self._candidate(match.passage).lexical = match.score / matches[0].score
 
-    def add_tables(self, matches: Sequence[Match], wanted: float) -> None:
+    def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
+        share = self._weights.table_words
+        asked = reading.content()
         for match in matches:
-            self._candidate(match.passage).table = wanted * match.score / matches[0].score
+            covered = _covered(asked, match.passage, rows=True)
+            self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
 
     def add_names(
         self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
@@ -129,13 +134,17 @@ class Pool:
 
 def _row_evidence(passage: Passage, reading: Reading) -> float:
     """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
+    return KIND["row"] + (1 - KIND["row"]) * _covered(reading.rest(), passage, rows=False)
+
+
+def _covered(words: Sequence[str], passage: Passage, *, rows: bool) -> float:
+    """What part of `words` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
     table = read_table(passage.text)
-    rest = reading.rest()
-    if table is None or not rest:
-        return KIND["row"]
-    columns = set(terms.stems(" ".join([passage.name, passage.hierarchy, table.caption, *table.headers])))
-    covered = sum(not columns.isdisjoint(_ways(word)) for word in rest) / len(rest)
-    return KIND["row"] + (1 - KIND["row"]) * covered
+    if table is None or not words:
+        return 0.0
+    labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
+    stems = set(terms.stems(" ".join(labels)))
+    return sum(not stems.isdisjoint(_ways(word)) for word in words) / len(words)
 
 
 def _ways(word: str) -> set[str]:

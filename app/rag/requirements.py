@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from app.rag.entities import Entity, Reading
 from app.rag.fusion import Candidate
+from app.rag.named import Entity, Reading
 
 Required = tuple[Candidate, str, str]
 

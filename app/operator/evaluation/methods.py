@@ -47,6 +47,7 @@ LEAVE_OUT: dict[str, Tuning] = {
     "places for names, same room": replace(_DEFAULT, guarantee_entities=False, limits=_NAMED_ROOM),
     "names altogether, same room": replace(_DEFAULT, guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM),
     "tables": replace(_DEFAULT, weights=Weights(table=0)),
+    "columns of tables": replace(_DEFAULT, weights=Weights(table_words=1)),
     "types described": replace(_DEFAULT, weights=Weights(expected=0)),
     "category pages": replace(_DEFAULT, weights=Weights(parent=0)),
     "spelling": replace(_DEFAULT, correct_spelling=False),
