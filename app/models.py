@@ -48,7 +48,7 @@ class Passage(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(self.metadata.get("name") or self.id)
+        return str(self.metadata.get("name") or self.metadata.get("title") or self.id)
 
     @property
     def book(self) -> str:
@@ -57,6 +57,26 @@ class Passage(NamedTuple):
     @property
     def hierarchy(self) -> str:
         return str(self.metadata.get("hierarchy") or "")
+
+    @property
+    def type(self) -> str:
+        return str(self.metadata.get("type") or "")
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the page that says what this entry shares with its kin; None when it has none."""
+        return str(self.metadata.get("parent_category_id") or self.metadata.get("parent_chunk_uid") or "") or None
+
+    @property
+    def section(self) -> str | None:
+        """What all parts of one split section have in common; None when the section was not split."""
+        return str(self.metadata.get("first_part_id") or self.metadata.get("original_chunk_uid") or "") or None
+
+    @property
+    def part(self) -> int:
+        """Which part of a split section this is, from 1; 1 when it was not split."""
+        part = self.metadata.get("chunk_part")
+        return part if isinstance(part, int) else 1
 
 
 class Usage(NamedTuple):

@@ -24,51 +24,17 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.auth_api import AuthDouble
-from tests.doubles.delivery import Reply as DoubleReply
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.doubles.openai_chat import event
-from tests.doubles.recording import RecordedRequest
 from tests.support import scgi
 from tests.support.apache_config import Mpm
-from tests.support.chroma_server import ChromaServer
-from tests.support.collection import load_sample_rules
-from tests.support.program import Program, checkout, eventually
+from tests.support.gated import GatedAuth
+from tests.support.program import Program, eventually
 from tests.support.relay import Relay
 
 HEALTH = "/health"
 QUESTION = json.dumps({"question": "What is an owlbear?"}).encode()
-
-
-class GatedAuth(AuthDouble):
-    """Answers only while its gate is open; a request that waits is already recorded."""
-
-    def __init__(self, **common: Any) -> None:
-        super().__init__(**common)
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def answer(self, request: RecordedRequest) -> DoubleReply:
-        self.gate.wait(60)
-        return super().answer(request)
-
-    def asked(self) -> int:
-        """How often it was asked about a token."""
-        return len(self.requests)
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[Path]:
-    with checkout() as copy:
-        yield copy
-
-
-@pytest.fixture
-def auth() -> Iterator[GatedAuth]:
-    with GatedAuth() as double:
-        yield double
-        double.gate.set()
 
 
 @pytest.fixture
@@ -76,26 +42,6 @@ def program(base: Path, auth: GatedAuth) -> Iterator[Program]:
     """Answers from the sample rules, with the worker on."""
     with Program(base, AUTH_API_URL=auth.url, WARM_WORKER="on") as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def rules() -> Iterator[ChromaServer]:
-    """A real Chroma with the sample rules in it."""
-    with ChromaServer() as server, OpenAIDouble() as openai:
-        load_sample_rules(server.host, server.port, openai.base_url, KEY)
-        yield server
-
-
-@pytest.fixture
-def openai() -> Iterator[OpenAIDouble]:
-    with OpenAIDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def chroma(rules: ChromaServer) -> Iterator[Relay]:
-    with Relay(rules.url) as relay:
-        yield relay
 
 
 @pytest.fixture

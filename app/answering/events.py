@@ -11,12 +11,14 @@ from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.ledger.spending import Receipt
+    from app.rag.grounding import Grounding
 
 
 class Sources(NamedTuple):
-    """Every passage that is put before the model, in prompt order."""
+    """Every passage that is put before the model, in prompt order. `named`: by passage id, the name it was chosen for."""
 
     passages: tuple[Passage, ...]
+    named: Mapping[str, str] = MappingProxyType({})
 
 
 class Delta(NamedTuple):
@@ -24,11 +26,15 @@ class Delta(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The end. `output.answer` is what the deltas join to. `seconds` are per stage; `usage` None means nobody counted."""
+    """The end. `output.answer` is what the deltas join to, less citations of passages that do not exist.
+
+    `grounding` is None where passages were quoted; `seconds` are per stage; `usage` None means nobody counted.
+    """
 
     output: RAGOutput
-    passages: tuple[Passage, ...]
+    sources: Sources
     cited: frozenset[int]
+    grounding: Grounding | None
     model: str | None
     usage: Usage | None
     receipt: Receipt

@@ -101,6 +101,13 @@ class Database:
         reply = self.call("GET", f"{self._base}/collections/{quote(name, safe='')}")
         return None if reply.status == 404 else StoredCollection(self, self._document(reply, f"collection {name}"))
 
+    def need(self, name: str) -> StoredCollection:
+        """The collection of this name; OperatorError, with the names that there are, when there is none."""
+        if (found := self.find(name)) is None:
+            there = ", ".join(self.names()) or "none"
+            raise OperatorError(f"{self.label}: there is no collection {name!r}; it has: {there}.")
+        return found
+
     def names(self) -> list[str]:
         """The names of all collections."""
         names: list[str] = []

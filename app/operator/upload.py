@@ -62,10 +62,7 @@ def upload(settings: Settings, request: Request, console: Console) -> int:
 def _source(local: ChromaDBConnector, request: Request, console: Console) -> Source:
     local.connect()
     console.line(f"   Connected: {local!r}")
-    collection = local.database.find(request.name)
-    if collection is None:
-        there = ", ".join(local.database.names()) or "none"
-        raise OperatorError(f"{local.database.label}: there is no collection {request.name!r}; it has: {there}.")
+    collection = local.database.need(request.name)
     count = collection.count()
     console.line(f"   Found collection: {request.name} ({count} documents)")
     if not count:

@@ -16,13 +16,13 @@ from typing import Any
 from tests.bench import drawing, environments, measure, report
 from tests.bench.client import Client, WrongReply
 from tests.bench.progress import Progress
-from tests.bench.site import SiteError, installed, serving
+from tests.bench.site import Site, SiteError, installed, serving
 from tests.bench.targets import judge
 from tests.bench.world import rules, world
 from tests.support.apache import ApacheError
 from tests.support.apache_config import ROOT
 from tests.support.checkout import CheckoutError
-from tests.support.chroma_server import ChromaServerError
+from tests.support.chroma_server import ChromaServer, ChromaServerError
 
 EXAMPLE = """\
 examples:
@@ -74,33 +74,44 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
         "installation": _installation(),
         "far": {},
     }
+    failure: WrongReply | None = None
     with installed() as site, rules() as chroma:
-        near = site.directory("near")
-        progress.step("starting the programs")
-        with world(chroma, near) as outside, serving(site, outside) as there:
-            client = Client(there.apache.port, outside.token)
-            measure.warm_up(there, client)
-            run["latency"] = measure.latency(there, client, plan, progress)
-            run["throughput"] = measure.throughput(there, client, plan, progress)
-            run["memory"] = measure.memory(there, client, plan, progress)
-            run["worker"] = measure.endurance(there, client, plan, progress)
-        if rtt:
-            with world(chroma, site.directory("far"), rtt) as outside, serving(site, outside) as there:
-                client = Client(there.apache.port, outside.token)
-                progress.step("round trips: warming up")
-                measure.warm_up(there, client)
-                run["far"] = measure.far(there, client, plan, progress)
+        # Raised when the servers have ended, which would otherwise print their logs.
+        try:
+            _near(run, plan, site, chroma, progress)
+            if rtt:
+                _far(run, plan, site, chroma, progress)
+        except WrongReply as error:
+            failure = error
+    if failure is not None:
+        raise failure
     return run
+
+
+def _near(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress) -> None:
+    progress.step("starting the programs")
+    with world(chroma, site.directory("near")) as outside, serving(site, outside) as there:
+        client = Client(there.apache.port, outside.token)
+        measure.warm_up(there, client)
+        run["latency"] = measure.latency(there, client, plan, progress)
+        run["throughput"] = measure.throughput(there, client, plan, progress)
+        run["memory"] = measure.memory(there, client, plan, progress)
+        run["worker"] = measure.endurance(there, client, plan, progress)
+
+
+def _far(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress) -> None:
+    progress.step("starting the programs")
+    with world(chroma, site.directory("far"), run["rtt"]) as outside, serving(site, outside) as there:
+        client = Client(there.apache.port, outside.token)
+        measure.warm_up(there, client)
+        run["far"] = measure.far(there, client, plan, progress)
 
 
 def _installation() -> dict[str, float]:
     """Megabytes on disk."""
     host = environments.host_installation()
-    packages = environments.packages(host / ".venv")
-    tools = [path for name in ("pip", "setuptools", "pip-*", "setuptools-*", "pkg_resources") for path in packages.glob(name)]
     return {
         "host": environments.megabytes(host),
-        "pip": sum(environments.megabytes(path) for path in tools),
         "obvious": environments.megabytes(environments.ensure("obvious")),
     }
 

@@ -3,6 +3,7 @@ is as unfair to one as to the other. Times are medians."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import threading
@@ -113,9 +114,9 @@ def far(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dic
 
 
 def endurance(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """The worker's memory and descriptors after some and after many questions.
+    """The worker's memory and descriptors after some and after many requests.
 
-    They are asked over its socket, four at a time, as the wrapper does but without a process for each.
+    They come over its socket, four at a time, as from the wrapper but without a process for each; every fourth is a question.
     """
     client.ask(WARM, "answered")
     pid = serving.worker()
@@ -125,7 +126,7 @@ def endurance(serving: Serving, client: Client, plan: Plan, progress: Progress) 
     done = 0
     for mark in plan.worker_requests:
         while done < mark:
-            progress.step("the worker's memory, question", done, plan.worker_requests[-1])
+            progress.step("the worker's memory, request", done, plan.worker_requests[-1])
             batch = min(FORGET_EVERY, mark - done)
             _ask_worker(serving, client, batch)
             serving.world.forget()
@@ -135,8 +136,13 @@ def endurance(serving: Serving, client: Client, plan: Plan, progress: Progress) 
 
 
 def _ask_worker(serving: Serving, client: Client, count: int) -> None:
-    socket = serving.site.copy("warm") / "var" / "worker.sock"
-    left = iter(range(count))
+    kinds = {
+        b'"answer":': ("POST", "/api/query"),
+        b"401 ": ("POST", "/api/query"),
+        b'"user_total"': ("GET", "/api/me"),
+        b'"ok"': ("GET", "/health"),
+    }
+    left = iter(itertools.islice(itertools.cycle(kinds), count))
     lock = threading.Lock()
     failures: list[BaseException] = []
 
@@ -144,12 +150,16 @@ def _ask_worker(serving: Serving, client: Client, count: int) -> None:
         try:
             while not failures:
                 with lock:
-                    if next(left, None) is None:
+                    expected = next(left, None)
+                    if expected is None:
                         return
-                    body, token = client.question(), client.token
-                reply = scgi.ask(socket, body, token)
-                if b'"answer":' not in reply:
+                    body = client.question() if expected == b'"answer":' else b""
+                token = "" if expected == b"401 " else client.token
+                reply = scgi.ask(serving.site.copy("warm"), *kinds[expected], body, token)
+                if expected not in reply:
                     raise WrongReply(f"the warm worker: {reply[:300]!r}")
+        except OSError as error:
+            failures.append(WrongReply(f"the warm worker: {error}"))
         except BaseException as error:
             failures.append(error)
 

@@ -31,7 +31,8 @@ an order that changes every round. Every request is on a connection of its own, 
   connections that were opened and not used. The start of the process is the time of a health request.
 - *Memory* of a process that a request starts is `ru_maxrss` from `wait4` in a wrapper that Apache starts in its place (so
   nothing below the wrapper's own 9 MB can be seen); of processes that stay, VmHWM in `/proc`.
-- The *worker* is asked over its own socket, four questions at a time; VmRSS and `/proc/PID/fd` are read in between.
+- The *worker* is asked over its own socket, four requests at a time: a question, a refused one, `/api/me` and health in turn;
+  VmRSS and `/proc/PID/fd` are read in between.
 - *Sizes* are blocks on disk, in millions of bytes.
 """
 
@@ -158,14 +159,14 @@ def _memory(run: Mapping[str, Any]) -> str:
 def _size(run: Mapping[str, Any]) -> str:
     size = run["installation"]
     return (
-        f"Installed by `scripts/setup.sh` on the host: {size['host']:.1f} MB, of which {size['pip']:.1f} MB are pip"
-        f" and what came with it; the packages of the obvious program alone: {size['obvious']:.0f} MB."
+        f"Installed by `scripts/setup.sh` on the host, with the program: {size['host']:.1f} MB; the packages of the obvious"
+        f" program alone: {size['obvious']:.0f} MB."
     )
 
 
 def _worker(run: Mapping[str, Any]) -> str:
     marks = (
-        f"after {m['requests']:,} questions {m['megabytes']:.1f} MB and {m['descriptors']} descriptors"
+        f"after {m['requests']:,} requests {m['megabytes']:.1f} MB and {m['descriptors']} descriptors"
         for m in run["worker"]["marks"]
     )
     return "The worker: " + ", ".join(marks) + "."

@@ -58,7 +58,7 @@ def run() -> dict[str, Any]:
         "memory": memory,
         "far": {c.key: far_figures() for c in ANSWERING},
         "worker": {"same_process": True, "marks": marks},
-        "installation": {"host": 25.0, "pip": 12.0, "obvious": 552.0},
+        "installation": {"host": 25.0, "obvious": 552.0},
     }
 
 

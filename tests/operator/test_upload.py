@@ -270,7 +270,13 @@ def test_control_c_is_no_accident(
     operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows
 ) -> None:
     cloud.faults.push(Fault("delay", path="*/upsert", delay=1, times=None))
-    with operator.start("upload_to_chromacloud.py", SMALL, "--batch-size", 20, "--concurrency", 1) as process:
+
+    def hear() -> None:
+        # What a shell starts in the background is deaf to it, and all that it starts.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    arguments = (SMALL, "--batch-size", 20, "--concurrency", 1)
+    with operator.start("upload_to_chromacloud.py", *arguments, preexec_fn=hear) as process:
         wait_for(lambda: len(cloud.accepted) >= 40)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)

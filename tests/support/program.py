@@ -233,7 +233,7 @@ class Program:
         """A question and its answer."""
         return self.start_question(token, question, **fields).reply()
 
-    def apache(self, mpm: Mpm = "event", auth: Auth = "setenvif", **arguments: Any) -> Apache:
+    def apache(self, mpm: Mpm = "event", auth: Auth = "setenvif", *, script: str = "dndchat.cgi", **arguments: Any) -> Apache:
         """A real Apache before it, not started yet, with the `.htaccess` of the template."""
         environment = {"DNDCHAT_ENV_FILE": str(self.settings_file), **self.environ, **arguments.pop("environment", {})}
         return Apache(
@@ -241,7 +241,7 @@ class Program:
             self.root / "cgi-bin",
             mpm=mpm,
             auth=auth,
-            htaccess=render_htaccess(),
+            htaccess=render_htaccess(cgi_url=f"/cgi-bin/{script}"),
             environment=environment,
             **arguments,
         )

@@ -1,0 +1,175 @@
+"""`scripts/backup.py` and `scripts/restore.py`: a collection in one file, and back, bit for bit.
+
+The file is gzipped JSON Lines. The first line describes the collection, the last one says how many records there must be
+between them and carries the hash of all their lines; a file that was cut off or changed is refused. Embeddings are the
+little-endian 32-bit floats in base64.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from app import datadir
+from app.operator.console import EXIT_OK, Console, size
+from app.operator.problems import OperatorError
+from app.operator.progress import Progress
+from app.operator.records import Record, from_base64, to_base64
+from app.operator.sources import About, CollectionSource, Page
+from app.operator.store import MAX_RECORDS, StoredCollection
+
+FORMAT = "dndchat-backup-1"
+
+
+def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
+    """Write everything to `path`, which is whole or not there at all; returns the exit status."""
+    about = CollectionSource(collection).about()
+    try:
+        fresh = datadir.new_beside(path)
+        try:
+            with fresh.open("wb") as raw, gzip.open(raw, "wt", encoding="utf-8", newline="\n") as out:
+                count = _write(out, about, collection, Progress(console, about.count, indent="  "))
+            with fresh.open("rb") as written:
+                os.fsync(written.fileno())
+            if count != (now := collection.count()):
+                raise OperatorError(f"{about.name} was written to meanwhile ({count} records read, {now} there): run again.")
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OperatorError(f"Cannot write {path} ({error}): make room on the disk, or give another place.") from error
+    console.facts.update(collection=about.name, documents=count, file=str(path))
+    console.line(f"✓ {path}: {count} records of {about.name}, {size(path.stat().st_size)}")
+    return EXIT_OK
+
+
+def _write(out: TextIO, about: About, collection: StoredCollection, progress: Progress) -> int:
+    head = {
+        "format": FORMAT,
+        "collection": about.name,
+        "metadata": about.metadata or None,
+        "configuration": about.configuration,
+        "dimension": about.dimension,
+    }
+    out.write(_line(head))
+    count, total = 0, hashlib.sha256()
+    seen: set[bytes] = set()
+    for page in collection.pages(embeddings=True):
+        for record in page:
+            mark = hashlib.blake2b(record.id.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+            if mark in seen:
+                raise OperatorError(
+                    f"{about.name} is being written to: record {record.id} came twice. Run again when it rests."
+                )
+            seen.add(mark)
+            line = _line(_plain(record))
+            total.update(line.encode())
+            out.write(line)
+        count += len(page)
+        progress.hint(count, f"{count} records")
+    progress.clear()
+    out.write(_line({"end": count, "sha256": total.hexdigest()}))
+    return count
+
+
+class BackupSource:
+    """A backup file as a source to copy from. Every reading checks it from its first line to its last."""
+
+    def __init__(self, path: Path, name: str = "") -> None:
+        self._path = path
+        self._name = name
+        count, digest, head = self._verified()
+        self._about = About(
+            identity=digest,
+            name=name or str(head["collection"]),
+            count=count,
+            metadata=dict(head.get("metadata") or {}),
+            configuration=dict(head.get("configuration") or {}),
+            dimension=head.get("dimension"),
+        )
+
+    def about(self) -> About:
+        return self._about
+
+    def pages(self, *, embeddings: bool) -> Iterator[Page]:
+        page: Page = []
+        for line in self._lines():
+            record = self._record(line, embeddings)
+            if record is None:
+                continue
+            page.append(record)
+            if len(page) == MAX_RECORDS:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def _verified(self) -> tuple[int, str, dict[str, Any]]:
+        """Count, hash and description. Raises OperatorError when the file is not a whole backup."""
+        head: dict[str, Any] = {}
+        count, total, tail = 0, hashlib.sha256(), None
+        for line in self._lines():
+            document = self._parsed(line)
+            if not head:
+                head = document
+                if head.get("format") != FORMAT:
+                    raise OperatorError(f"{self._path} is no backup made by scripts/backup.py.")
+            elif "end" in document:
+                tail = document
+            else:
+                total.update(line.encode())
+                count += 1
+        if tail is None or tail["end"] != count or tail.get("sha256") != total.hexdigest():
+            raise OperatorError(f"{self._path} is cut off or was changed: {count} records read, its end does not fit.")
+        return count, total.hexdigest(), head
+
+    def _lines(self) -> Iterator[str]:
+        try:
+            with gzip.open(self._path, "rt", encoding="utf-8", newline="\n") as lines:
+                yield from lines
+        except (EOFError, zlib.error, UnicodeError, gzip.BadGzipFile) as error:
+            raise OperatorError(f"{self._path} is cut off or damaged ({error}).") from error
+        except OSError as error:
+            raise OperatorError(f"Cannot read {self._path} ({error}).") from error
+
+    def _parsed(self, line: str) -> dict[str, Any]:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise OperatorError(f"{self._path} is damaged: a line is no JSON object.")
+        return document
+
+    def _record(self, line: str, embeddings: bool) -> Record | None:
+        document = self._parsed(line)
+        if "id" not in document:
+            return None
+        try:
+            embedding = from_base64(document["embedding"]) if embeddings else None
+            return Record(document["id"], document["document"], document["metadata"], document["uri"], embedding)
+        except (KeyError, TypeError, ValueError) as error:
+            raise OperatorError(f"{self._path} is damaged: record {document['id']} has not the documented shape.") from error
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    if record.embedding is None:
+        raise OperatorError(f"Record {record.id} has no embedding.")
+    return {
+        "id": record.id,
+        "document": record.document,
+        "metadata": record.metadata,
+        "uri": record.uri,
+        "embedding": to_base64(record.embedding),
+    }
+
+
+def _line(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":")) + "\n"

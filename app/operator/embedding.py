@@ -1,0 +1,104 @@
+"""Vectors from OpenAI's official SDK, or from any server that speaks its protocol, with what they cost."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from app.models import Usage
+from app.operator.problems import OperatorError
+from app.operator.records import Record, floats
+from app.pricing import Price
+from app.rag.tokens import bound
+from app.settings import OpenAISettings
+
+if TYPE_CHECKING:
+    from openai import OpenAI, OpenAIError
+
+TEXTS_A_CALL = 128
+# Far below the 300,000 tokens that one call may have, and small enough that a lost call costs little.
+BYTES_A_CALL = 200_000
+SECONDS_A_CALL = 60.0
+
+
+class Embedder:
+    """`price` is None where nothing is charged for (a server of one's own). Money is in nano-dollars."""
+
+    def __init__(self, settings: OpenAISettings, price: Price | None) -> None:
+        self.model = settings.embedding_model
+        self.spent = 0
+        self.tokens = 0
+        self._settings = settings
+        self._price = price
+        self._client: OpenAI | None = None
+
+    def bound(self, texts: Sequence[str]) -> int:
+        """What embedding them can cost at most."""
+        return self._price.bound(sum(map(bound, texts))) if self._price else 0
+
+    def estimate(self, texts: Sequence[str]) -> int:
+        """What it will cost if English has its usual four bytes a token."""
+        return self.bound(texts) // 4
+
+    def embed(self, texts: Sequence[str]) -> list[array[float]]:
+        """One vector for each text, in one call. Raises OperatorError."""
+        from openai import OpenAIError
+
+        try:
+            # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
+            reply = self._sdk().embeddings.create(model=self.model, input=list(texts), encoding_format="float")
+        except OpenAIError as error:
+            self._told(error)
+        counted = reply.usage.prompt_tokens if reply.usage else 0
+        self.tokens += counted
+        # A server that does not count is paid for by the upper bound.
+        self.spent += (self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)) if self._price else 0
+        vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
+        if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
+            raise OperatorError(
+                f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal length."
+            )
+        return vectors
+
+    def _sdk(self) -> OpenAI:
+        if self._client is None:
+            from openai import OpenAI
+
+            # The SDK waits as long as Retry-After says between its attempts.
+            self._client = OpenAI(
+                api_key=self._settings.api_key, base_url=self._settings.base_url, timeout=SECONDS_A_CALL, max_retries=5
+            )
+        return self._client
+
+    def _told(self, error: OpenAIError) -> NoReturn:
+        """One sentence; never the text of a refused key, which holds part of the key."""
+        import openai
+
+        where = self._settings.base_url
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            raise OperatorError(f"{where}: the key is refused; check OPENAI_API_KEY.") from error
+        if isinstance(error, openai.NotFoundError):
+            raise OperatorError(f"{where}: no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL.") from error
+        if isinstance(error, openai.RateLimitError):
+            quota = "insufficient_quota" in str(error.code)
+            why = "the account has no credit left; add some" if quota else "too many calls (429); try again later"
+            raise OperatorError(f"{where}: {why}. What is embedded is kept: run the same command again.") from error
+        if isinstance(error, openai.APIStatusError):
+            raise OperatorError(f"{where}: status {error.status_code}: {str(error.message)[:300]}") from error
+        raise OperatorError(f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network.") from error
+
+
+def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Records in the groups that are embedded with one call each."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        length = len((record.document or "").encode())
+        if batch and (len(batch) == TEXTS_A_CALL or size + length > BYTES_A_CALL):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch

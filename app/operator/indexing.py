@@ -1,0 +1,106 @@
+"""`scripts/build_index.py`: the lexical index over a Chroma collection, and whether it is still up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.adapters.lexical import LexicalIndex, index_path
+from app.adapters.lexical_build import build
+from app.errors import DatabaseError
+from app.models import Passage
+from app.operator.connector import ChromaDBConnector
+from app.operator.console import EXIT_FAILED, EXIT_OK, Console
+from app.operator.problems import OperatorError
+from app.operator.progress import Progress
+from app.operator.store import StoredCollection
+from app.settings import Settings
+
+FINGERPRINT = "fingerprint"
+
+
+class Fingerprint:
+    """A number over all records, whatever their order: the same exactly when the same records are there."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, identity: str, digest: bytes) -> None:
+        mixed = hashlib.sha256(identity.encode("utf-8", "surrogatepass") + b"\0" + digest).digest()
+        self._sum = (self._sum + int.from_bytes(mixed, "big")) % 2**256
+
+    def __str__(self) -> str:
+        return f"{self._sum:064x}"
+
+
+def build_index(settings: Settings, name: str, console: Console) -> int:
+    """Build the index anew; returns the exit status."""
+    connector, collection = _open(settings, name, console)
+    index_collection(settings, connector, collection, console)
+    return EXIT_OK
+
+
+def check_index(settings: Settings, name: str, console: Console) -> int:
+    """Say whether the index has what the collection has. Exit status 1 when it is stale or missing."""
+    path = index_path(settings.data_dir, name)
+    if not path.is_file():
+        console.line(f"✗ There is no index of {name}; build it: scripts/build_index.py {name}")
+        console.facts["stale"] = True
+        return EXIT_FAILED
+    _, collection = _open(settings, name, console)
+    fingerprint = Fingerprint()
+    for _ in _passages(collection, fingerprint, console):
+        pass
+    try:
+        facts = LexicalIndex(path).facts()
+    except DatabaseError:
+        facts = {}
+    stale = facts.get(FINGERPRINT) != str(fingerprint)
+    console.facts.update(stale=stale, built=facts.get("built"))
+    if stale:
+        console.line(f"✗ The index (built {facts.get('built', 'at no known time')}) is stale: {name} has changed since.")
+        console.line(f"  Build it anew: scripts/build_index.py {name}")
+        return EXIT_FAILED
+    console.line(f"✓ The index is up to date (built {facts['built']}).")
+    return EXIT_OK
+
+
+def index_collection(settings: Settings, connector: ChromaDBConnector, collection: StoredCollection, console: Console) -> Path:
+    """Write the index of `collection`; whoever reads it meanwhile has the old one, whole."""
+    path = index_path(settings.data_dir, collection.name)
+    fingerprint = Fingerprint()
+    passages = list(_passages(collection, fingerprint, console))
+    facts = {
+        "source": f"{connector!r} {collection.name}",
+        "collection_id": collection.id,
+        FINGERPRINT: str(fingerprint),
+    }
+    try:
+        count = build(passages, path, facts)
+    except (OSError, sqlite3.Error) as error:
+        raise OperatorError(f"Cannot write {path} ({error}): make room on the disk or make DATA_DIR writable.") from error
+    console.facts.update(indexed=count)
+    console.line(f"✓ Lexical index of {collection.name}: {count} passages, {path}")
+    return path
+
+
+def _open(settings: Settings, name: str, console: Console) -> tuple[ChromaDBConnector, StoredCollection]:
+    connector = ChromaDBConnector(settings=settings)
+    connector.connect()
+    console.line(f"Connected: {connector!r}")
+    return connector, connector.database.need(name)
+
+
+def _passages(collection: StoredCollection, fingerprint: Fingerprint, console: Console) -> Iterator[Passage]:
+    progress, done = Progress(console, collection.count(), indent="  "), 0
+    try:
+        for page in collection.pages(embeddings=False):
+            done += len(page)
+            progress.hint(done, "reading")
+            for record in page:
+                fingerprint.add(record.id, record.digest())
+                yield Passage(record.id, record.document or "", record.metadata or {})
+    finally:
+        progress.clear()

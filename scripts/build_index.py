@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Build the lexical index from a collection, from Chroma Cloud when it is configured, else from the local server.
+
+The index finds passages by their words and by the names of things. It is replaced in one step: a question that is being
+answered meanwhile sees the old one or the new one, never half of one.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import settings
+from app.operator import arguments
+from app.operator.indexing import build_index, check_index
+
+EXAMPLES = f"""examples:
+  scripts/build_index.py adnd_1e
+  scripts/build_index.py adnd_1e --check    exit status 1 when the collection has changed since
+
+{arguments.EXIT_STATUS}"""
+
+
+def main() -> int:
+    parser = arguments.parser(__doc__, EXAMPLES)
+    parser.add_argument("name", metavar="NAME", help="the collection")
+    parser.add_argument("--check", action="store_true", help="only say whether the index is up to date")
+    given = parser.parse_args()
+    console = arguments.console(given)
+    command = check_index if given.check else build_index
+    return console.run(lambda: command(settings.load(), given.name, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

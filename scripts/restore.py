@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Bring a backup back: built beside an existing collection, verified record by record, then switched.
+
+It may be interrupted at any moment: run the same command again and it goes on.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import settings
+from app.operator import arguments
+from app.operator.restoring import Request, restore
+from app.operator.store import Patience
+
+EXAMPLES = f"""examples:
+  scripts/restore.py adnd_1e.jsonl.gz                       to the name it had
+  scripts/restore.py adnd_1e.jsonl.gz --name try --to local under another name, on the local server
+  scripts/restore.py adnd_1e.jsonl.gz --verify-only         compare only
+
+{arguments.EXIT_STATUS}"""
+
+
+def main() -> int:
+    parser = arguments.parser(__doc__, EXAMPLES)
+    parser.add_argument("file", metavar="FILE", type=Path, help="what scripts/backup.py has written")
+    parser.add_argument("--name", default="", help="of the collection (default: the one in the backup)")
+    parser.add_argument("--to", choices=("auto", "cloud", "local"), default="auto")
+    arguments.add_copying(parser)
+    given = parser.parse_args()
+    request = Request(
+        path=given.file,
+        name=given.name,
+        to=given.to,
+        options=arguments.options(given),
+        patience=Patience(seconds_a_call=given.timeout),
+        verify_only=given.verify_only,
+    )
+    console = arguments.console(given)
+    return console.run(lambda: restore(settings.load(), request, console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""`scripts/ingest.py` and `scripts/build_index.py`: the OpenAI double and a real Chroma server."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.lexical import LexicalIndex, index_path
+from tests.doubles.faults import Fault
+from tests.doubles.openai import KEY, OpenAIDouble
+from tests.support import collections
+from tests.support.chroma_server import ChromaServer
+
+from .conftest import Operator, Ran, wait_for
+
+NAME = "books"
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAIDouble]:
+    with OpenAIDouble() as double:
+        yield double
+
+
+class Author:
+    """Somebody with a file of passages who ingests it again and again."""
+
+    def __init__(self, operator: Operator, source: ChromaServer, openai: OpenAIDouble, folder: Path) -> None:
+        local = {name: v for name, v in operator.environment.items() if not name.lower().startswith("chroma_cloud")}
+        operator.environment = {**local, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url}
+        self.operator, self.source, self.openai = operator, source, openai
+        self.file = folder / "books.jsonl"
+        self.passages = {
+            f"p{n:03}": {"text": f"Passage number {n} about owlbears.", "metadata": {"name": f"P {n}"}} for n in range(300)
+        }
+
+    def ingest(self, *arguments: object) -> Ran:
+        self.save()
+        return self.operator.run("ingest.py", self.file, "--collection", NAME, *arguments)
+
+    def save(self) -> None:
+        self.file.write_text("".join(json.dumps({"uid": i, **p}) + "\n" for i, p in self.passages.items()))
+
+    def stored(self) -> dict[str, tuple[str, dict[str, object] | None]]:
+        records = collections.snapshot(self.source.url, NAME)["records"]
+        return {identity: row[:2] for identity, row in records.items()}
+
+    def wanted(self) -> dict[str, tuple[str, dict[str, object] | None]]:
+        return {i: (p["text"], p["metadata"]) for i, p in self.passages.items()}  # type: ignore[misc]
+
+    def embedded(self) -> int:
+        """How many texts were paid for since the last look."""
+        count = sum(len(r.body["input"]) for r in self.openai.requests if r.path.endswith("/embeddings"))
+        self.openai.reset()
+        return count
+
+
+@pytest.fixture
+def author(operator: Operator, source: ChromaServer, openai: OpenAIDouble, tmp_path: Path) -> Author:
+    return Author(operator, source, openai, tmp_path)
+
+
+def test_the_first_time_everything_is_embedded_and_indexed(author: Author) -> None:
+    ran = author.ingest()
+    assert ran.status == 0, ran
+    assert author.stored() == author.wanted() and author.embedded() == 300
+    found = collections.snapshot(author.source.url, NAME)
+    assert (found["metadata"], found["space"]) == ({"embedding_model": "text-embedding-3-small"}, "cosine")
+    assert "Embedded 300/300 passages" in ran.out and "Lexical index of books: 300 passages" in ran.out
+    index = LexicalIndex(index_path(author.operator.data_dir, NAME))
+    assert index.count() == 300 and index.search("passage number 17", 3)[0].passage.id == "p017"
+
+    again = author.ingest()
+    assert again.status == 0 and "0 to embed" in again.out and author.embedded() == 0
+    assert author.stored() == author.wanted()
+
+
+def test_only_what_changed_is_embedded_and_old_metadata_goes(author: Author) -> None:
+    author.passages["p005"]["metadata"] = {"name": "five", "old": 1, "older": "x"}
+    assert author.ingest().status == 0
+    author.embedded()
+    author.passages["p003"]["text"] = "Now about beholders."
+    author.passages["p005"]["metadata"] = {"name": "five", "new": 2}
+    author.passages["p999"] = {"text": "New.", "metadata": {"name": "N"}}
+    ran = author.ingest()
+    assert ran.status == 0 and "2 to embed" in ran.out and "1 with new metadata only, 298 unchanged" in ran.out, ran
+    assert author.embedded() == 2 and author.stored() == author.wanted()
+
+
+def test_what_vanished_is_removed_only_when_asked(author: Author) -> None:
+    author.ingest()
+    gone = author.passages.pop("p007")
+    ran = author.ingest()
+    assert ran.status == 0 and "1 passages are in the collection and not in the files; --prune removes them" in ran.out
+    assert "p007" in author.stored()
+    refused = author.ingest("--prune")
+    assert refused.status == 1 and "--yes" in refused.sentence() and "p007" in author.stored()
+    assert author.ingest("--prune", "--yes").status == 0
+    assert gone and author.stored() == author.wanted()
+    assert LexicalIndex(index_path(author.operator.data_dir, NAME)).count() == 299
+
+
+def test_it_stays_within_max_cost_and_goes_on_later(author: Author) -> None:
+    """A bound of one token per byte: 128 passages of some 35 bytes are at most 4,500 tokens, 0.00009 dollars."""
+    ran = author.ingest("--max-cost", "0.0001")
+    assert ran.status == 1 and "128 passages are embedded and kept" in ran.sentence(), ran
+    assert author.openai.spend["nano_usd"] <= 100_000
+    assert len(author.stored()) == 128 and author.embedded() == 128
+    ran = author.ingest("--json")
+    assert ran.status == 0 and author.embedded() == 172 and author.stored() == author.wanted()
+    facts = json.loads(ran.out)
+    assert facts["to_embed"] == 172 and 0 < facts["dollars"] < 0.0001 and facts["embedded_tokens"] > 0
+
+
+def test_killed_in_the_middle_it_goes_on(author: Author) -> None:
+    author.save()
+    author.openai.faults.push(Fault("hang", path="*/embeddings", skip=1))
+    with author.operator.start("ingest.py", author.file, "--collection", NAME) as process:
+        wait_for(lambda: len(author.openai.requests) == 2)
+        process.kill()
+    author.embedded()
+    assert author.ingest().status == 0
+    assert author.embedded() == 172 and author.stored() == author.wanted()
+
+
+def test_a_passing_fault_of_the_provider_is_outlasted(author: Author) -> None:
+    author.openai.faults.push(Fault("status", status=429, retry_after=1), Fault("status", status=500), Fault("cut"))
+    assert author.ingest().status == 0
+    assert author.stored() == author.wanted()
+
+
+def test_a_refused_key_is_told_without_the_key(author: Author) -> None:
+    author.operator.environment["OPENAI_API_KEY"] = "sk-wrong-0123456789"
+    ran = author.ingest()
+    assert ran.status == 1 and "the key is refused; check OPENAI_API_KEY" in ran.sentence()
+    assert "sk-wrong" not in ran.out + ran.err
+
+
+def test_another_embedding_model_is_refused(author: Author) -> None:
+    author.ingest()
+    author.embedded()
+    author.operator.environment["OPENAI_EMBEDDING_MODEL"] = "text-embedding-3-large"
+    ran = author.ingest()
+    assert ran.status == 1 and "set OPENAI_EMBEDDING_MODEL=text-embedding-3-small" in ran.sentence()
+    assert author.embedded() == 0
+
+
+def test_a_collection_that_does_not_name_its_model(author: Author) -> None:
+    collections.fill(author.source.url, NAME, collections.rows(3, 8), space="cosine")
+    asked = author.ingest()
+    assert asked.status == 1 and "does not say which model embedded it" in asked.sentence()
+    ran = author.ingest("--yes")
+    assert ran.status == 1 and "makes 1536 dimensions, books has 8" in ran.sentence()
+
+
+def test_a_dry_run_embeds_nothing(author: Author) -> None:
+    ran = author.ingest("--dry-run")
+    assert ran.status == 0 and "300 to embed with text-embedding-3-small (about $0.000" in ran.out, ran
+    assert author.embedded() == 0 and NAME not in collections.names(author.source.url)
+
+
+def test_a_quota_is_held_before_anything_is_paid(author: Author) -> None:
+    author.passages["p001"]["text"] = "x" * 20_000
+    ran = author.ingest()
+    assert ran.status == 1 and "p001: document has 20,000 bytes" in ran.out and author.embedded() == 0
+
+
+def test_markdown_from_a_file(author: Author, tmp_path: Path) -> None:
+    (tmp_path / "house.md").write_text("# Combat\n## Surprise\nOne in six.\n")
+    ran = author.operator.run("ingest.py", tmp_path / "house.md", "--collection", NAME)
+    assert ran.status == 0, ran
+    ((identity, (text, metadata)),) = author.stored().items()
+    assert (identity, text) == ("house-combat-surprise", "## Surprise\nCombat > Surprise\n\nOne in six.")
+    assert metadata == {"name": "Surprise", "hierarchy": "Combat > Surprise", "book": "house"}
+
+
+def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author: Author) -> None:
+    author.ingest()
+    path = index_path(author.operator.data_dir, NAME)
+    path.unlink()
+    check = author.operator.run("build_index.py", NAME, "--check")
+    assert check.status == 1 and "There is no index of books" in check.out
+    built = author.operator.run("build_index.py", NAME)
+    assert built.status == 0 and "300 passages" in built.out
+    assert author.operator.run("build_index.py", NAME, "--check").status == 0
+    reader = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+
+    collection = collections.client(author.source.url).get_collection(NAME, embedding_function=None)
+    collection.update(ids=["p003"], metadatas=[{"name": "Renamed"}])
+    stale = author.operator.run("build_index.py", NAME, "--check", "--json")
+    assert stale.status == 1 and json.loads(stale.out)["stale"] is True
+    assert author.operator.run("build_index.py", NAME).status == 0
+    assert author.operator.run("build_index.py", NAME, "--check").status == 0
+    # Whoever had the old one open still reads it, whole.
+    assert reader.execute("SELECT name FROM passages WHERE id = 'p003'").fetchone() == ("P 3",)
+    assert [match.passage.name for match in LexicalIndex(path).search("renamed", 1)] == ["Renamed"]
+
+
+def test_an_index_that_cannot_be_written_leaves_the_old_one(author: Author) -> None:
+    import resource
+
+    author.ingest()
+    path = index_path(author.operator.data_dir, NAME)
+    before = path.read_bytes()
+
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    ran = author.operator.run("build_index.py", NAME, preexec_fn=no_room)
+    assert ran.status == 1 and "make room on the disk" in ran.sentence()
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
