@@ -238,8 +238,13 @@ class _Meanwhile(Generic[_T]):
     def __init__(self, call: Callable[[], _T]) -> None:
         self._call = call
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No thread to spare on this host (`ulimit -u`): then here and now.
+            self._thread = None
+            self._run()
 
     def _run(self) -> None:
         try:
@@ -248,7 +253,8 @@ class _Meanwhile(Generic[_T]):
             self._error = error
 
     def result(self) -> _T:
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
         return self._value
