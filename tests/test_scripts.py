@@ -104,7 +104,7 @@ def one_line(text: str) -> str:
 
 # -- setup.sh ----------------------------------------------------------------------------------------------------------
 
-SCRIPTS = ["setup.sh", "start_flask.sh", "stop_flask.sh", "test_flask_query.sh", "run_tests.sh"]
+SCRIPTS = ["setup.sh", "start_flask.sh", "stop_flask.sh", "start_chroma.sh", "test_flask_query.sh", "run_tests.sh"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

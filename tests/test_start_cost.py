@@ -42,8 +42,8 @@ def test_nobody_looks_for_garbage_in_a_process_that_ends(program: CgiProgram) ->
     reply = program.request("GET", "/health")
     assert reply.status == 200
     collections = int(reply.stderr.removeprefix("collections "))
-    # Compiling the wrapper and the few modules that it loads itself come before.
-    assert collections <= 3
+    # The few for what the wrapper itself loads come before; with the switch left alone there are over seventy.
+    assert collections <= 10
 
 
 def test_a_worker_looks_for_garbage_again() -> None:
@@ -70,12 +70,12 @@ def _dataclasses(module: str) -> set[str]:
     return {node.name for node in classes if any("dataclass" in ast.unparse(one) for one in node.decorator_list)}
 
 
-def test_the_wrapper_of_a_warm_worker_loads_nothing_but_the_core_of_socket() -> None:
+def test_the_wrapper_of_a_warm_worker_loads_no_module_written_in_python() -> None:
     """All that `dndchat.cgi` imports where a worker answers. `socket` would bring 20 modules and take 5 ms."""
     program = ast.parse((ROOT / "cgi-bin/dndchat.cgi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in program.body if isinstance(node, ast.FunctionDef)}
     for name in ("main", "relay", "read_body", "exchange", "scgi_head", "write"):
-        assert _imports(functions[name].body) == (["_socket"] if name == "exchange" else [])
+        assert set(_imports(functions[name].body)) <= {"_socket", "select", "time"}
     assert _imports([node for node in program.body if not isinstance(node, ast.FunctionDef)]) == ["os", "sys"]
 
 

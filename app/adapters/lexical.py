@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app import terms
 from app.errors import DatabaseError
 from app.models import Passage
 
@@ -58,14 +59,6 @@ class Name:
         return any(kind in ("full", "variant") for kind in self.owners.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A stem the index knows: in how many passages it stands, and whether names are made of it."""
-
-    passages: int
-    named: bool
-
-
 class LexicalIndex:
     """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read."""
 
@@ -105,19 +98,14 @@ class LexicalIndex:
                 types.setdefault(key, set()).add(passage_type)
         return {row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ()))) for row in rows}
 
-    def words(self, stems: Iterable[str]) -> dict[str, Word]:
-        """Those of `stems` (see `app.terms.stem`) that the collection, or every reader of English, knows."""
-        rows = self._rows_in("SELECT word, passages, named FROM words WHERE word IN ({})", sorted(set(stems)))
-        return {word: Word(passages, bool(named)) for word, passages, named in rows}
+    def words(self, stems: Iterable[str]) -> dict[str, int]:
+        """Those of `stems` (see `app.terms.stem`) that are known, with how many passages have them (plain English: also 0)."""
+        return dict(self._rows_in("SELECT word, passages FROM words WHERE word IN ({})", sorted(set(stems))))
 
-    def similar_words(self, stem: str) -> list[str]:
-        """Words of names that differ from `stem` by no more deletions than `deletions` makes, most used first; unchecked."""
-        rows = self._rows_in(
-            "SELECT DISTINCT word, passages FROM deletions JOIN words USING (word) WHERE deletion IN ({})"
-            " ORDER BY passages DESC, word",
-            sorted(deletions(stem)),
-        )
-        return [word for word, _ in rows]
+    def similar_words(self, word: str) -> list[str]:
+        """Words of names that differ from `word` by no more letters than `deletions` leaves out, most used first; unchecked."""
+        rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
+        return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))]
 
     def passages(self, ids: Iterable[str]) -> dict[str, Passage]:
         """The passages with these ids, by id; an unknown id is left out."""
@@ -163,10 +151,11 @@ class LexicalIndex:
 
 
 def deletions(word: str) -> set[str]:
-    """`word` and what is left of it without one letter, or without two when it has nine letters or more.
+    """`word` in its common spelling, and what is left of it without one letter, or two when it has nine letters or more.
 
     Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
     """
+    word = terms.common_spelling(word)
     found = {word}
     for _ in range(2 if len(word) >= 8 else 1):
         found |= {text[:i] + text[i + 1 :] for text in found for i in range(len(text))}

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from app import terms
 from app.adapters.lexical import LexicalIndex
 from app.models import Turn
-from app.rag.entities import Entity, Reading, read
+from app.rag.entities import read
+from app.rag.named import Entity, Reading
 
 # What a conversation was about before these is hardly what "it" means now; and looking words up takes time.
 _MOST_TURNS = 6

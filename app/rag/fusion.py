@@ -15,7 +15,7 @@ from app.adapters.lexical import Match
 from app.adapters.lexical_tables import read_table
 from app.models import Passage
 from app.rag import glossary
-from app.rag.entities import Entity, Reading
+from app.rag.named import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
@@ -83,8 +83,8 @@ class Pool:
 
     def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
-        asked = _ways(reading.content())
         share = self._weights.table_words
+        asked = reading.content()
         for match in matches:
             covered = _covered(asked, match.passage, rows=True)
             self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
@@ -133,21 +133,20 @@ class Pool:
 
 
 def _row_evidence(passage: Passage, reading: Reading) -> float:
-    """What a row named in the question says for its table: most when a column or the title has the rest of the question."""
-    rest = _ways(reading.rest())
-    return KIND["row"] + (1 - KIND["row"]) * _covered(rest, passage, rows=False) if rest else KIND["row"]
+    """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
+    return KIND["row"] + (1 - KIND["row"]) * _covered(reading.rest(), passage, rows=False)
 
 
-def _ways(words: Sequence[str]) -> list[set[str]]:
-    """For each of `words` the stems it can be met in."""
-    return [{terms.stem(word), *(s for other in glossary.expand([word]) for s in terms.stems(other))} for word in words]
-
-
-def _covered(asked: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-    """What part of `asked` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
+def _covered(words: Sequence[str], passage: Passage, *, rows: bool) -> float:
+    """What part of `words` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
     table = read_table(passage.text)
-    if table is None or not asked:
+    if table is None or not words:
         return 0.0
     labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
     stems = set(terms.stems(" ".join(labels)))
-    return sum(not stems.isdisjoint(ways) for ways in asked) / len(asked)
+    return sum(not stems.isdisjoint(_ways(word)) for word in words) / len(words)
+
+
+def _ways(word: str) -> set[str]:
+    """The stems that `word` can be met in."""
+    return {terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))}

@@ -8,10 +8,9 @@ the vectors alone.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Match
@@ -19,9 +18,11 @@ from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Pay, Payment, Question, Usage
 from app.rag import followup, glossary, query_must, tokens
-from app.rag.entities import Reading, read
+from app.rag.background import Background
+from app.rag.entities import read
 from app.rag.fusion import Candidate, Pool, Weights
 from app.rag.intent import ROW_WANTED, described_types, wants_table
+from app.rag.named import Reading
 from app.rag.output import RAGOutput
 from app.rag.requirements import required
 from app.rag.selection import Limits, Selected, select
@@ -131,14 +132,14 @@ class HybridRetriever:
         if reading.corrected:
             spelt = ", ".join(f"{word} as {other}" for word, other in reading.corrected.items())
             output.diagnostics.append(f"Read {spelt}")
-        nearest = _Meanwhile(lambda: self._nearest(reading.searched(), deadline, admission))
+        nearest = Background(lambda: self._nearest(reading.searched(), deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
         ranked = self._ranked(reading, folded, table_wanted, found, nearest.result())
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
-        needed = required(candidates, reading) if self._tuning.guarantee_entities else []
+        needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits)
         evidence = support(reading, candidates, index)
         output.diagnostics.append(
@@ -227,37 +228,6 @@ class _Unpaid:
 def unpaid() -> Payment:
     """A payment that nobody keeps an account of: for measuring, with a server of one's own."""
     return _Unpaid()
-
-
-_T = TypeVar("_T")
-
-
-class _Meanwhile(Generic[_T]):
-    """A call that runs in a thread of its own until its result is asked for."""
-
-    def __init__(self, call: Callable[[], _T]) -> None:
-        self._call = call
-        self._error: BaseException | None = None
-        self._thread: threading.Thread | None = threading.Thread(target=self._run, daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:
-            # No thread to spare on this host (`ulimit -u`): then here and now.
-            self._thread = None
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._call()
-        except BaseException as error:
-            self._error = error
-
-    def result(self) -> _T:
-        if self._thread is not None:
-            self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 def _line(candidate: Candidate, selected: Selected | None) -> str:

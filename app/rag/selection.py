@@ -61,7 +61,9 @@ def select(ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str,
     named = False
     for candidate, role, entity in required:
         size = tokens(candidate.passage)
-        if candidate.passage.id in chosen or len(chosen) == k or (chosen and used + size > limits.most_tokens):
+        # A category page is good to have where there is room.
+        most = limits.tokens_named if role == "parent" else limits.most_tokens
+        if candidate.passage.id in chosen or len(chosen) == k or (chosen and used + size > most):
             continue
         chosen[candidate.passage.id] = Selected(candidate.passage, role, candidate.score, entity)
         used += size

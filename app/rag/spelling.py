@@ -31,7 +31,7 @@ def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
     """Those of `words` that no passage has in any form."""
     forms = {word: _forms(word) for word in words}
     known = index.words(form for some in forms.values() for form in some)
-    return {word for word, some in forms.items() if not any(form in known and known[form].passages for form in some)}
+    return {word for word, some in forms.items() if not any(known.get(form) for form in some)}
 
 
 def _forms(word: str) -> set[str]:
@@ -54,7 +54,7 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
             # A word of four letters has too many neighbours to allow more than a letter left out.
             if len(form) < SHORTEST and len(other) != len(form) + 1:
                 continue
-            edits = distance(form, other)
+            edits = distance(terms.common_spelling(form), terms.common_spelling(other))
             # People misspell what they hear, seldom the first letter: that costs an edit more.
             edits += form[0] != other[0] and not {form[0], other[0]} <= set("ck") and sorted(form[:2]) != sorted(other[:2])
             if edits <= allowed and not _inflected(form, other):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from app import terms
 from app.adapters.lexical import LexicalIndex
 from app.rag import glossary, spelling
-from app.rag.entities import Reading
 from app.rag.fusion import Candidate
 from app.rag.intent import described_types
+from app.rag.named import Reading
 
 # What part of the words that a question is about must be unknown. Measured on 22 unanswerable and 310 answerable questions.
 UNSEEN_SHARE = 0.5

@@ -153,7 +153,7 @@ def rules(running: OpenAIDouble) -> Iterator[tuple[ChromaServer, Any]]:
 
 def chroma(server: ChromaServer, folder: Path, collection: str = "adnd_1e") -> Chroma:
     settings = ChromaSettings(server.host, server.port, False, "default_tenant", "default_database", collection)
-    return Chroma(settings, folder / "ids.json")
+    return Chroma(settings, folder / "ids.json", "text-embedding-3-small")
 
 
 def test_every_sample_passage_is_in_the_collection(rules: tuple[ChromaServer, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Chroma Cloud as far as a migration sees it: a proxy before a real `chroma run` that asks for the token and has quotas.
+"""Chroma Cloud as far as a migration sees it: a relay before a real `chroma run` that asks for the token and has quotas.
 
 What it adds: 401 without the right token, tenant and database names of its own, every quota of the cloud with the words of
 its error bodies, faults, and an account of requests, bytes and how often each record was sent. What it does not have: sparse
@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
+
+from tests.support.relay import Relay
 
 from . import chroma_quotas, command
 from .delivery import Reply, json_reply
 from .faults import Fault
 from .recording import RecordedRequest
-from .server import Double
 
 KEY = "ck-double-0123456789abcdef"
 TENANT = "120ffaa8-32bf-4e7d-823d-c587bd8a5202"
@@ -30,7 +31,7 @@ DATABASE = "adnd_1e"
 WRITES = ("add", "upsert", "update")
 
 
-class ChromaCloudDouble(Double):
+class ChromaCloudDouble(Relay):
     """`with ChromaCloudDouble(behind=server.url) as cloud`. Keeps the bodies of requests only when told to."""
 
     def __init__(
@@ -43,12 +44,10 @@ class ChromaCloudDouble(Double):
         keep_bodies: bool = False,
         **common: Any,
     ) -> None:
-        super().__init__(**common)
+        super().__init__(behind, **common)
         self.key, self.tenant, self.database = key, tenant, database
         self.behind = behind
-        self._behind = urlsplit(behind)
         self._keep_bodies = keep_bodies
-        self._threads = threading.local()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self.sent: Counter[str] = Counter()
@@ -135,39 +134,21 @@ class ChromaCloudDouble(Double):
         write = path.rsplit("/", 1)[-1] in WRITES
         # The server behind keeps its data in SQLite, whose writers get in each other's way; the cloud's do not.
         with self._writing if write else contextlib.nullcontext():
-            status, raw = self._exchange(request.method, path + "?" * bool(request.query) + request.query, request.raw)
-        if status == 200 and write:
+            reply = super().answer(replace(request, path=path))
+        if reply.status == 200 and write:
             with self._lock:
                 self.accepted.update(body.get("ids") or ())
-        return Reply(status, self._own_names(path, raw), {"Content-Type": "application/json"})
+        reply.body = self._own_names(path, reply.body)
+        return reply
 
     def _own_names(self, path: str, raw: bytes) -> bytes:
         """Pages of records go through as they are: only answers about tenants, databases and collections name them."""
         if path.endswith(("/get", "/query", "/count", *WRITES)):
             return raw
         raw = raw.replace(b'"tenant":"default_tenant"', f'"tenant":"{self.tenant}"'.encode())
-        if path.endswith("/databases/default_database"):
+        if path.endswith(("/databases", "/databases/default_database")):
             raw = raw.replace(b'"name":"default_database"', f'"name":"{self.database}"'.encode())
         return raw.replace(b'"database":"default_database"', f'"database":"{self.database}"'.encode())
-
-    def _exchange(self, method: str, path: str, raw: bytes) -> tuple[int, bytes]:
-        """One call on the server behind, over this thread's own connection."""
-        for fresh in (False, True):
-            connection = None if fresh else getattr(self._threads, "connection", None)
-            if connection is None:
-                assert self._behind.hostname
-                connection = http.client.HTTPConnection(self._behind.hostname, self._behind.port, timeout=120)
-                self._threads.connection = connection
-            try:
-                connection.request(method, path, raw or None, {"Content-Type": "application/json"})
-                reply = connection.getresponse()
-                return reply.status, reply.read()
-            except (http.client.HTTPException, ConnectionError):
-                # A kept connection that the server has closed meanwhile.
-                connection.close()
-                if fresh:
-                    raise
-        raise AssertionError("unreachable: the second attempt returns or raises")
 
 
 def _error(status: int, name: str, message: str) -> Reply:

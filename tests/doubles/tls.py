@@ -1,4 +1,4 @@
-"""A certificate authority and a certificate for 127.0.0.1 and localhost, made when asked for."""
+"""A certificate authority and a certificate for 127.0.0.1, localhost and Chroma Cloud, made when asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 """
-_LEAF_EXTENSIONS = """subjectAltName = IP:127.0.0.1, DNS:localhost
+_LEAF_EXTENSIONS = """subjectAltName = IP:127.0.0.1, DNS:localhost, DNS:api.trychroma.com
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth

@@ -37,13 +37,15 @@ _COMPARISONS = (
 )
 
 _DEFAULT = Tuning()
+# A question is given less room where it names something; without names all would be given the larger one.
+_NAMED_ROOM = Limits(floor_unnamed=_DEFAULT.limits.floor_named, tokens_unnamed=_DEFAULT.limits.tokens_named)
 # Each rule and the tuning without it.
 LEAVE_OUT: dict[str, Tuning] = {
     "vectors' weight": replace(_DEFAULT, weights=Weights(dense=0)),
     "words (BM25)": replace(_DEFAULT, weights=Weights(lexical=0)),
     "names' weight": replace(_DEFAULT, weights=Weights(name=0)),
-    "places for names": replace(_DEFAULT, guarantee_entities=False),
-    "names altogether": replace(_DEFAULT, guarantee_entities=False, weights=Weights(name=0)),
+    "places for names, same room": replace(_DEFAULT, guarantee_entities=False, limits=_NAMED_ROOM),
+    "names altogether, same room": replace(_DEFAULT, guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM),
     "tables": replace(_DEFAULT, weights=Weights(table=0)),
     "columns of tables": replace(_DEFAULT, weights=Weights(table_words=1)),
     "types described": replace(_DEFAULT, weights=Weights(expected=0)),

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.models import Passage, Question, Turn
+from app.operator.problems import UsageError
 
 UNANSWERABLE = "unanswerable"
-
-
-class BadInput(Exception):
-    """A file that cannot be used; the text says which line and why, for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Labelled:
 
 
 def read_questions(paths: Iterable[Path], k: int) -> list[Labelled]:
-    """The questions of all files, each to be asked for at most `k` passages. Raises BadInput."""
+    """The questions of all files, each to be asked for at most `k` passages. Raises UsageError."""
     found = []
     for path, number, record in _records(paths):
         try:
@@ -36,18 +33,18 @@ def read_questions(paths: Iterable[Path], k: int) -> list[Labelled]:
             question = Question(str(record["question"]), k, history=history)
             found.append(Labelled(str(record["id"]), str(record["kind"]), question, frozenset(record["relevant"])))
         except (KeyError, TypeError) as error:
-            raise BadInput(f"{path}:{number}: needs id, question, kind and relevant ({error})") from error
+            raise UsageError(f"{path}:{number}: needs id, question, kind and relevant ({error})") from error
     return found
 
 
 def read_corpus(paths: Iterable[Path]) -> list[Passage]:
-    """The passages of all files, in order. Raises BadInput."""
+    """The passages of all files, in order. Raises UsageError."""
     found = []
     for path, number, record in _records(paths):
         try:
             found.append(Passage(str(record["id"]), str(record["document"]), dict(record["metadata"])))
         except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"{path}:{number}: needs id, document and metadata ({error})") from error
+            raise UsageError(f"{path}:{number}: needs id, document and metadata ({error})") from error
     return found
 
 
@@ -56,12 +53,12 @@ def _records(paths: Iterable[Path]) -> Iterator[tuple[Path, int, dict[str, Any]]
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
-            raise BadInput(f"{path}: {type(error).__name__}") from error
+            raise UsageError(f"{path}: {type(error).__name__}") from error
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
             except ValueError as error:
-                raise BadInput(f"{path}:{number}: not JSON") from error
+                raise UsageError(f"{path}:{number}: not JSON") from error
             if not isinstance(record, dict):
-                raise BadInput(f"{path}:{number}: not an object")
+                raise UsageError(f"{path}:{number}: not an object")
             yield path, number, record

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Copy the same collection with `chroma copy` and with our upload, side by side, and print what each did as a table.
+
+Source: a real `chroma run`. Target: Chroma Cloud's manners (token, quotas, TLS) before another one; `chroma copy`, whose
+address of the cloud is built in, is led there by a proxy. Needs the packages of requirements-dev.txt and nothing outside this
+machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from app.operator.arguments import whole
+from tests.doubles.chroma_cloud import ChromaCloudDouble
+from tests.doubles.faults import Fault
+from tests.support import collections
+from tests.support.chroma_server import ChromaServer, chroma_program
+from tests.support.connect_proxy import ConnectProxy
+
+NAME = "adnd_1e"
+EXAMPLES = """examples:
+  scripts/compare_copy.py                                   2,213 records of 1,536 dimensions
+  scripts/compare_copy.py --chroma ~/other/.venv/bin/chroma  another version's command
+"""
+AGAIN = "the same once more"
+SCENARIOS = {
+    "undisturbed": [],
+    AGAIN: [],
+    "one 429": [Fault("status", path="*/tenants/*/databases/*/collections/*-*-*-*-*/*", method="POST", status=429, skip=3)],
+    "one 503": [Fault("status", path="*/tenants/*/databases/*/collections/*-*-*-*-*/*", method="POST", status=503, skip=3)],
+}
+
+
+@dataclass
+class Row:
+    tool: str
+    scenario: str
+    seconds: float
+    requests: int
+    sent_bytes: int
+    outcome: str
+    status: int
+
+    def cells(self) -> list[str]:
+        size = f"{self.sent_bytes / 1e6:.1f} MB"
+        return [self.tool, self.scenario, f"{self.seconds:.1f} s", str(self.requests), size, self.outcome, str(self.status)]
+
+
+HEADINGS = ["tool", "scenario", "time", "requests", "sent", "outcome", "exit status"]
+
+
+class Bench:
+    """Source, cloud, and one run after another, each with an empty cloud unless it is to repeat the one before."""
+
+    def __init__(self, home: Path, source: ChromaServer, cloud: ChromaCloudDouble, proxy: ConnectProxy, chroma: str) -> None:
+        self.home, self.source, self.cloud, self.chroma = home, source, cloud, chroma
+        common = {"PATH": os.environ["PATH"], "HOME": str(home), "SSL_CERT_FILE": str(cloud.ca_file)}
+        # Our own program looks at no proxy: it finds the cloud by its settings.
+        self.environment = {
+            "chroma copy": {**common, "HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1,localhost"},
+            "our upload": {
+                **common,
+                **cloud.environment(),
+                "CHROMA_CLOUD_SSL": "on",
+                "CHROMA_HOST": "127.0.0.1",
+                "CHROMA_PORT": str(source.port),
+            },
+        }
+        folder = home / ".chroma"
+        folder.mkdir()
+        (folder / "config.json").write_text('{"current_profile": "bench", "sample_apps": {"installed": {}}}')
+        (folder / "credentials").write_text(f'[bench]\napi_key = "{cloud.key}"\ntenant_id = "{cloud.tenant}"\n')
+
+    def command(self, tool: str) -> list[str]:
+        if tool == "chroma copy":
+            where = ["--from-local", "--host", self.source.url, "--db", self.cloud.database]
+            return [self.chroma, "copy", "--collections", NAME, *where]
+        return [sys.executable, str(ROOT / "scripts/upload_to_chromacloud.py"), NAME]
+
+    def run(self, tool: str, scenario: str) -> Row:
+        if scenario != AGAIN:
+            for name in collections.names(self.cloud.behind):
+                collections.client(self.cloud.behind).delete_collection(name)
+        self.cloud.reset()
+        self.cloud.faults.push(*SCENARIOS[scenario])
+        environment = {**self.environment[tool], "DATA_DIR": tempfile.mkdtemp(dir=self.home)}
+        began = time.monotonic()
+        ran = subprocess.run(
+            self.command(tool), env=environment, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        seconds = time.monotonic() - began
+        traffic = self.cloud.traffic
+        said = next(line.strip() for line in reversed((ran.stdout + ran.stderr).splitlines()) if line.strip())
+        outcome = f"{self._outcome()}; last line: “{said if len(said) < 100 else said[:99] + '…'}”"
+        return Row(tool, scenario, seconds, traffic["requests"], traffic["bytes_in"], outcome, ran.returncode)
+
+    def _outcome(self) -> str:
+        there = collections.names(self.cloud.behind)
+        if NAME not in there:
+            return "nothing there"
+        theirs, ours = (collections.snapshot(url, NAME) for url in (self.cloud.behind, self.source.url))
+        if theirs == ours:
+            return f"identical ({len(ours['records'])} records)"
+        same = sum(theirs["records"].get(identity) == row for identity, row in ours["records"].items())
+        return f"{same} of {len(ours['records'])} records there"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=whole(1, 100_000), default=2213)
+    parser.add_argument("--dimensions", type=whole(2, 4096), default=1536)
+    parser.add_argument("--chroma", default="", metavar="PROGRAM", help="the chroma command (default: the installed one)")
+    given = parser.parse_args()
+    chroma = str(Path(given.chroma).expanduser()) if given.chroma else chroma_program()
+
+    rows = []
+    with (
+        tempfile.TemporaryDirectory(prefix="compare-copy-") as home,
+        ChromaServer() as source,
+        ChromaServer() as behind,
+        ChromaCloudDouble(behind=behind.url, tls=True) as cloud,
+        ConnectProxy(cloud.port) as proxy,
+    ):
+        data = collections.rows(given.records, given.dimensions)
+        collections.fill(source.url, NAME, data, metadata={"embedding_model": "text-embedding-3-small"})
+        bench = Bench(Path(home), source, cloud, proxy, chroma)
+        version = subprocess.run([chroma, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        for tool in bench.environment:
+            for scenario in SCENARIOS:
+                rows.append(bench.run(tool, scenario))
+                print(".", end="", file=sys.stderr, flush=True)
+    print(f"\n{given.records} records of {given.dimensions} dimensions; {version or 'chroma'}\n")
+    for cells in [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]:
+        print(f"| {' | '.join(cells)} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
