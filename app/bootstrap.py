@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.errors import InvalidToken
+from app.errors import InvalidToken, LedgerUnavailable
 from app.models import Question, User
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.answering.pipeline import Answering
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
-    from app.rag.retrieval import LexicalRetriever
+    from app.rag.retrieval import HybridRetriever
     from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Container:
 
     def close(self) -> None:
         """Let go of connections and files; what is used afterwards is opened again."""
-        for name in ("auth", "answering", "ledger", "_openai", "_chroma", "_sample_index"):
+        for name in ("auth", "answering", "ledger", "_openai", "_chroma", "_sample_index", "_collection_index"):
             part = self.__dict__.pop(name, None)
             if hasattr(part, "close"):
                 part.close()
@@ -84,6 +84,16 @@ class Container:
             self._openai.open_ahead()
             self._chroma.open_ahead()
 
+    def after_reply(self) -> None:
+        if not self.settings.alert_email:
+            return
+        from app.ledger.delivery import start_sender
+
+        try:
+            start_sender(self.ledger)
+        except LedgerUnavailable as error:
+            log.error("alerts: %s", error)
+
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         ledger: Mapping[str, Callable[[Deadline], None]] = {"ledger": lambda deadline: self.ledger.check()}
         if self.settings.mode == "embedded":
@@ -113,9 +123,9 @@ class Container:
 
         if self.settings.mode == "embedded":
             return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: 0, self._lexical)
-        from app.rag.retrieval import DenseRetriever
+        from app.rag.retrieval import HybridRetriever
 
-        retriever = DenseRetriever(self._openai, self._chroma)
+        retriever = HybridRetriever(self._collection_index, self._openai, self._chroma)
         return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
 
     def _most_cost(self, question: Question) -> int:
@@ -128,10 +138,20 @@ class Container:
         finding = pricing.bound(models.embedding_model, embedding_tokens(question))
         return finding + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS)
 
-    def _lexical(self) -> LexicalRetriever:
-        from app.rag.retrieval import LexicalRetriever
+    def _lexical(self) -> HybridRetriever:
+        from app.rag.retrieval import HybridRetriever
 
-        return LexicalRetriever(self._sample_index)
+        return HybridRetriever(self._collection_index or self._sample_index)
+
+    @cached_property
+    def _collection_index(self) -> LexicalIndex | None:
+        """The index over the Chroma collection; None in embedded mode, and until it is built."""
+        if self.settings.mode == "embedded":
+            return None
+        from app.adapters.lexical import LexicalIndex, index_path
+
+        path = index_path(self.settings.data_dir, self.settings.chroma.collection)
+        return LexicalIndex(path) if path.is_file() else None
 
     @cached_property
     def _openai(self) -> OpenAI:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 
 def ensure(directory: Path) -> Path:
-    """Make `directory` with mode 0700 if it is not there. Raises OSError."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `directory` with mode 0700 if it is not there, and what it is in. Raises OSError."""
+    if not directory.parent.is_dir():
+        # Not mkdir(parents=True), which gives parents the mode that everybody's files get.
+        ensure(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
     return directory
 
 

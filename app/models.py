@@ -1,32 +1,32 @@
-"""The values that pass between the layers: plain frozen dataclasses that know nothing of the rest."""
+"""The values that pass between the layers: plain tuples with names, that know nothing of the rest.
+
+Not dataclasses: making one takes 0.3 ms of every process start, a named tuple 0.04.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 Metadata = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Somebody the auth API knows. `email` is kept for this request only, never stored."""
 
     id: str
     email: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One earlier message of the conversation."""
 
     role: Literal["user", "assistant"]
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A question that has passed validation: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages."""
 
     text: str
@@ -35,8 +35,7 @@ class Question:
     history: tuple[Turn, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """A piece of a rule book as a retriever found it.
 
     `distance` is the vector distance to the question (0 is identical), None where no vectors were compared.
@@ -44,12 +43,12 @@ class Passage:
 
     id: str
     text: str
-    metadata: Metadata = field(default_factory=dict)
+    metadata: Metadata = MappingProxyType({})
     distance: float | None = None
 
     @property
     def name(self) -> str:
-        return str(self.metadata.get("name") or self.id)
+        return str(self.metadata.get("name") or self.metadata.get("title") or self.id)
 
     @property
     def book(self) -> str:
@@ -59,9 +58,28 @@ class Passage:
     def hierarchy(self) -> str:
         return str(self.metadata.get("hierarchy") or "")
 
+    @property
+    def type(self) -> str:
+        return str(self.metadata.get("type") or "")
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+    @property
+    def parent(self) -> str | None:
+        """The id of the page that says what this entry shares with its kin; None when it has none."""
+        return str(self.metadata.get("parent_category_id") or self.metadata.get("parent_chunk_uid") or "") or None
+
+    @property
+    def section(self) -> str | None:
+        """What all parts of one split section have in common; None when the section was not split."""
+        return str(self.metadata.get("first_part_id") or self.metadata.get("original_chunk_uid") or "") or None
+
+    @property
+    def part(self) -> int:
+        """Which part of a split section this is, from 1; 1 when it was not split."""
+        part = self.metadata.get("chunk_part")
+        return part if isinstance(part, int) else 1
+
+
+class Usage(NamedTuple):
     """Tokens as the provider counted them; `cached_tokens` are part of `prompt_tokens`."""
 
     prompt_tokens: int = 0
@@ -88,8 +106,7 @@ Pay = Callable[[], Payment]
 """Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What a user may still ask and what was spent, at one moment.
 
     Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means that there is no

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.models import Usage
 
@@ -39,8 +38,7 @@ def dollars(amount: int) -> float:
     return amount / NANODOLLARS
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """Nano-dollars per million tokens. `cached` and `cache_write` replace `input` for the tokens they apply to."""
 
     input: int
@@ -89,8 +87,7 @@ class Pricing:
         return self.of(model).bound(prompt_tokens, completion_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(NamedTuple):
     """Prices from the settings, dollars per million tokens as text; empty: as in the data file."""
 
     input: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
@@ -119,6 +119,8 @@ class Settings:
     """Things that work but are probably not meant."""
     names: frozenset[str] = frozenset()
     """The names that were looked for: what else is in the environment or the file does not matter here."""
+    origin: tuple[object, ...] = field(default=(), repr=False, compare=False)
+    """What they were made of: variables and files as they were before they were read."""
 
     @property
     def chroma(self) -> ChromaSettings:
@@ -283,14 +285,23 @@ def _default_env_files(environ: Mapping[str, str], root: Path) -> tuple[Path, ..
     return _home(environ) / ".env.dndchat", root / ".env"
 
 
-def stamp(settings: Settings, environ: Mapping[str, str], root: Path = PROJECT_ROOT) -> tuple[object, ...]:
-    """Changes whenever `load(environ, root)` might give other settings than `settings`. For a process that lives on."""
+def has_changed(settings: Settings, environ: Mapping[str, str], root: Path = PROJECT_ROOT) -> bool:
+    """Whether `load(environ, root)` might give other settings than `settings`. For a process that lives on."""
+    return settings.origin != _origin(settings.names, environ, _file_stamps(environ, root))
+
+
+def _origin(names: frozenset[str], environ: Mapping[str, str], files: tuple[object, ...]) -> tuple[object, ...]:
+    return *((name, environ.get(name, "")) for name in sorted(names)), *files
+
+
+def _file_stamps(environ: Mapping[str, str], root: Path) -> tuple[object, ...]:
+    """Which settings files there may be and what they are now."""
     named = environ.get("DNDCHAT_ENV_FILE", "").strip()
-    files = (Path(named).expanduser(),) if named else _default_env_files(environ, root)
-    return (
-        *((name, environ.get(name, "")) for name in sorted(settings.names)),
-        *((str(path), file_stamp(path)) for path in files),
-    )
+    try:
+        files = (_expanded(named),) if named else _default_env_files(environ, root)
+    except ValueError:
+        files = ()
+    return tuple((str(path), file_stamp(path)) for path in files)
 
 
 def file_stamp(path: Path) -> tuple[int, int, int] | None:
@@ -330,6 +341,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     problems: list[str] = []
     from_file: dict[str, str] = {}
     source = None
+    files = _file_stamps(environ, root)
     try:
         source = find_env_file(environ, root)
         if source is not None:
@@ -346,7 +358,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     settings = _build(read, root, source)
     if problems or read.problems:
         raise SettingsError(problems + read.problems)
-    return settings
+    return replace(settings, origin=_origin(settings.names, environ, files))
 
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:

@@ -4,7 +4,7 @@
 Standard library only, and syntax that any Python 3 can read: whatever goes wrong before the application runs, the browser
 gets JSON with a request id and the log a traceback. From a checkout it finds `.venv` beside it; a deployment writes
 `/path/to/.venv/bin/python3 -IS` into the first line and spares the detour through the system's Python. For a worker it
-imports nothing but `os` and `socket`.
+imports nothing but `os` and the core of `socket`.
 """
 
 import os
@@ -15,10 +15,12 @@ VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python3")
 
 # As app.settings has it by default; a worker elsewhere leaves a link here.
-DATA_DIR = os.path.join(ROOT, os.environ.get("DATA_DIR") or "var")
+DATA_DIR = os.path.join(ROOT, os.path.expanduser(os.environ.get("DATA_DIR", "").strip() or "var"))
 SOCKET = "worker.sock"
 # A worker that lives says so within microseconds; one that is busy, stopped or dying must not hold up the request.
 ACKNOWLEDGE_SECONDS = 1.0
+# A body that does not come to its end by then is refused, by this process.
+BODY_SECONDS = 30.0
 # As app.web.validation: whatever is larger is refused, by this process.
 MAX_BODY_BYTES = 65536
 # Marks that a request has passed through here already, when a second interpreter takes it over.
@@ -47,15 +49,20 @@ def relay(reply_to):
         return False
     if exchange(body, reply_to):
         return True
+    # The ledger sees to it that a question is not paid for twice, should the worker have come that far, or go on.
+    os.environ["DNDCHAT_LOST_REQUEST_ID"] = os.environ["DNDCHAT_REQUEST_ID"]
+    os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
     put_back(body)
     return False
 
 
 def exchange(body, reply_to):
     """Hand the request over and copy the reply. False when not a byte of a reply came."""
-    import socket
+    # What `socket` is built on, which has all that is needed: `socket` itself makes enumerations for 5 ms, as long as Python
+    # takes to start.
+    import _socket
 
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(ACKNOWLEDGE_SECONDS)
         # A socket's whole path may be too long for the kernel; its name is not.
@@ -66,9 +73,11 @@ def exchange(body, reply_to):
         patience = b""
         while not patience.endswith(b"\n"):
             byte = connection.recv(1)
-            if not byte:
-                return False
             patience += byte
+            # An end, or more than a number of seconds: whoever has taken the socket, it is no worker.
+            if not byte or len(patience) > 5:
+                connection.close()
+                return False
         connection.settimeout(int(patience))
         piece = connection.recv(65536)
     except (OSError, ValueError):
@@ -95,8 +104,14 @@ def read_body():
     left = int(announced)
     if left > MAX_BODY_BYTES:
         return None
+    if not left:
+        return b""
+    import select
+    import time
+
     pieces = []
-    while left:
+    end = time.monotonic() + BODY_SECONDS
+    while left and select.select([0], [], [], max(0, end - time.monotonic()))[0]:
         piece = os.read(0, left)
         if not piece:
             break
@@ -119,8 +134,8 @@ def put_back(body):
 
 
 def scgi_head(length):
-    """The request's variables as an SCGI netstring."""
-    head = [b"CONTENT_LENGTH", str(length).encode("ascii"), b"SCGI", b"1"]
+    """The request's variables as an SCGI netstring, and whose program this is: of another release's the worker is stale."""
+    head = [b"CONTENT_LENGTH", str(length).encode("ascii"), b"SCGI", b"1", b"DNDCHAT_ROOT", os.fsencode(ROOT)]
     for name, value in os.environb.items():
         if name != b"CONTENT_LENGTH":
             head += [name, value]
@@ -136,13 +151,39 @@ def serve(reply_to):
         os.execv(PYTHON, [PYTHON, "-IS", os.path.join(ROOT, "cgi-bin", os.path.basename(__file__))])
     if sys.version_info < (3, 10):
         raise RuntimeError("Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
+    import gc
+
     version = "python%d.%d" % sys.version_info[:2]
-    sys.path[:0] = [ROOT, os.path.join(VENV, "lib", version, "site-packages")]
+    packages = os.path.join(VENV, "lib", version, "site-packages")
+    sys.path[:0] = [ROOT, packages]
+    loaded = code_stamp(packages)
     # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
     os.dup2(2, 1)
+    # The process ends before its garbage matters, and looking for it while modules load takes 8 % of the start.
+    gc.disable()
     from app.servers.cgi import main as answer
 
-    answer(reply_to, apology)
+    answer(reply_to, apology, lambda: code_stamp(packages) == loaded)
+
+
+def code_stamp(packages):
+    """Changes whenever a file of the program does, or packages are installed.
+
+    Taken before anything is loaded: a process that took it later could have loaded what was replaced meanwhile.
+    """
+    paths = [packages]
+    for folder, _, names in os.walk(os.path.join(ROOT, "app")):
+        if not folder.endswith("__pycache__"):
+            paths += [os.path.join(folder, name) for name in names]
+    return {path: file_stamp(path) for path in paths}
+
+
+def file_stamp(path):
+    try:
+        status = os.stat(path)
+    except OSError:  # gone in the middle of a deployment
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def apology():

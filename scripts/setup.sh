@@ -60,9 +60,14 @@ wanted=$(cat requirements*.txt | cksum)
 if [ "$(grep -sFx "$requirements $wanted" $stamp || true)" = "" ]; then
     echo "Installing $requirements (this can take a few minutes)"
     log=.venv/install.log
+    .venv/bin/python3 -m pip --version >/dev/null 2>&1 || .venv/bin/python3 -m ensurepip >/dev/null
     if ! .venv/bin/python3 -m pip install --disable-pip-version-check --quiet --compile -r "$requirements" >"$log" 2>&1; then
         cat "$log" >&2
         fail "Installing $requirements failed: see above."
+    fi
+    if [ "$requirements" = requirements-host.txt ] && ! grep -qsE '^requirements(-dev)?\.txt' $stamp; then
+        # On a shared host they are three quarters of the space; pip comes back above when something is to be installed.
+        .venv/bin/python3 -m pip uninstall --quiet --yes setuptools pip 2>/dev/null || true
     fi
     # A larger set holds the smaller ones.
     case "$requirements" in

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.auth_api import AuthDouble
+from tests.doubles.auth_api import AuthDouble, User
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support.accounts import Account
 from tests.support.apache import Reply
-from tests.support.apache_config import Auth, Mpm
+from tests.support.apache_config import ROOT, Auth, Mpm
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import load_sample_rules
 from tests.support.host import Host, installed, variant
@@ -47,6 +47,10 @@ def mpm(request: pytest.FixtureRequest) -> Mpm:
     """Both pairs of modules a host may have: event with mod_cgid, prefork with mod_cgi."""
     name: Mpm = request.param
     return name
+
+
+# For what the program does alike whichever module calls it.
+one_module = pytest.mark.parametrize("mpm", ["event"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +146,7 @@ def test_health_answers_with_nothing_behind_it(running: Host, path: str) -> None
     assert set(document) >= {"version", "timestamp", "components"}
 
 
+@one_module
 def test_deep_health_names_what_is_down(local: Outside, running: Host, token: str) -> None:
     def states() -> dict[str, str]:
         document = answer(running.request("GET", "/api/health?deep=1", headers={"Authorization": f"Bearer {token}"}))
@@ -176,6 +181,7 @@ def test_embedded_both_sides_of_a_comparison_are_cited(host: Host, token: str) -
     assert cited(answer(host.ask(OWLBEAR, token))) >= {"sb-owlbear", "sb-lizard-man"}
 
 
+@one_module
 def test_what_the_program_writes_is_its_accounts_alone(host: Host, token: str) -> None:
     answer(host.ask(BEHOLDER, token))
     written = [host.data_dir, *host.data_dir.rglob("*")]
@@ -214,13 +220,14 @@ def test_with_a_model_the_right_entries_are_cited(local: Outside, running: Host,
         assert cited(answer(running.ask(question, token))) >= expected
 
 
+@one_module
 def test_the_chat_call_has_the_instructions_first_and_the_passages_and_the_question_last(
     local: Outside, running: Host, token: str
 ) -> None:
     history = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Ask."}]
     document = answer(running.ask(BEHOLDER, token, k=4, history=history))
     [chat] = [request.body for request in local.openai.requests if request.path == "/v1/chat/completions"]
-    instructions = Path("app/rag/prompts/system.txt").read_text(encoding="utf-8")
+    instructions = (ROOT / "app/rag/prompts/system.txt").read_text(encoding="utf-8")
     assert chat["messages"][0] == {"role": "system", "content": instructions}
     assert chat["messages"][1:-1] == history
     last = chat["messages"][-1]
@@ -239,6 +246,7 @@ def test_the_chat_call_has_the_instructions_first_and_the_passages_and_the_quest
     assert "max_tokens" not in chat
 
 
+@one_module
 def test_the_second_question_makes_three_calls(local: Outside, running: Host, token: str) -> None:
     answer(running.ask(BEHOLDER, token))
     assert local.chroma.calls() == ["GET adnd_1e", "POST query"]
@@ -249,6 +257,7 @@ def test_the_second_question_makes_three_calls(local: Outside, running: Host, to
     assert [request.path for request in local.openai.requests] == ["/v1/embeddings", "/v1/chat/completions"]
 
 
+@one_module
 @pytest.mark.parametrize(
     ("service", "fault", "expected"),
     [
@@ -346,6 +355,7 @@ def test_words_reach_the_client_while_the_model_is_silent(local: Outside, runnin
     assert events[-1][1]["error"] == "ai_service_error"
 
 
+@one_module
 def test_what_fails_before_the_first_word_is_a_status_and_not_an_event(local: Outside, running: Host, token: str) -> None:
     local.openai.faults.push(Fault(status=400, path="/v1/chat/*"))
     assert refusal(running.ask(BEHOLDER, token, stream=True)) == (502, "ai_service_error")
@@ -403,6 +413,7 @@ def asked_as_alice(host: Host, auth: AuthDouble, token: str, *paths: str) -> Non
         assert answer(reply)["meta"]["user_id"] == auth.users["alice"].profile()["id"]
 
 
+@one_module
 def test_a_token_that_is_not_valid_is_401_and_asks_for_a_bearer(host: Host, auth: AuthDouble) -> None:
     for wrong in ("abc.def.ghi", auth.token_for("alice", expires_in=-10)):
         reply = host.ask(BEHOLDER, wrong)
@@ -453,6 +464,7 @@ def test_a_body_in_chunks_is_read(host: Host, token: str) -> None:
     assert "sb-beholder" in cited(document)
 
 
+@one_module
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -488,6 +500,7 @@ def test_a_body_that_ends_early_does_no_harm(host: Host, token: str) -> None:
     assert "Traceback" not in host.log() + host.apache.error_log()[before:]
 
 
+@one_module
 def test_bytes_of_a_client_never_start_a_line_of_the_log(host: Host, token: str) -> None:
     host.request("GET", "/api/%0d%0aforged", headers={"Authorization": "Bearer a\tb"})
     host.request(
@@ -548,6 +561,7 @@ def test_a_crash_is_a_json_500_and_a_traceback_in_the_log(
             assert inside not in reply.text
 
 
+@one_module
 def test_without_packages_the_reply_is_json_too(copy: Path, mpm: Mpm) -> None:
     bare = variant(copy, f"bare-{mpm}", venv=False)
     with Host(bare, mpm) as host:
@@ -557,6 +571,7 @@ def test_without_packages_the_reply_is_json_too(copy: Path, mpm: Mpm) -> None:
         assert "End of script output" not in host.apache.error_log()
 
 
+@one_module
 def test_settings_that_cannot_be_used_are_all_named_in_the_log_and_not_to_the_client(running: Host) -> None:
     running.configure(DAILY_BUDGET_USD="a dollar", CORS_ORIGINS="*", OPENAI_API_KEY="sk secret")
     reply = running.request("GET", "/health")
@@ -580,6 +595,7 @@ def test_what_a_module_prints_is_not_part_of_the_reply(copy: Path, mpm: Mpm) -> 
 # -- other headers -----------------------------------------------------------------------------------------------------
 
 
+@one_module
 def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, token: str) -> None:
     asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     preflight = host.request("OPTIONS", "/api/query", headers={"Origin": ORIGIN, **asking})
@@ -607,6 +623,7 @@ def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, t
             assert "Access-Control-Allow-Credentials" not in reply.headers
 
 
+@one_module
 def test_a_proxy_that_the_client_names_is_not_asked(copy: Path, mpm: Mpm, services: Outside, token: str) -> None:
     services.openai.reset()
     services.chroma.reset()
@@ -619,7 +636,9 @@ def test_a_proxy_that_the_client_names_is_not_asked(copy: Path, mpm: Mpm, servic
         assert evil.requests == []
 
 
-def test_twenty_at_once_are_all_answered(host: Host, token: str) -> None:
+def test_twenty_at_once_are_all_answered(host: Host, auth: AuthDouble) -> None:
+    # One user may have only two questions open.
+    tokens = [auth.token_for(auth.add_user(User(f"user{number}"))) for number in range(20)]
     questions = [
         (FIGHTER, "st-fighter-experience"),
         (BEHOLDER, "sb-beholder"),
@@ -628,13 +647,14 @@ def test_twenty_at_once_are_all_answered(host: Host, token: str) -> None:
     ]
     before = len(host.apache.error_log())
     with ThreadPoolExecutor(20) as threads:
-        replies = list(threads.map(lambda pair: host.ask(pair[0], token), questions * 5))
+        replies = list(threads.map(lambda pair, token: host.ask(pair[0], token), questions * 5, tokens))
     documents = [answer(reply) for reply in replies]
     assert all(expected in cited(found) for found, (_, expected) in zip(documents, questions * 5, strict=True))
     assert len({found["meta"]["request_id"] for found in documents}) == 20
     assert "Traceback" not in host.log() + host.apache.error_log()[before:]
 
 
+@one_module
 def test_files_of_the_program_are_not_on_the_web(host: Host) -> None:
     for path in ("/cgi-bin/", "/cgi-bin/.htaccess", "/.env", "/app/settings.py", "/cgi-bin/../app/settings.py"):
         reply = host.request("GET", path)

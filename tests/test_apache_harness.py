@@ -13,17 +13,16 @@ import pytest
 
 from tests.support import apache
 from tests.support.accounts import Account, server_account
-from tests.support.apache import Apache, ApacheError, apache_program, suexec_obstacle
+from tests.support.apache import Apache, ApacheError, apache_program
 from tests.support.apache_config import AUTH_LINES, Auth, Mpm
 from tests.support.cgi_site import ECHO_URL, Site, cgi_site, echoed_environment
 from tests.support.checkout import copy_checkout
+from tests.support.real_parts import needs_suexec
 
 REWRITE = f"RewriteEngine On\nRewriteRule ^(?:health|api/.*)$ {ECHO_URL}/$0 [L]\n"
 DIRECT = f"{ECHO_URL}/api/query"
 REWRITTEN = "/api/query"
 TOKEN = "Bearer abc.def"
-
-needs_suexec = pytest.mark.skipif(suexec_obstacle() is not None, reason=str(suexec_obstacle()))
 
 
 @pytest.fixture(params=["event", "prefork"])

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Account
-from tests.support.apache import Apache, render_htaccess, suexec_obstacle
+from tests.support.apache import Apache, render_htaccess
 from tests.support.apache_config import cgi_bin_htaccess
 from tests.support.cgi_site import ECHO_URL, Site, cgi_site, echoed_environment
+from tests.support.real_parts import needs_suexec
 
 AUTH_ORIGIN = "https://auth.example.org"
 HTACCESS = render_htaccess(cgi_url=ECHO_URL, auth_origin=AUTH_ORIGIN)
 TOKEN = "Bearer abc.def"
 ONLY_WHAT_IS_NEEDED = "AuthConfig FileInfo Indexes"
-
-needs_suexec = pytest.mark.skipif(suexec_obstacle() is not None, reason=str(suexec_obstacle()))
 
 
 @pytest.fixture

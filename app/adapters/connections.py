@@ -42,8 +42,10 @@ class Connections:
             if self._idle or self._coming:
                 return
             coming = _Coming(self)
-            self._coming.append(coming)
-        coming.start()
+            # With no thread to spare on this host it is opened when it is needed.
+            with contextlib.suppress(RuntimeError):
+                coming.start()
+                self._coming.append(coming)
 
     def take(self, seconds: float) -> HTTPConnection:
         """A connected connection: an idle one, one that is being opened ahead, or a new one.

@@ -179,7 +179,12 @@ class Exchange:
         self._connection: HTTPConnection | None = None
         self._closed = False
         self._body: bytes | None = None
-        threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        except RuntimeError:
+            # No thread to spare on this host (`ulimit -u`): the exchange is over before anybody reads of it, and only each
+            # single wait is bounded. Late words are better than none.
+            self._run()
 
     def wait_for_head(self) -> None:
         """Until `status` and `headers` are known. Raises TransportError."""

@@ -1,4 +1,4 @@
-"""The lexical index: full-text search over a collection's passages, read-only at request time.
+"""The lexical index: full-text search over a collection's passages, and the names they go by; read-only at request time.
 
 One SQLite file (FTS5, Porter stemming) that `app.adapters.lexical_build` writes and replaces whole. It is never changed in
 place, so it is opened as immutable: no locks are taken, which also works on network file systems.
@@ -7,28 +7,25 @@ place, so it is opened as immutable: no locks are taken, which also works on net
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app import terms
 from app.errors import DatabaseError
 from app.models import Passage
 
-SCHEMA_VERSION = 1
-# What a word in the name counts against one in the hierarchy and one in the text, in BM25.
-NAME_WEIGHT, HIERARCHY_WEIGHT, TEXT_WEIGHT = 6.0, 1.5, 1.0
-
-# Words of questions, not of rules. Short on purpose: BM25 already discounts what is everywhere.
-_STOP_WORDS = (
-    "a about all am an and any are as at be been but by can could did do does for from get give had has have he her "
-    "him his how i if in into is it its know let like make many may me much must my need of on or our s say she "
-    "should so tell than that the their them then there these they this those to up us versus vs was we were what "
-    "when where which who whom whose why will with would you your "
-)
-STOP_WORDS = frozenset(_STOP_WORDS.split())
+SCHEMA_VERSION = 2
+# What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
+WEIGHTS = (6.0, 1.5, 2.0, 1.0)
+TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
+# How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading inside it, the label
+# of a row of its table, a rare word of its heading.
+NAME_KINDS = ("full", "variant", "heading", "row", "word")
+# SQLite's limit on parameters was 999 before 3.32.
+_MOST_PARAMETERS = 900
 
 
 def index_path(data_dir: Path, collection: str) -> Path:
@@ -44,6 +41,24 @@ class Match:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name the collection knows. `owners`: passage id → kind of name; `types`: of what types these passages are.
+
+    `everyday`: all its words are words of plain English or of every other passage, so saying it need not mean it.
+    """
+
+    words: int
+    everyday: bool
+    owners: Mapping[str, str]
+    types: frozenset[str]
+
+    @property
+    def is_heading(self) -> bool:
+        """Whether an entry is headed so; otherwise it is a row, a heading inside a passage, or one word of a heading."""
+        return any(kind in ("full", "variant") for kind in self.owners.values())
+
+
 class LexicalIndex:
     """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read."""
 
@@ -51,18 +66,51 @@ class LexicalIndex:
         self.path = path
         self._connection: sqlite3.Connection | None = None
 
-    def search(self, text: str, limit: int) -> list[Match]:
-        """At most `limit` passages that share a word with `text`, best first; none when it has only stop words."""
-        terms = query_terms(text)
-        if not terms:
+    def search(self, alternatives: Sequence[str], limit: int, *, tables: bool = False) -> list[Match]:
+        """At most `limit` passages that have one of `alternatives` (words or phrases), best first.
+
+        With `tables` only passages that hold a table are looked at, and what stands in its cells counts little.
+        """
+        phrases = ['"' + text.replace('"', " ") + '"' for text in alternatives if text.strip()]
+        if not phrases:
             return []
+        words = "table_words" if tables else "passage_words"
         rows = self._rows(
-            "SELECT p.id, p.text, p.metadata, -bm25(passage_words, ?, ?, ?) AS score FROM passage_words"
-            " JOIN passages p ON p.rowid = passage_words.rowid WHERE passage_words MATCH ?"
-            " ORDER BY score DESC, p.rowid LIMIT ?",
-            (NAME_WEIGHT, HIERARCHY_WEIGHT, TEXT_WEIGHT, " OR ".join(f'"{term}"' for term in terms), limit),
+            f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
+            f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
+            " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number ORDER BY score DESC, number",
+            (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
         )
         return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
+
+    def names(self, keys: Iterable[str]) -> dict[str, Name]:
+        """Those of `keys` (see `app.terms.key`) that are names, with what they name."""
+        rows = self._rows_in(
+            "SELECT key, words, everyday, id, kind, type FROM keys JOIN names USING (key)"
+            " JOIN passages ON passages.rowid = names.passage WHERE key IN ({}) ORDER BY kind, passage",
+            sorted(set(keys)),
+        )
+        owners: dict[str, dict[str, str]] = {}
+        types: dict[str, set[str]] = {}
+        for key, _, _, identity, kind, passage_type in rows:
+            owners.setdefault(key, {})[identity] = NAME_KINDS[kind]
+            if NAME_KINDS[kind] != "row":
+                types.setdefault(key, set()).add(passage_type)
+        return {row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ()))) for row in rows}
+
+    def words(self, stems: Iterable[str]) -> dict[str, int]:
+        """Those of `stems` (see `app.terms.stem`) that are known, with how many passages have them (plain English: also 0)."""
+        return dict(self._rows_in("SELECT word, passages FROM words WHERE word IN ({})", sorted(set(stems))))
+
+    def similar_words(self, word: str) -> list[str]:
+        """Words of names that differ from `word` by no more letters than `deletions` leaves out, most used first; unchecked."""
+        rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
+        return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))]
+
+    def passages(self, ids: Iterable[str]) -> dict[str, Passage]:
+        """The passages with these ids, by id; an unknown id is left out."""
+        rows = self._rows_in("SELECT id, text, metadata FROM passages WHERE id IN ({})", sorted(set(ids)))
+        return {identity: Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows}
 
     def close(self) -> None:
         if self._connection is not None:
@@ -70,9 +118,11 @@ class LexicalIndex:
             self._connection = None
 
     def check(self) -> None:
-        """Read one row of each table that a question reads."""
-        self._rows("SELECT count(*) FROM passages WHERE rowid = 1", ())
-        self._rows("SELECT count(*) FROM passage_words WHERE passage_words MATCH 'a' LIMIT 1", ())
+        """Read one row of each table that a question reads; an index of another version has not all of them."""
+        for table in ("passages", "names", "keys", "words", "deletions"):
+            self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
+        for words in ("passage_words", "table_words"):
+            self._rows(f"SELECT 1 FROM {words} WHERE {words} MATCH 'a' LIMIT 1", ())
 
     def count(self) -> int:
         """How many passages it holds."""
@@ -81,6 +131,13 @@ class LexicalIndex:
     def facts(self) -> dict[str, str]:
         """What the builder wrote about the index: schema version, source, when it was built."""
         return dict(self._rows("SELECT name, value FROM facts", ()))
+
+    def _rows_in(self, sql: str, values: Sequence[str]) -> list[Any]:
+        rows: list[Any] = []
+        for start in range(0, len(values), _MOST_PARAMETERS):
+            some = values[start : start + _MOST_PARAMETERS]
+            rows += self._rows(sql.format(",".join("?" * len(some))), some)
+        return rows
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         try:
@@ -93,7 +150,13 @@ class LexicalIndex:
             raise DatabaseError(f"lexical index {self.path}: {error}; build it again with scripts/build_index.py") from error
 
 
-def query_terms(text: str) -> list[str]:
-    """The words of `text` worth searching for, each once, in order."""
-    words: Iterable[str] = re.findall(r"\w+", text.lower())
-    return list(dict.fromkeys(word for word in words if word not in STOP_WORDS))
+def deletions(word: str) -> set[str]:
+    """`word` in its common spelling, and what is left of it without one letter, or two when it has nine letters or more.
+
+    Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
+    """
+    word = terms.common_spelling(word)
+    found = {word}
+    for _ in range(2 if len(word) >= 8 else 1):
+        found |= {text[:i] + text[i + 1 :] for text in found for i in range(len(text))}
+    return found

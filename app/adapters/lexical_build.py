@@ -5,21 +5,41 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from app import datadir
-from app.adapters.lexical import SCHEMA_VERSION
+from app import datadir, terms
+from app.adapters.lexical import NAME_KINDS, SCHEMA_VERSION, deletions
+from app.adapters.lexical_keys import collect_names, common_words, ngrams
+from app.adapters.lexical_tables import read_table
 from app.models import Passage
 
+# A key is a name brought to one form (`app.terms.key`); an `everyday` one may be said without meaning it. `words` are stems;
+# `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both say in how many
+# passages the word stands.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TEXT NOT NULL, text TEXT NOT NULL,
-                       metadata TEXT NOT NULL);
+CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TEXT NOT NULL, labels TEXT NOT NULL,
+                       text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
-    name, hierarchy, text, content='passages', tokenize='porter unicode61 remove_diacritics 2');
+    name, hierarchy, labels, text, content='passages', tokenize='porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE table_words USING fts5(
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
+CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
+CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE deletions (deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
 """
+# A name that more than this part of the passages say is an everyday word of the game ("damage"), except those of people;
+# so is a single word taken out of a longer heading that more passages than this say.
+_OFTEN = 0.06
+_OFTEN_WORD = 3
+_WORD = NAME_KINDS.index("word")
+_PEOPLE = frozenset({"class", "race"})
+# Shorter words are not corrected, and no word is corrected into one of them.
+_SHORTEST_CORRECTED = 4
 
 
 def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> int:
@@ -27,25 +47,87 @@ def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> 
 
     Raises OSError or sqlite3.Error, and then leaves an index that was there as it was.
     """
+    rows = list(passages)
     fresh = datadir.new_beside(path)
     try:
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
             # Nobody reads the file before it is complete, and a lost build is repeated: no journal is needed.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.executescript(_SCHEMA)
-            connection.executemany(
-                "INSERT INTO passages (id, name, hierarchy, text, metadata) VALUES (?, ?, ?, ?, ?)",
-                ((p.id, p.name, p.hierarchy, p.text, json.dumps(dict(p.metadata), ensure_ascii=False)) for p in passages),
-            )
-            connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
-            connection.execute("INSERT INTO passage_words (passage_words) VALUES ('optimize')")
+            _write_passages(connection, rows)
+            _write_names(connection, rows)
             built = datetime.now(timezone.utc).isoformat(timespec="seconds")
             about = {"schema_version": str(SCHEMA_VERSION), "built": built, **facts}
             connection.executemany("INSERT INTO facts VALUES (?, ?)", about.items())
             connection.commit()
-            count = int(connection.execute("SELECT count(*) FROM passages").fetchone()[0])
+            connection.execute("VACUUM")
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    return count
+    return len(rows)
+
+
+def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    for number, passage in enumerate(rows, start=1):
+        table = read_table(passage.text)
+        labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
+        connection.execute(
+            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                number,
+                passage.id,
+                passage.name,
+                passage.hierarchy,
+                labels,
+                passage.text,
+                json.dumps(dict(passage.metadata), ensure_ascii=False),
+                passage.type,
+            ),
+        )
+    connection.execute(
+        "INSERT INTO table_words (rowid, name, hierarchy, labels, text)"
+        " SELECT rowid, name, hierarchy, labels, text FROM passages WHERE labels != ''"
+    )
+    connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
+    connection.execute("INSERT INTO passage_words (passage_words) VALUES ('optimize')")
+    connection.execute("INSERT INTO table_words (table_words) VALUES ('optimize')")
+
+
+def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    names = collect_names(rows)
+    mentions: Counter[str] = Counter()
+    frequency: Counter[str] = Counter()
+    written: set[str] = set()
+    for passage in rows:
+        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{passage.text}")]
+        written.update(words)
+        stems = [terms.stem(word) for word in words]
+        frequency.update(set(stems))
+        mentions.update(ngrams(stems) & names.keys())
+    plain = {terms.stem(word) for word in common_words()} | terms.STOP_WORDS
+    keys: list[tuple[str, int, bool]] = []
+    named: set[str] = set()
+    for key, (stems_of_name, owners) in names.items():
+        # A class or a race is said in half the passages of a book and still always meant.
+        people = any(rows[number - 1].type in _PEOPLE and kind <= 1 for number, kind in owners.items())
+        most = _OFTEN_WORD if set(owners.values()) == {_WORD} else _OFTEN * len(rows)
+        everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
+        keys.append((key, len(stems_of_name), everyday))
+        named.update(stems_of_name)
+    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its stem.
+    spelt = {word for word in written if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
+    connection.executemany(
+        "INSERT INTO names VALUES (?, ?, ?)",
+        ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),
+    )
+    connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
+    # A common English word counts as known even where the collection never uses it: it is not a misspelt monster.
+    connection.executemany(
+        "INSERT INTO words VALUES (?, ?)",
+        ((word, frequency[word]) for word in frequency.keys() | plain | named),
+    )
+    connection.executemany(
+        "INSERT INTO deletions VALUES (?, ?, ?)",
+        ((deletion, word, frequency[terms.stem(word)]) for word in spelt for deletion in deletions(word)),
+    )

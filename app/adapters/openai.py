@@ -66,8 +66,9 @@ class Answer:
                 raise AIServiceError(f"OpenAI chat: error in the stream: {_error_text(document)}")
             self.usage = _usage(document) or self.usage
             if isinstance(document, dict) and document.get("choices"):
+                words = self._choice(document, "delta")
                 finished = finished or bool(document["choices"][0].get("finish_reason"))
-                yield self._choice(document, "delta")
+                yield words
         if not finished:
             raise AIServiceError("OpenAI chat: the stream broke off")
 

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.models import Passage, Usage
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.ledger.spending import Receipt
+    from app.rag.grounding import Grounding
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Every passage that is put before the model, in prompt order."""
+class Sources(NamedTuple):
+    """Every passage that is put before the model, in prompt order. `named`: by passage id, the name it was chosen for."""
 
     passages: tuple[Passage, ...]
+    named: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The end. `output.answer` is what the deltas join to. `seconds` are per stage; `usage` None means nobody counted."""
+class Done(NamedTuple):
+    """The end. `output.answer` is what the deltas join to, less citations of passages that do not exist.
+
+    `grounding` is None where passages were quoted; `seconds` are per stage; `usage` None means nobody counted.
+    """
 
     output: RAGOutput
-    passages: tuple[Passage, ...]
+    sources: Sources
     cited: frozenset[int]
+    grounding: Grounding | None
     model: str | None
     usage: Usage | None
     receipt: Receipt
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = MappingProxyType({})
 
 
 Event = Sources | Delta | Done

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from app.answering.events import Delta, Done, Events, Sources
 from app.errors import BudgetExceeded, DndChatError
-from app.rag.citations import cited
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
     from app.models import Passage, Question, User
+    from app.rag.grounding import Grounding
     from app.rag.retrieval import Retriever
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,17 @@ class Answering:
         self._retriever, self._writer, self._ledger = retriever, writer, ledger
         self._most_cost, self._free = most_cost, free
 
-    def events(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
+    def events(
+        self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool, lost_id: str = ""
+    ) -> Events:
         """Answer `question`, event by event; with `stream`, the words while the model writes them.
 
+        `lost_id` is the request under which a worker has begun to answer this question and then died.
         Raises DndChatError, most often before the first Delta. However it ends, also when nobody asks for the next event any
         more, the ledger is told.
         """
+        if lost_id:
+            self._ledger.take_over(user.id, lost_id)
         try:
             yield from self._counted(question, user, request_id, deadline, stream=stream)
         except BudgetExceeded as error:
@@ -56,29 +61,42 @@ class Answering:
             output = RAGOutput()
             found = self._retriever.retrieve(question, deadline, output, admission)
             retrieved = time.monotonic()
-            draft = self._writer.draft(question, found)
-            passages = tuple(draft.passages)
-            yield Sources(passages)
+            draft = self._writer.draft(question, found.passages if found.support.found else ())
+            sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in found.chosen if s.entity})
+            yield sources
             for piece in draft.pieces(deadline, output, admission, stream=stream):
                 output.answer += piece
                 yield Delta(piece)
             written = time.monotonic()
-            numbers = cited(output.answer)
-            existing = frozenset(range(1, len(passages) + 1))
-            if unknown := sorted(numbers - existing):
-                output.errors.append(f"The answer cites passages that do not exist: {unknown}")
+            grounding = None
+            if draft.model is None:
+                cited = frozenset(range(1, len(sources.passages) + 1))
+            else:
+                grounding = self._ground(output, sources, f"{question.text}\n{found.question}")
+                cited = frozenset(grounding.cited)
+            grounded = time.monotonic()
             receipt = admission.finish("answered", round(1000 * (written - started)))
             seconds = {
                 "admission_seconds": admitted - started,
                 "retrieval_seconds": retrieved - admitted,
                 "writing_seconds": written - retrieved,
-                "settlement_seconds": time.monotonic() - written,
+                "grounding_seconds": grounded - written,
+                "settlement_seconds": time.monotonic() - grounded,
             }
-            yield Done(output, passages, frozenset(numbers & existing), draft.model, draft.usage, receipt, seconds)
+            yield Done(output, sources, cited, grounding, draft.model, draft.usage, receipt, seconds)
+
+    def _ground(self, output: RAGOutput, sources: Sources, question: str) -> Grounding:
+        """Look the answer up in its passages; what has no support is reported, citations of nothing are removed."""
+        from app.rag.grounding import ground
+
+        names = self._retriever.names_in(output.answer)
+        output.answer, grounding = ground(output.answer, sources.passages, question, names)
+        output.errors += grounding.errors()
+        return grounding
 
     def _found_free(self, question: Question, deadline: Deadline) -> list[Passage]:
         try:
-            return self._free().retrieve(question, deadline, RAGOutput())
+            return list(self._free().retrieve(question, deadline, RAGOutput()).passages)
         except DndChatError as error:
             # The refusal is what counts; it goes out without passages.
             log.warning("no passages for a question over budget: %s", error)

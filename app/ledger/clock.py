@@ -27,7 +27,11 @@ class Moment:
     @property
     def day(self) -> str:
         """The UTC day, `YYYY-MM-DD`."""
-        return time.strftime("%Y-%m-%d", time.gmtime(self.wall_us // SECOND_US))
+        return self.days_before(0)
+
+    def days_before(self, days: int) -> str:
+        """The UTC day so many days earlier."""
+        return time.strftime("%Y-%m-%d", time.gmtime((self.wall_us - days * DAY_US) // SECOND_US))
 
     @property
     def seconds_to_midnight(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.ledger import admission, feedback
+from app.ledger import admission, feedback, takeover
 from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
 from app.ledger.spending import Admission
@@ -70,6 +70,10 @@ class Ledger:
             day=day,
             quota=quota,
         )
+
+    def take_over(self, user_id: str, lost_id: str) -> None:
+        """Close the question that a worker has lost, before it is asked again. Raises AIServiceError if it is paid for."""
+        takeover.take_over(self.store, self.clock, self.limits, user_id, lost_id)
 
     def quota(self, user_id: str) -> Quota:
         """What the user has left, using nothing up."""

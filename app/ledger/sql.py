@@ -1,7 +1,7 @@
 """Every query of the ledger, by name. The tables are in `schema.py`.
 
-Plain SQL on purpose (named parameters, upserts, nothing of SQLite's own), so that another database could take over. No
-query here reads more rows as the ledger grows old, except those under "Maintenance" and "Report".
+Plain SQL on purpose (named parameters, standard upserts), so that another database could take over. No query here reads more
+rows as the ledger grows old, except those under "Maintenance" and "Report".
 """
 
 # Buckets
@@ -164,27 +164,22 @@ OLD_REQUESTS = "SELECT COUNT(*) FROM requests WHERE day = :day AND outcome IS NO
 
 # Where the running totals of a day and the rows they were made of disagree.
 WRONG_TOTALS = """
-    SELECT user_id FROM (
+    SELECT added.user_id FROM (
         SELECT user_id, SUM(spent_nd) AS spent_nd, COUNT(*) AS requests FROM requests WHERE day = :day GROUP BY user_id
-    ) AS added JOIN user_days USING (user_id)
-    WHERE user_days.day = :day
-        AND (user_days.spent_nd <> added.spent_nd OR user_days.admitted + user_days.given_back <> added.requests)"""
+    ) AS added LEFT JOIN user_days ON user_days.day = :day AND user_days.user_id = added.user_id
+    WHERE user_days.user_id IS NULL OR user_days.spent_nd <> added.spent_nd
+        OR user_days.admitted + user_days.given_back <> added.requests"""
 
 WRONG_DAY = """
     SELECT day FROM days
     WHERE day = :day AND spent_nd <> (SELECT COALESCE(SUM(spent_nd), 0) FROM user_days WHERE user_days.day = :day)"""
 
 DELETE_CALLS = """
-    DELETE FROM calls WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
+    DELETE FROM calls WHERE request_id IN (SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL)"""
 
-DELETE_FEEDBACK = """
-    DELETE FROM feedback WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
+DELETE_FEEDBACK = "DELETE FROM feedback WHERE day = :day"
 
-DELETE_REQUESTS = """
-    DELETE FROM requests WHERE request_id IN (
-        SELECT request_id FROM requests WHERE day = :day AND outcome IS NOT NULL ORDER BY request_id LIMIT :count)"""
+DELETE_REQUESTS = "DELETE FROM requests WHERE day = :day AND outcome IS NOT NULL"
 
 EXPIRED_TOKENS = "SELECT COUNT(*) FROM tokens WHERE expires_us <= :now_us"
 
@@ -192,13 +187,12 @@ OLD_ALERTS = "SELECT COUNT(*) FROM alerts WHERE day < :before"
 
 DELETE_ALERTS = "DELETE FROM alerts WHERE day < :before"
 
-FULL_BUCKETS = "SELECT COUNT(*) FROM buckets WHERE wall_us < :before_us"
+IDLE_BUCKETS = "SELECT COUNT(*) FROM buckets WHERE wall_us < :before_us"
 
-DELETE_BUCKETS = "DELETE FROM buckets WHERE wall_us < :before_us"
+DELETE_IDLE_BUCKETS = "DELETE FROM buckets WHERE wall_us < :before_us"
 
 INTEGRITY = "PRAGMA integrity_check"
 
 # Report
 
-REPORT_DAYS = """
-    SELECT * FROM user_days WHERE day >= :since ORDER BY day, spent_nd DESC, user_id"""
+USER_DAYS = "SELECT * FROM user_days WHERE day >= :since ORDER BY day, spent_nd DESC, user_id"

@@ -1,72 +1,239 @@
-"""Finding the passages for a question: by vectors in Chroma, or by words in the lexical index. No model is asked here."""
+"""Finding the passages for a question: vectors in Chroma and words, names and tables in the lexical index, weighed together.
+
+No model is asked here. Two outgoing calls at most, one after the other: all texts are embedded in one, all vectors queried in
+one; meanwhile the index is searched. Without a vector store the same pipeline runs on the index alone, without an index on
+the vectors alone.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from app.adapters.chroma import Chroma
-from app.adapters.lexical import LexicalIndex
-from app.adapters.openai import OpenAI
+from app import terms
+from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
-from app.models import Passage, Payment, Question
-from app.rag import tokens
+from app.errors import DatabaseError
+from app.models import Passage, Pay, Payment, Question, Usage
+from app.rag import followup, glossary, query_must, tokens
+from app.rag.background import Background
+from app.rag.entities import read
+from app.rag.fusion import Candidate, Pool, Weights
+from app.rag.intent import ROW_WANTED, described_types, wants_table
+from app.rag.named import Reading
 from app.rag.output import RAGOutput
+from app.rag.requirements import required
+from app.rag.selection import Limits, Selected, select
+from app.rag.support import Support, support
 
 if TYPE_CHECKING:
     from app.ledger.spending import Admission
 
-# Without a model every passage is read by a person: few, and none much weaker than the best.
-LEXICAL_MOST = 5
-LEXICAL_FLOOR = 0.45
+log = logging.getLogger(__name__)
+
+# How many passages are fetched for one text, over what is needed, so that query_must can drop many without another call.
+NEAREST = 100
+WORD_MATCHES = 60
+TABLE_MATCHES = 20
+_DEBUG_LINES = 40
+# Corrected spellings can make a text longer, by a letter or two in a word of five: by less than this factor.
+_SPELLING = 2
+
+
+class Embedder(Protocol):
+    @property
+    def embedding_model(self) -> str: ...
+
+    def embed(self, texts: Sequence[str], deadline: Deadline, *, pay: Pay) -> list[list[float]]: ...
+
+
+class VectorStore(Protocol):
+    def query(
+        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, where: Mapping[str, Any] | None = None
+    ) -> list[list[Passage]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """All that can be measured with and without."""
+
+    weights: Weights = field(default_factory=Weights)
+    limits: Limits = field(default_factory=Limits)
+    resolve_followups: bool = True
+    correct_spelling: bool = True
+    guarantee_entities: bool = True
+    expand_glossary: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What was found for a question.
+
+    `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it was searched,
+    with what it left to the conversation; `support`: whether the collection has anything on it at all.
+    """
+
+    chosen: tuple[Selected, ...]
+    question: str
+    support: Support
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        return tuple(selected.passage for selected in self.chosen)
 
 
 class Retriever(Protocol):
+    def names_in(self, text: str) -> list[str]:
+        """The names in `text` that the collection knows, as they stand there; none without an index."""
+
     def retrieve(
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
-    ) -> list[Passage]:
+    ) -> Retrieval:
         """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError.
 
         What it buys goes on `admission`; one that buys nothing needs none.
         """
 
 
-class LexicalRetriever:
-    def __init__(self, index: LexicalIndex) -> None:
-        self._index = index
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What the index found."""
+
+    matches: Sequence[Match] = ()
+    tables: Sequence[Match] = ()
+    owners: Mapping[str, Passage] = field(default_factory=dict)
+    parents: Mapping[str, Passage] = field(default_factory=dict)
+
+
+class HybridRetriever:
+    """Retrieval from `index` and, where an `embedder` and a `store` are given, from vectors. One of the two must be there."""
+
+    def __init__(
+        self,
+        index: LexicalIndex | None,
+        embedder: Embedder | None = None,
+        store: VectorStore | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self._index, self._embedder, self._store = index, embedder, store
+        self._tuning = tuning or Tuning()
 
     def retrieve(
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
-    ) -> list[Passage]:
-        matches = self._index.search(question.text, question.k)
-        floor = matches[0].score * LEXICAL_FLOOR if matches else 0.0
-        kept = [match for match in matches if match.score >= floor][:LEXICAL_MOST]
-        output.diagnostics.append(f"Retrieved {len(kept)} of {len(matches)} passages by their words")
+    ) -> Retrieval:
+        index = self._usable_index(output)
+        history = question.history if self._tuning.resolve_followups else ()
+        text = followup.resolve(question.text, history, index)
+        reading = read(text, index, correct=self._tuning.correct_spelling)
+        if text != question.text:
+            output.diagnostics.append(f"Understood from the conversation as: {text}")
+        if reading.corrected:
+            spelt = ", ".join(f"{word} as {other}" for word, other in reading.corrected.items())
+            output.diagnostics.append(f"Read {spelt}")
+        nearest = Background(lambda: self._nearest(reading.searched(), deadline, admission))
+        folded = terms.fold(reading.searched())
+        table_wanted = wants_table(folded)
+        found = self._words(reading, table_wanted, index) if index is not None else _Words()
+        ranked = self._ranked(reading, folded, table_wanted, found, nearest.result())
+        asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
+        candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
+        needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
+        selection = select(candidates, needed, question.k, self._tuning.limits)
+        evidence = support(reading, candidates, index)
+        output.diagnostics.append(
+            f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens) of {len(ranked)} candidates,"
+            f" {len(ranked) - len(candidates)} of them dropped by query_must; cut: {selection.reason}"
+        )
         if question.debug:
-            output.diagnostics += [f"{match.score:7.2f} {match.passage.id}" for match in matches]
-        return [match.passage for match in kept]
+            chosen = {selected.passage.id: selected for selected in selection.chosen}
+            output.diagnostics += [f"Named: {e.text}{'' if e.certain else ' (uncertain)'}" for e in reading.entities]
+            output.diagnostics.append(f"Support: {evidence.reason}")
+            output.diagnostics += [_line(c, chosen.get(c.passage.id)) for c in candidates[:_DEBUG_LINES]]
+        return Retrieval(selection.chosen, text, evidence)
 
+    def names_in(self, text: str) -> list[str]:
+        try:
+            return [entity.text for entity in read(text, self._index, correct=False).entities if entity.certain]
+        except DatabaseError as error:
+            log.warning("names of an answer were not looked up: %s", error)
+            return []
 
-class DenseRetriever:
-    def __init__(self, openai: OpenAI, chroma: Chroma) -> None:
-        self._openai, self._chroma = openai, chroma
+    def _usable_index(self, output: RAGOutput) -> LexicalIndex | None:
+        """The index, if it can be read; without it vectors must do."""
+        if self._index is not None:
+            try:
+                self._index.check()
+                return self._index
+            except DatabaseError:
+                if self._store is None:
+                    raise
+        output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
+        return None
 
-    def retrieve(
-        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
-    ) -> list[Passage]:
-        assert admission is not None
+    def _nearest(self, text: str, deadline: Deadline, admission: Admission | None) -> list[Passage]:
+        embedder, store = self._embedder, self._store
+        if embedder is None or store is None:
+            return []
 
         def pay() -> Payment:
-            model = self._openai.embedding_model
-            return admission.sent("embeddings", model, admission.pricing.bound(model, embedding_tokens(question)))
+            if admission is None:
+                return unpaid()
+            model = embedder.embedding_model
+            return admission.sent(
+                "embeddings", model, admission.pricing.bound(model, tokens.bound(text) + tokens.TOKENS_PER_MESSAGE)
+            )
 
-        vectors = self._openai.embed([question.text], deadline, pay=pay)
-        passages = self._chroma.query(vectors, question.k, deadline)[0]
-        output.diagnostics.append(f"Retrieved {len(passages)} passages by vector distance")
-        if question.debug:
-            output.diagnostics += [f"{passage.distance:7.4f} {passage.id}" for passage in passages]
-        return passages
+        return store.query(embedder.embed([text], deadline, pay=pay), NEAREST, deadline)[0]
+
+    def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
+        alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
+        owners = index.passages(identity for entity in reading.entities for identity in entity.owners)
+        return _Words(
+            index.search(alternatives, WORD_MATCHES),
+            index.search(alternatives, TABLE_MATCHES, tables=True) if table_wanted else (),
+            owners,
+            index.passages(parent for passage in owners.values() if (parent := passage.parent)),
+        )
+
+    def _ranked(
+        self, reading: Reading, folded: str, table_wanted: float, found: _Words, dense: Sequence[Passage]
+    ) -> list[Candidate]:
+        pool = Pool(self._tuning.weights)
+        pool.add_lexical(found.matches)
+        pool.add_tables(found.tables, reading, table_wanted)
+        for entity in reading.entities:
+            owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
+            pool.add_names(entity, owners, found.parents, reading, table_wanted)
+        pool.add_dense(dense)
+        named = any(entity.certain and entity.is_heading and not entity.is_people for entity in reading.entities)
+        if not named and table_wanted < ROW_WANTED:
+            pool.expect(described_types(folded))
+        return pool.ranked()
 
 
 def embedding_tokens(question: Question) -> int:
-    """No fewer tokens than the provider will count for embedding `question`."""
-    return tokens.bound(question.text) + tokens.TOKENS_PER_MESSAGE
+    """No fewer tokens than the provider will count for embedding `question`, with what it takes over from its history."""
+    carried = followup.MOST_BYTES if question.history else 0
+    return _SPELLING * tokens.bound(question.text) + carried + tokens.TOKENS_PER_MESSAGE
+
+
+class _Unpaid:
+    def settle(self, usage: Usage | None) -> None: ...
+
+    def free(self) -> None: ...
+
+
+def unpaid() -> Payment:
+    """A payment that nobody keeps an account of: for measuring, with a server of one's own."""
+    return _Unpaid()
+
+
+def _line(candidate: Candidate, selected: Selected | None) -> str:
+    c = candidate
+    distance = f"{c.passage.distance:.4f}" if c.passage.distance is not None else "     -"
+    return (
+        f"{c.score:5.2f} = dense {c.dense:.2f} ({distance}) words {c.lexical:.2f} table {c.table:.2f} name {c.name:.2f}"
+        f" type {c.expected:.0f} | {selected.role if selected else 'left out'} | {c.passage.id}"
+    )

@@ -53,6 +53,10 @@ def _stamp() -> str:
 
 
 if __name__ == "__main__":
+    from app.errors import DndChatError
     from app.settings import load
 
-    sys.stdout.write(f"{index(load().data_dir).count()} sample passages indexed\n")
+    try:
+        sys.stdout.write(f"{index(load().data_dir).count()} sample passages indexed\n")
+    except DndChatError as problem:
+        sys.exit(f"✗ {problem}")

@@ -32,11 +32,11 @@ AUTHORIZATION_VARIABLES = (
 )
 
 
-def main(reply_to: int, apology: Callable[[], bytes]) -> None:
+def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], bool]) -> None:
     """Answer the one request that Apache describes in the environment and on stdin, on the descriptor `reply_to`.
 
-    `apology` makes the reply for when the application fails before it has replied. Exceptions of start-up are raised to the
-    caller.
+    `apology` makes the reply for when the application fails before it has replied. `is_current` tells whether the code is
+    still what this process has loaded. Exceptions of start-up are raised to the caller.
     """
     # Everything this process writes is the account's alone.
     os.umask(0o077)
@@ -58,7 +58,7 @@ def main(reply_to: int, apology: Callable[[], bytes]) -> None:
 
         # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
         services.close()
-        worker.leave_behind(configured)
+        worker.leave_behind(configured, is_current)
 
 
 def load_settings() -> settings.Settings:

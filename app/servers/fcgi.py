@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from flup.server.fcgi import WSGIServer
@@ -20,4 +19,4 @@ def main() -> None:
     logs.configure(settings.log_file)
     app = Authorized(create_app(settings))
     # mod_fcgid gives a process one request at a time; more threads than two would only be memory.
-    WSGIServer(app, loggingLevel=logging.ERROR, debug=False, minSpare=1, maxSpare=2, maxThreads=2).run()
+    WSGIServer(app, debug=False, minSpare=1, maxSpare=2, maxThreads=2).run()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from flup.server.scgi import WSGIServer
 
 from app import datadir, logs, settings
 from app.bootstrap import create_app
-from app.servers.cgi import Authorized
+from app.servers.cgi import AUTHORIZATION_VARIABLES, Authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,17 @@ LOCK = "worker.lock"
 # How much longer than a request may take the wrapper waits for the next byte of a reply.
 GRACE_SECONDS = 5
 MEMORY_CHECK_EVERY = 100
+# For how long a process waits for its threads before it gives up becoming a worker: its reply ends only with it.
+THREADS_SECONDS = 0.2
 
 
-def leave_behind(configured: Settings) -> None:
+def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it does not return."""
+    if not _alone():
+        log.info("no warm worker yet: a connection is still being opened or ended")
+        return
+    if not code_is_current() or settings.has_changed(configured, os.environ):
+        return
     lock = _acquire(configured.data_dir)
     if lock is None:
         return
@@ -49,43 +57,35 @@ def leave_behind(configured: Settings) -> None:
         os.close(lock)
         return
     try:
+        # The one-shot process has switched it off; this one lives on.
+        gc.enable()
         _detach(lock)
         logs.configure(configured.log_file)
-        run(configured)
+        run(configured, code_is_current)
     except BaseException:
         log.exception("the warm worker failed")
     finally:
         os._exit(0)
 
 
-def run(configured: Settings) -> None:
+def run(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Serve until there is a reason to end. The lock is held by this process."""
     # Relative to the directory, as a socket's whole path may be longer than the 107 bytes the kernel takes.
     os.chdir(configured.data_dir)
     _link_from_default(configured.data_dir)
-    server = _Server(configured)
+    server = _Server(configured, code_is_current)
     log.info("warm worker %d started", os.getpid())
     server.run()
     log.info("warm worker %d ended after %d requests: %s", os.getpid(), server.served, server.reason)
 
 
-def code_stamp(root: Path = PROJECT_ROOT) -> int:
-    """Changes whenever a file of the program does."""
-    files = sorted(_files(str(root / "app")))
-    return hash(tuple(files))
-
-
-def _files(directory: str) -> list[tuple[str, int, int]]:
-    found = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    found += _files(entry.path)
-            else:
-                status = entry.stat()
-                found.append((entry.path, status.st_size, status.st_mtime_ns))
-    return found
+def _alone() -> bool:
+    """Whether no other thread runs here, or soon. What one holds locked at a fork stays locked in the copy for ever."""
+    end = time.monotonic() + THREADS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))
+    return threading.active_count() == 1
 
 
 def _acquire(data_dir: Path) -> int | None:
@@ -113,10 +113,33 @@ def _detach(lock: int) -> None:
         os.dup2(nothing, descriptor)
     os.closerange(3, lock)
     os.closerange(lock + 1, 65536)
-    # The caller's token and address were in the environment.
     for name in list(os.environ):
-        if name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")):
+        if _is_callers(name):
             del os.environ[name]
+    _blank_initial_environment()
+
+
+def _is_callers(name: str) -> bool:
+    """Whether a variable tells of the caller, whose token and address are among them."""
+    return name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")) or name in AUTHORIZATION_VARIABLES
+
+
+def _blank_initial_environment() -> None:
+    """Overwrite what is the caller's in the memory that the kernel shows as the environment, which deleting leaves alone.
+
+    A kernel that forbids a process to write there keeps it, readable for this account only, until the worker ends.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        # env_start and env_end of proc(5), which counts from 1 and the two fields before.
+        start, end = int(fields[47]), int(fields[48])
+        with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+            memory.seek(start)
+            variables = memory.read(end - start).split(b"\0")
+            kept = (b"" if _is_callers(os.fsdecode(entry.partition(b"=")[0])) else entry for entry in variables)
+            blanked = (new.ljust(len(old), b"\0") for new, old in zip(kept, variables, strict=True))
+            memory.seek(start)
+            memory.write(b"\0".join(blanked))
 
 
 def _link_from_default(data_dir: Path) -> None:
@@ -134,10 +157,9 @@ def _link_from_default(data_dir: Path) -> None:
 class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
     """flup's threaded SCGI server, with reasons to end."""
 
-    def __init__(self, configured: Settings) -> None:
+    def __init__(self, configured: Settings, code_is_current: Callable[[], bool]) -> None:
         self._settings = configured
-        self._settings_stamp = settings.stamp(configured, os.environ)
-        self._code_stamp = code_stamp()
+        self._code_is_current = code_is_current
         self._counting = threading.Lock()
         self._running = 0
         self._last_used = time.monotonic()
@@ -189,8 +211,13 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         log.error("warm worker: the application failed", exc_info=sys.exc_info())
 
     def _stale(self, environ: Mapping[str, str]) -> bool:
-        now = (settings.stamp(self._settings, environ), code_stamp())
-        return now != (self._settings_stamp, self._code_stamp)
+        # SCGI's text is not the text of os.environ: the bytes are the same.
+        given = {name: os.fsdecode(value.encode("latin-1")) for name, value in environ.items() if isinstance(value, str)}
+        return (
+            settings.has_changed(self._settings, given)
+            or given.get("DNDCHAT_ROOT") != str(PROJECT_ROOT)
+            or not self._code_is_current()
+        )
 
     def _end(self, reason: str) -> None:
         if not self._keepGoing:
@@ -214,12 +241,18 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
             if Path(SOCKET).stat().st_ino == self._socket_stamp:
                 Path(SOCKET).unlink()
 
+    def _has_its_socket(self) -> bool:
+        """Whether requests still come here: the directory may have been removed, and another worker have made it anew."""
+        with contextlib.suppress(OSError):
+            return (self._settings.data_dir / SOCKET).stat().st_ino == self._socket_stamp
+        return False
+
     def _mainloopPeriodic(self) -> None:
         """Called by flup after each request and at least once a second."""
         idle = not self._running and time.monotonic() - self._last_used > self._settings.worker.idle_seconds
         if idle:
             self._end("idle")
-        elif settings.file_stamp(self._settings.data_dir / SOCKET) is None:
+        elif not self._has_its_socket():
             self._end("its socket is gone")
 
 

@@ -71,7 +71,14 @@ class Routes:
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
-        events = self._services.answering.events(question, user, g.request_id, g.deadline, stream=streamed)
+        events = self._services.answering.events(
+            question,
+            user,
+            g.request_id,
+            g.deadline,
+            stream=streamed,
+            lost_id=request.environ.get("DNDCHAT_LOST_REQUEST_ID", ""),
+        )
         if streamed:
             return _stream(events, user)
         for event in events:
@@ -159,6 +166,8 @@ def _finish(response: Response, services: Services) -> Response:
     cors.apply(request, response, services.settings.cors_origins)
     if g.user_id is not None:
         _add_rate_limit(response, services.ledger, g.user_id)
+        if request.method == "POST":
+            response.call_on_close(services.after_reply)
     milliseconds = 1000 * (time.monotonic() - g.started)
     log.info(
         "%s %s %s %d user=%s %.0fms%s",

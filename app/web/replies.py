@@ -27,7 +27,7 @@ def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
     about: dict[str, Any] = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
     if isinstance(error, BudgetExceeded):
         # The whole text: with no answer to come, this is what the caller reads.
-        listed = zip(sources(tuple(error.passages)), error.passages, strict=True)
+        listed = zip(sources(Sources(tuple(error.passages))), error.passages, strict=True)
         about["passages"] = [{**source, "text": body(passage)} for source, passage in listed]
     return {**about, **error.fields}
 
@@ -38,7 +38,7 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
     return {
         "answer": done.output.answer,
         "answer_format": "markdown",
-        "sources": sources(done.passages, done.cited),
+        "sources": sources(done.sources, done.cited),
         "diagnostics": done.output.diagnostics,
         "errors": done.output.errors,
         "usage": {
@@ -52,6 +52,7 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
             "model": done.model,
             "rate_limit": done.receipt.rate_limit_meta(),
             "cost": done.receipt.cost_meta(),
+            "grounding": done.grounding.to_dict() if done.grounding else None,
             "performance": {
                 "total_duration_seconds": round(seconds, 4),
                 **{name: round(value, 4) for name, value in done.seconds.items()},
@@ -83,8 +84,11 @@ def me_body(user: User, quota: Quota, request_id: str) -> dict[str, Any]:
     }
 
 
-def sources(passages: tuple[Passage, ...], cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
-    """Every passage in prompt order; `cited` is None while the answer is not written yet."""
+def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
+    """Every passage in prompt order; `entity` is the name in the question it was chosen for, if it was for one.
+
+    `cited` is None while the answer is not written yet.
+    """
     return [
         {
             "n": number,
@@ -94,16 +98,17 @@ def sources(passages: tuple[Passage, ...], cited: frozenset[int] | None = None) 
             "hierarchy": passage.hierarchy,
             "excerpt": _excerpt(passage),
             "distance": passage.distance,
+            "entity": found.named.get(passage.id),
             "cited": None if cited is None else number in cited,
         }
-        for number, passage in enumerate(passages, 1)
+        for number, passage in enumerate(found.passages, 1)
     ]
 
 
 def sse(event: Event, done_body: Mapping[str, Any] | None = None) -> bytes:
     """One server-sent event; `done_body` is what a Done event says."""
     if isinstance(event, Sources):
-        return sse_frame("sources", {"sources": sources(event.passages)})
+        return sse_frame("sources", {"sources": sources(event)})
     if isinstance(event, Delta):
         return sse_frame("delta", {"text": event.text})
     return sse_frame("done", {name: value for name, value in (done_body or {}).items() if name != "answer"})

@@ -28,5 +28,8 @@ class Services(Protocol):
     @property
     def ledger(self) -> Ledger: ...
 
+    def after_reply(self) -> None:
+        """What is left to do when the caller has the whole reply. Raises nothing."""
+
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
         """For the deep health check: each raises DndChatError when its component does not work."""

@@ -34,6 +34,14 @@ def test_of_200_processes_at_once_the_bucket_admits_exactly_15(tmp_path: Path) -
     assert integrity(path) == "ok"
 
 
+def test_the_limits_do_not_depend_on_the_queue(tmp_path: Path) -> None:
+    """Where nobody can queue, SQLite's own locks must be enough; they only take longer."""
+    path = tmp_path / "ledger.sqlite3"
+    (tmp_path / "ledger.sqlite3.lock").mkdir()
+    result = swarm(path, 60, ["gary"], {})
+    assert result["said"] == {"admitted": 15, "rate_limited": 45}
+
+
 def test_with_the_bucket_off_exactly_the_daily_limit_is_admitted(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     result = swarm(path, 200, ["gary"], NO_BUCKET)

@@ -48,6 +48,13 @@ def copy_checkout(target: Path, *, source: Path = ROOT, account: Account | None 
     return target
 
 
+def copy_packages(folder: Path, *names: str) -> Path:
+    """Copy installed packages, without what they require, to where a server's account can read them. Returns `folder`."""
+    for name in names:
+        _copy_distribution(Distribution.from_name(name), folder)
+    return folder
+
+
 def interpreter_for(account: Account) -> str:
     """A Python that the account can run: this one, else one of the same version, else any that is new enough."""
     check = "import sys; sys.exit(sys.version_info < (3, 10))"

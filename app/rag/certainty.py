@@ -1,0 +1,92 @@
+"""Whether a name that is an everyday word too is meant as one: "light", "web", "guard", "ready".
+
+The spell or monster of that name would otherwise take a place in the context of every question that uses the word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from app import terms
+from app.rag import glossary
+from app.rag.named import Entity
+
+Span = tuple[int, int]
+
+# Words beside the one name of a question that leave it the subject.
+_ASIDE = 1
+_JOINED_BY = "and or a an the versus vs to from than"
+JOINING = frozenset(_JOINED_BY.split())
+_COMPARED_BY = "vs versus than or between differ differs difference compare compared rank against beat beats win wins"
+_COMPARING = frozenset(_COMPARED_BY.split())
+# Rules are named after everyday words throughout: standing beside one another says nothing.
+_UNCOUNTED = frozenset(("rule", "table", ""))
+_HINTED_BY = "spell cantrip monster creature beast class race condition feature item weapon action table"
+_HINTS = frozenset(terms.stems(_HINTED_BY))
+_CASTING = frozenset(terms.stems("cast casting memorize memorizing"))
+
+
+def attributes(stems: list[str]) -> list[Span]:
+    """Where the question says what it wants to know of something ("armor class"), rather than of what."""
+    found = []
+    for start in range(len(stems)):
+        for size in (3, 2, 1):
+            if " ".join(stems[start : start + size]) in glossary.ATTRIBUTES and start + size <= len(stems):
+                found.append((start, start + size))
+                break
+    return found
+
+
+def hinted(start: int, end: int, stems: list[str], written_large: frozenset[int]) -> bool:
+    """Whether the words around it, or a capital where a sentence does not begin, say that it is a name."""
+    around = stems[max(0, start - 1) : start] + stems[end : end + 1]
+    return bool(_HINTS & set(around)) or bool(_CASTING & set(stems[max(0, start - 2) : start])) or start in written_large
+
+
+def capitals(text: str, count: int) -> frozenset[int]:
+    """The positions of words written with a capital inside a sentence; none where nearly all are."""
+    found, position, beginning = set(), 0, True
+    for match in re.finditer(r"[A-Za-z0-9]+(?:['’][A-Za-z]+)*|[.!?:]", text):
+        word = match[0]
+        if not word[0].isalnum():
+            beginning = True
+            continue
+        if word[0].isupper() and not beginning and word != "I":
+            found.add(position)
+        position, beginning = position + 1, False
+    return frozenset(found) if position == count and len(found) * 2 <= count else frozenset()
+
+
+def compared(entities: list[Entity], words: list[str], asked: Collection[Span]) -> list[Entity]:
+    """`entities` with an everyday word made certain where it is set beside a certain name of the same type.
+
+    In "is the guard tougher than the ogre" and in "fear, quest or confusion" it is meant as a name.
+    """
+    comparing = not _COMPARING.isdisjoint(words)
+    certain = [entity for entity in entities if entity.certain and entity.is_heading]
+
+    def beside(entity: Entity, other: Entity) -> bool:
+        between = words[min(entity.end, other.end) : max(entity.start, other.start)]
+        return comparing or (bool(between) and JOINING.issuperset(between))
+
+    return [
+        replace(entity, certain=True)
+        if entity.is_heading
+        and (entity.start, entity.end) not in asked
+        and any(entity.types & other.types - _UNCOUNTED and beside(entity, other) for other in certain)
+        else entity
+        for entity in entities
+    ]
+
+
+def sole_subject(entities: list[Entity], words: list[str], asked: Collection[Span]) -> list[Entity]:
+    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?"."""
+    headed = [e for e in entities if e.is_heading and (e.start, e.end) not in asked]
+    if len(headed) != 1 or any(entity.certain for entity in entities):
+        return entities
+    only = headed[0]
+    asides = {n for first, last in asked for n in range(first, last)} | set(range(only.start, only.end))
+    rest = [word for n, word in enumerate(words) if n not in asides and word not in terms.STOP_WORDS]
+    return [replace(e, certain=True) if e is only else e for e in entities] if len(rest) <= _ASIDE else entities

@@ -1,0 +1,103 @@
+"""The named things a question is about: monsters, spells, classes, items, rules, the rows of price lists.
+
+A name is looked up, not recognised: every run of words in the question is brought to one form (`app.terms.key`) and asked of
+the index, in whatever phrasing it stands. The longest name wins where two overlap.
+"""
+
+from __future__ import annotations
+
+from itertools import islice, product
+
+from app import terms
+from app.adapters.lexical import LexicalIndex, Name
+from app.rag import certainty, spelling
+from app.rag.named import Entity, Reading
+
+# Longer runs of words are not looked up.
+LONGEST = 7
+# Where a word may be one of several misspelt, so many combinations of a run are tried.
+_MOST_SPELLINGS = 9
+_ARTICLES = frozenset(("a", "an", "the"))
+
+
+def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Reading:
+    """What `text` names; nothing without an index. `correct`: whether misspellings are corrected.
+
+    Raises DatabaseError when the index cannot be read.
+    """
+    words = terms.tokens(text)
+    stems = [terms.stem(word) for word in words]
+    if index is None:
+        return Reading(text, tuple(words), tuple(stems), (), {})
+    corrected = spelling.corrections(words, index) if correct else {}
+    choices = [[terms.stem(other) for other in corrected.get(word, [word])] for word in words]
+    stems = [choice[0] for choice in choices]
+    keys: dict[str, list[tuple[int, int, bool]]] = {}
+    for start in range(len(stems)):
+        for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
+            span = range(start, end)
+            if words[start] in _ARTICLES or (end - start == 1 and words[start] in terms.STOP_WORDS):
+                continue
+            for parts in islice(product(*choices[start:end]), _MOST_SPELLINGS):
+                keys.setdefault("".join(parts), []).append((start, end, any(words[n] in corrected for n in span)))
+    names = index.names(keys)
+    found = [(spot, names[key]) for key, spots in keys.items() if key in names for spot in spots]
+    asked = certainty.attributes(stems)
+    capitals = certainty.capitals(text, len(words))
+    entities: list[Entity] = []
+    for (start, end, respelt), name in sorted(found, key=_precedence):
+        overlapping = [other for other in entities if start < other.end and other.start < end]
+        # A row ("Elf, magic-user") does not hide the entry inside its label.
+        if overlapping and (name.everyday or not name.is_heading or any(other.is_heading for other in overlapping)):
+            continue
+        if any(first <= start and end <= last and last - first > end - start for first, last in asked):
+            continue
+        certain = name.words > 1 or not name.everyday or certainty.hinted(start, end, stems, capitals)
+        entities.append(
+            Entity(
+                " ".join(words[start:end]),
+                start,
+                end,
+                name.owners,
+                name.types,
+                certain and (start, end) not in asked,
+                respelt,
+            )
+        )
+    entities += _coordinated(entities, words, stems, index)
+    entities.sort(key=lambda entity: entity.start)
+    entities = certainty.sole_subject(certainty.compared(entities, words, asked), words, asked)
+    return Reading(
+        text,
+        tuple(corrected[word][0] if word in corrected else word for word in words),
+        tuple(stems),
+        tuple(entities),
+        {word: others[0] for word, others in corrected.items()},
+    )
+
+
+def _coordinated(entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex) -> list[Entity]:
+    """Names that share a word with the next or the last in a row: "red and white dragons", "potions of speed or healing"."""
+    taken = {n for entity in entities for n in range(entity.start, entity.end)}
+    tried: dict[str, int] = {}
+    for entity in entities:
+        own = stems[entity.start : entity.end]
+        if len(own) < 2:
+            continue
+        for step, fixed in ((-1, own[1:]), (1, own[:-1])):
+            place = entity.start - 1 if step < 0 else entity.end
+            while 0 <= place < len(stems) and place not in taken:
+                if words[place] not in terms.STOP_WORDS:
+                    tried.setdefault("".join([stems[place], *fixed] if step < 0 else [*fixed, stems[place]]), place)
+                elif words[place] not in certainty.JOINING:
+                    break
+                place += step
+    found = [(tried[key], name) for key, name in index.names(tried).items()]
+    return [
+        Entity(words[place], place, place + 1, name.owners, name.types, True, False) for place, name in found if name.is_heading
+    ]
+
+
+def _precedence(item: tuple[tuple[int, int, bool], Name]) -> tuple[int, bool, int]:
+    (start, end, respelt), name = item
+    return (start - end, respelt, -name.words)

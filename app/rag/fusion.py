@@ -1,0 +1,152 @@
+"""Weighing what speaks for each passage: vector distance, words, the names in the question, the headers of tables.
+
+Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances count relative to
+the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric (squared L2 or cosine) nor the
+embedding model changes the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app import terms
+from app.adapters.lexical import Match
+from app.adapters.lexical_tables import read_table
+from app.models import Passage
+from app.rag import glossary
+from app.rag.named import Entity, Reading
+
+# The rank whose distance counts as no evidence.
+REFERENCE = 60
+# What it says for a passage to be headed by the name, to have it as a heading inside, as one word of its heading, as a row.
+KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each kind of evidence counts; measured on the development questions of three rule books, see docs/retrieval.md."""
+
+    dense: float = 1.0
+    lexical: float = 0.6
+    table: float = 0.8
+    name: float = 0.5
+    # Of the evidence of a table, what its BM25 score counts against the part of the question its headers and rows cover.
+    table_words: float = 0.5
+    # A name that is as likely an everyday word.
+    uncertain: float = 0.25
+    # A row of a table when the question does not sound like one for a table.
+    row_unasked: float = 0.4
+    # The category page of an entry that is named, against the entry.
+    parent: float = 0.4
+    # A passage of the type that a question describes without naming one.
+    expected: float = 0.25
+    # A later part of a split section, which has the same name.
+    later_part: float = 0.5
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A passage and the evidence for it, each 0 to 1."""
+
+    passage: Passage
+    dense: float = 0.0
+    lexical: float = 0.0
+    table: float = 0.0
+    name: float = 0.0
+    expected: float = 0.0
+    entities: set[str] = field(default_factory=set)
+    score: float = 0.0
+
+
+class Pool:
+    """The candidates for one question."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self.candidates: dict[str, Candidate] = {}
+
+    def add_dense(self, nearest: Sequence[Passage]) -> None:
+        """The passages nearest to the question, nearest first."""
+        distances = [passage.distance or 0.0 for passage in nearest]
+        if not distances:
+            return
+        reference = distances[min(REFERENCE, len(distances)) - 1]
+        width = reference - distances[0]
+        for passage, distance in zip(nearest, distances, strict=True):
+            candidate = self._candidate(passage)
+            candidate.dense = max(0.0, (reference - distance) / width) if width > 0 else 1.0
+
+    def add_lexical(self, matches: Sequence[Match]) -> None:
+        for match in matches:
+            self._candidate(match.passage).lexical = match.score / matches[0].score
+
+    def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
+        """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
+        share = self._weights.table_words
+        asked = reading.content()
+        for match in matches:
+            covered = _covered(asked, match.passage, rows=True)
+            self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
+
+    def add_names(
+        self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
+    ) -> None:
+        """The passages that `entity` names, and their category pages out of `parents`."""
+        for passage in owners:
+            kind = entity.owners[passage.id]
+            evidence = KIND[kind]
+            if kind == "row":
+                evidence = _row_evidence(passage, reading) if table_wanted else evidence * self._weights.row_unasked
+            if not entity.certain:
+                evidence *= self._weights.uncertain
+            if passage.part > 1:
+                evidence *= self._weights.later_part
+            candidate = self._candidate(passage)
+            candidate.name = max(candidate.name, evidence)
+            if entity.certain:
+                candidate.entities.add(entity.text)
+            if (parent := parents.get(passage.parent or "")) is not None and parent.type == "category" and kind != "row":
+                page = self._candidate(parent)
+                page.name = max(page.name, evidence * self._weights.parent)
+
+    def expect(self, types: Iterable[str]) -> None:
+        """Prefer passages of these types."""
+        wanted = frozenset(types)
+        for candidate in self.candidates.values():
+            candidate.expected = float(candidate.passage.type in wanted)
+
+    def ranked(self) -> list[Candidate]:
+        """All candidates with their `score`, best first; equal ones in the order they were found."""
+        w = self._weights
+        for c in self.candidates.values():
+            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table + w.name * c.name + w.expected * c.expected
+        return sorted(self.candidates.values(), key=lambda candidate: -candidate.score)
+
+    def _candidate(self, passage: Passage) -> Candidate:
+        known = self.candidates.get(passage.id)
+        if known is None:
+            known = self.candidates[passage.id] = Candidate(passage)
+        elif known.passage.distance is None and passage.distance is not None:
+            known.passage = passage
+        return known
+
+
+def _row_evidence(passage: Passage, reading: Reading) -> float:
+    """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
+    return KIND["row"] + (1 - KIND["row"]) * _covered(reading.rest(), passage, rows=False)
+
+
+def _covered(words: Sequence[str], passage: Passage, *, rows: bool) -> float:
+    """What part of `words` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
+    table = read_table(passage.text)
+    if table is None or not words:
+        return 0.0
+    labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
+    stems = set(terms.stems(" ".join(labels)))
+    return sum(not stems.isdisjoint(_ways(word)) for word in words) / len(words)
+
+
+def _ways(word: str) -> set[str]:
+    """The stems that `word` can be met in."""
+    return {terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))}

@@ -1,0 +1,149 @@
+"""Whether the answer says what the passages say: citations, numbers and names looked up, without another model.
+
+What this finds is a reason to look, not a proof: a number worked out from two others stands in no passage, and a wrong
+statement can be made of right numbers. What it does not find is no proof either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app import terms
+from app.models import Passage
+
+# `[1]`, `[1, 3]`, `[2-4]`; not a Markdown link's text nor an image's.
+_CITATION = re.compile(
+    r"[ \t]?(?<![!\w\]])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()|(?<=\])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()"
+)
+_DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
+_NUMBER = re.compile(r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)")
+_ORDERED_LIST = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
+# A run of capitalised words that does not begin a sentence, or stands in bold.
+_CAPITALISED = re.compile(
+    r"(?<![.!?:>#*\n|-] )(?<![\n#*|(\"“‘])\b([A-Z][\w'’-]+(?: (?:of|the|and|to) [A-Z][\w'’-]+| [A-Z][\w'’-]+)*)"
+)
+_SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
+# Said in any answer, whatever it is about.
+_USUAL_NAMES = frozenset(
+    terms.key(name) for name in ("I", "AD&D", "Advanced Dungeons & Dragons", "Dungeon Master", "DM", "GM", "Markdown")
+)
+# A model writes small counts of its own ("two monsters"): only as digits, and from this on, they are looked up.
+_SMALLEST_NUMBER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """The report on one answer: what is in it that no passage has, each as the answer writes it, in order.
+
+    `removed`: citation numbers without a passage; `cited`: those with one; `numbers` and `names`: without support.
+    """
+
+    removed: tuple[int, ...]
+    cited: tuple[int, ...]
+    numbers: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def supported(self) -> bool:
+        return not (self.removed or self.numbers or self.names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `meta.grounding`."""
+        return {
+            "supported": self.supported,
+            "removed_citations": list(self.removed),
+            "unsupported_numbers": list(self.numbers),
+            "unsupported_names": list(self.names),
+        }
+
+    def errors(self) -> list[str]:
+        """Sentences for `errors`; none when everything has support."""
+        found = []
+        if self.removed:
+            found.append(f"The answer cited passages that do not exist; removed: {', '.join(f'[{n}]' for n in self.removed)}")
+        if self.numbers:
+            found.append(f"Numbers in the answer that stand in none of the passages: {', '.join(self.numbers)}")
+        if self.names:
+            found.append(f"Names in the answer that stand in none of the passages: {', '.join(self.names)}")
+        return found
+
+
+def ground(
+    answer: str, passages: Sequence[Passage], question: str = "", known_names: Iterable[str] = ()
+) -> tuple[str, Grounding]:
+    """`answer` without citations of passages that do not exist, and the report on it.
+
+    `passages` in prompt order; `question`: what it says needs no support; `known_names`: names the collection knows that stand
+    in the answer (`app.rag.entities.read`), which are looked up however they are written.
+    """
+    existing = range(1, len(passages) + 1)
+    numbers = [n for match in _CITATION.finditer(answer) for n in _numbers_cited(match)]
+    cleaned = _CITATION.sub(lambda match: _only(match, existing), answer)
+    prose = _ORDERED_LIST.sub("", _CITATION.sub(" ", cleaned))
+    source = "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
+    return cleaned, Grounding(
+        tuple(dict.fromkeys(n for n in numbers if n not in existing)),
+        tuple(dict.fromkeys(n for n in numbers if n in existing)),
+        _unsupported_numbers(prose, source),
+        _unsupported_names(prose, source, known_names),
+    )
+
+
+def _numbers_cited(match: re.Match[str]) -> list[int]:
+    found: list[int] = []
+    for part in re.split(r"\s*[,;]\s*", match[1] or match[2]):
+        first, *last = (int(n) for n in re.findall(r"\d+", part))
+        found += range(first, last[0] + 1) if last and first < last[0] <= first + 50 else [first, *last]
+    return found
+
+
+def _only(match: re.Match[str], existing: range) -> str:
+    numbers = _numbers_cited(match)
+    kept = [n for n in numbers if n in existing]
+    if len(kept) == len(numbers):
+        return match[0]
+    space = " " if match[0][0].isspace() and kept else ""
+    return f"{space}[{', '.join(map(str, kept))}]" if kept else ""
+
+
+def _unsupported_numbers(prose: str, source: str) -> tuple[str, ...]:
+    known_dice = {_dice(match) for match in _DICE.finditer(source)}
+    without_dice = _DICE.sub(" ", prose)
+    missing = [match[0].strip() for match in _DICE.finditer(prose) if _dice(match) not in known_dice]
+    known = {_value(number) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", source.replace("½", " 1/2"))}
+    known |= {terms.NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", source.lower()) if word in terms.NUMBER_WORDS}
+    for match in _NUMBER.finditer(without_dice):
+        value = _value(match[0])
+        if value not in known and float(value) >= _SMALLEST_NUMBER:
+            missing.append(match[0])
+    return tuple(dict.fromkeys(missing))
+
+
+def _dice(match: re.Match[str]) -> tuple[str, str, str, str]:
+    sign = {"−": "-", "–": "-", "×": "x"}.get(match[3] or "", match[3] or "")
+    return (match[1] or "1", match[2], sign, match[4] or "")
+
+
+def _value(number: str) -> str:
+    plain = number.replace(",", "").rstrip(".")
+    return plain.lstrip("0") or "0"
+
+
+def _unsupported_names(prose: str, source: str, known_names: Iterable[str]) -> tuple[str, ...]:
+    text = "".join(terms.stems(source))
+    words = set(terms.stems(source))
+    missing = []
+    for match in _CAPITALISED.finditer(prose):
+        if _SENTENCE_START.search(prose[: match.start()]):
+            continue
+        # Words in another order, or only some of a heading: "Red Dragon" of "Dragon, Red".
+        stems = terms.stems(match[1])
+        if terms.key(match[1]) not in _USUAL_NAMES and not all(s in words or s in terms.STOP_WORDS for s in stems):
+            missing.append((match.start(), match[1]))
+    for name in known_names:
+        if terms.key(name) not in text:
+            missing.append((prose.lower().find(name.lower()), name))
+    return tuple(dict.fromkeys(name for _, name in sorted(missing)))
