@@ -41,6 +41,7 @@ _STOP_WORDS = (
     "please really s say says shall she should so some such tell than that the their them then there these they thing "
     "things this those to too under up upon us use used using versus very vs want was way we were what when where whether "
     "which while who whom whose why will with without would yes yet you your yours "
+    "something anything nothing everything someone anyone somebody anybody everybody "
     "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't "
     "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll "
     "you'll they'll wouldn't whats whos wont cant dont doesnt didnt isnt "

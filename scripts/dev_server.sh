@@ -11,6 +11,9 @@ dev_server_running() {
     [ -n "$pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q 'app\.servers\.dev'
 }
 
+# True when process $1 has ended, its port included: a process loses its command line some time before its sockets.
+process_ended() { ! grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status" 2>/dev/null; }
+
 dev_server_address() { echo "http://127.0.0.1:$(dev_server_field 2)/#token=$(dev_server_field 3)"; }
 
 # True when our own process $2 listens on port $1 and answers, not another program that had the port before.

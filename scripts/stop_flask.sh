@@ -15,7 +15,7 @@ fi
 pid=$(dev_server_field 1)
 kill "$pid"
 for _ in $(seq 50); do
-    if ! dev_server_running; then
+    if process_ended "$pid"; then
         rm -f "$DEV_SERVER_FILE"
         echo "✓ Stopped"
         exit 0

@@ -151,12 +151,11 @@ class LexicalIndex:
 
 
 def deletions(word: str) -> set[str]:
-    """`word` in its common spelling, and what is left of it without one letter, or two when it has nine letters or more.
+    """`word`, its common spelling, and what is left of them without one letter, or two when it has nine letters or more.
 
     Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
     """
-    word = terms.common_spelling(word)
-    found = {word}
+    found = {word, terms.common_spelling(word)}
     for _ in range(2 if len(word) >= 8 else 1):
         found |= {text[:i] + text[i + 1 :] for text in found for i in range(len(text))}
     return found

@@ -36,6 +36,8 @@ _POINTER = re.compile(
 _DEMONSTRATIVE = re.compile(
     r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monster|creature|item|race|weapon|beast|thing|do\b|does\b|work|mean))"
 )
+_OBJECTS = frozenset(("it", "them", "him", "her", "those", "these"))
+_CLAUSE = re.compile(r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b")
 _ONE = re.compile(r"\b([a-z-]+) ones?\b")
 
 
@@ -66,7 +68,7 @@ def _whole(reading: Reading, last: Reading | None, index: LexicalIndex | None) -
     if elliptical:
         for entity in own:
             for before in _subjects(last):
-                if before.types & entity.types and not _points_back(folded, own):
+                if _alike(before, entity) and not _points_back(folded, own):
                     return _replaced(last, before, entity.text) + " " + reading.text
         return f"{last.text} {reading.text}"
     if _points_back(folded, own):
@@ -77,14 +79,24 @@ def _whole(reading: Reading, last: Reading | None, index: LexicalIndex | None) -
     return reading.text
 
 
+def _alike(one: Entity, other: Entity) -> bool:
+    """Whether the one may stand where the other stood: both monsters, both rows of one table."""
+    return bool(one.types & other.types or one.owners.keys() & other.owners.keys())
+
+
 def _points_back(folded: str, own: Sequence[Entity]) -> bool:
-    """Whether a pronoun stands for something before this question: not if a name of its own comes earlier in it."""
+    """Whether a pronoun stands for something before this question.
+
+    Not if a name of its own comes earlier in it, except in the same clause: in "does the ogre fear it?" the two differ.
+    """
     if _DEMONSTRATIVE.search(folded):
         return True
     pointer = _POINTER.search(folded)
     if pointer is None:
         return False
-    return not any(folded.find(entity.text) < pointer.start() for entity in own if entity.is_heading)
+    before = [folded[: pointer.start()].partition(entity.text) for entity in own if entity.is_heading]
+    between = [rest for _, found, rest in before if found]
+    return not between or (pointer[0] in _OBJECTS and not any(_CLAUSE.search(rest) for rest in between))
 
 
 def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> tuple[Entity, str] | None:

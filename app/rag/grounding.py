@@ -21,15 +21,14 @@ _CITATION = re.compile(
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
 _NUMBER = re.compile(r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)")
 _ORDERED_LIST = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
-# A run of capitalised words that does not begin a sentence, or stands in bold.
-_CAPITALISED = re.compile(
-    r"(?<![.!?:>#*\n|-] )(?<![\n#*|(\"“‘])\b([A-Z][\w'’-]+(?: (?:of|the|and|to) [A-Z][\w'’-]+| [A-Z][\w'’-]+)*)"
-)
-_SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
+# A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
+_WORD = r"[A-Z][a-z][a-z'’-]*"
+_CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
+# What stands before the first word of a sentence, a list entry, a heading, a cell, a quotation: there a capital says nothing.
+_OPENING = re.compile(r"(?:[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
+_OPENING_LENGTH = 12
 # Said in any answer, whatever it is about.
-_USUAL_NAMES = frozenset(
-    terms.key(name) for name in ("I", "AD&D", "Advanced Dungeons & Dragons", "Dungeon Master", "DM", "GM", "Markdown")
-)
+_USUAL_NAMES = frozenset(terms.key(name) for name in ("Advanced Dungeons", "Dungeons", "Dragons", "Dungeon Master"))
 # A model writes small counts of its own ("two monsters"): only as digits, and from this on, they are looked up.
 _SMALLEST_NUMBER = 2
 
@@ -137,12 +136,15 @@ def _unsupported_names(prose: str, source: str, known_names: Iterable[str]) -> t
     words = set(terms.stems(source))
     missing = []
     for match in _CAPITALISED.finditer(prose):
-        if _SENTENCE_START.search(prose[: match.start()]):
-            continue
-        # Words in another order, or only some of a heading: "Red Dragon" of "Dragon, Red".
-        stems = terms.stems(match[1])
-        if terms.key(match[1]) not in _USUAL_NAMES and not all(s in words or s in terms.STOP_WORDS for s in stems):
-            missing.append((match.start(), match[1]))
+        start = match.start()
+        name = match[0]
+        if start == 0 or _OPENING.search(prose[max(0, start - _OPENING_LENGTH) : start]):
+            # The first word is there for the sentence; what follows it may be a name all the same.
+            _, _, name = name.partition(" ")
+        # The words in any order: "Red Dragon" of "Dragon, Red".
+        unknown = [stem for stem in terms.stems(name) if stem not in words and stem not in terms.STOP_WORDS]
+        if unknown and terms.key(name) not in _USUAL_NAMES:
+            missing.append((start, name))
     for name in known_names:
         if terms.key(name) not in text:
             missing.append((prose.lower().find(name.lower()), name))

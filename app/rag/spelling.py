@@ -54,7 +54,7 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
             # A word of four letters has too many neighbours to allow more than a letter left out.
             if len(form) < SHORTEST and len(other) != len(form) + 1:
                 continue
-            edits = distance(terms.common_spelling(form), terms.common_spelling(other))
+            edits = min(distance(form, other), distance(terms.common_spelling(form), terms.common_spelling(other)))
             # People misspell what they hear, seldom the first letter: that costs an edit more.
             edits += form[0] != other[0] and not {form[0], other[0]} <= set("ck") and sorted(form[:2]) != sorted(other[:2])
             if edits <= allowed and not _inflected(form, other):

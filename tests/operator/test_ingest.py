@@ -72,7 +72,7 @@ def test_the_first_time_everything_is_embedded_and_indexed(author: Author) -> No
     assert (found["metadata"], found["space"]) == ({"embedding_model": "text-embedding-3-small"}, "cosine")
     assert "Embedded 300/300 passages" in ran.out and "Lexical index of books: 300 passages" in ran.out
     index = LexicalIndex(index_path(author.operator.data_dir, NAME))
-    assert index.count() == 300 and index.search("passage number 17", 3)[0].passage.id == "p017"
+    assert index.count() == 300 and index.search(["number 17"], 3)[0].passage.id == "p017"
 
     again = author.ingest()
     assert again.status == 0 and "0 to embed" in again.out and author.embedded() == 0
@@ -197,7 +197,7 @@ def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author
     assert author.operator.run("build_index.py", NAME, "--check").status == 0
     # Whoever had the old one open still reads it, whole.
     assert reader.execute("SELECT name FROM passages WHERE id = 'p003'").fetchone() == ("P 3",)
-    assert [match.passage.name for match in LexicalIndex(path).search("renamed", 1)] == ["Renamed"]
+    assert [match.passage.name for match in LexicalIndex(path).search(["renamed"], 1)] == ["Renamed"]
 
 
 def test_an_index_that_cannot_be_written_leaves_the_old_one(author: Author) -> None:
