@@ -800,7 +800,9 @@ def test_five_megabytes_come_through_unchanged(keyed: Program, auth: GatedAuth, 
     openai.faults.push(Fault("garbage", path="*/chat/*", body=events.decode()))
     streamed = keyed.ask(token, stream=True)
     assert keyed.answered_by(streamed) == worker
-    assert [json.loads(data)["text"] for data in re.findall(rb"event: delta\ndata: (.*)\n", streamed.body)] == chunks
+    # A blank at the end of a piece waits for the next one, as it may belong to a citation that goes.
+    words = [json.loads(data)["text"] for data in re.findall(rb"event: delta\ndata: (.*)\n", streamed.body)]
+    assert "".join(words) == "".join(chunks)
     assert streamed.body.count(b"event: done") == 1
 
 
