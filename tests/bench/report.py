@@ -42,7 +42,7 @@ def markdown(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     parts = [
         "# Benchmark",
         "Made by `scripts/bench_cgi.py`. Ratios count; the seconds are those of one machine, which had other work to do.",
-        f"{run['machine']}; {run['when']}; {run['rounds']} rounds; load {run['load'][0]:.1f} before, {run['load'][1]:.1f} after.",
+        f"{run['machine']}; {run['when']}; {run['rounds']} rounds; load {run['load'][0]:.1f}, then {run['load'][1]:.1f}.",
         "![The benchmark as a picture](bench.svg)",
         "## Targets",
         _targets(verdicts),
