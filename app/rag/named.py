@@ -30,6 +30,11 @@ class Entity:
         return any(kind != "row" for kind in self.owners.values())
 
     @property
+    def heads_entry(self) -> bool:
+        """Whether an entry of its own is headed by it."""
+        return any(kind in ("full", "variant") for kind in self.owners.values())
+
+    @property
     def is_people(self) -> bool:
         """Whether it is a class or a race: what most tables are arranged by, and seldom all that a question is about."""
         return bool(self.types & {"class", "race"})
