@@ -50,6 +50,11 @@ class Reading:
     entities: tuple[Entity, ...]
     corrected: Mapping[str, str]
 
+    @property
+    def has_subject(self) -> bool:
+        """Whether it names what it is about: an entry that is not only the class or race it is asked for."""
+        return any(entity.certain and entity.is_heading and not entity.is_people for entity in self.entities)
+
     def searched(self) -> str:
         """The text to search for: as it was asked, or word by word where a misspelling was corrected."""
         return " ".join(self.words) if self.corrected else self.text
