@@ -82,16 +82,16 @@ def compared(entities: list[Entity], words: list[str], asked: Collection[Span]) 
 
 
 def sole_subject(entities: list[Entity], words: list[str], asked: Collection[Span]) -> list[Entity]:
-    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?".
-
-    What is usually asked of something is the subject itself where there is nothing else at all: "what is armor class?".
-    """
-    headed = [e for e in entities if e.is_heading]
-    apart = [e for e in headed if (e.start, e.end) not in asked]
-    if len(apart or headed) != 1 or any(entity.certain for entity in entities):
+    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?"."""
+    if any(entity.certain for entity in entities):
         return entities
-    only = (apart or headed)[0]
-    asides = {n for first, last in asked for n in range(first, last)} | set(range(only.start, only.end))
-    rest = [word for n, word in enumerate(words) if n not in asides and word not in terms.STOP_WORDS]
-    most = _ASIDE if apart else 0
-    return [replace(e, certain=True) if e is only else e for e in entities] if len(rest) <= most else entities
+    asides = {n for first, last in asked for n in range(first, last)}
+    for entity in entities:
+        own = set(range(entity.start, entity.end))
+        others = [n for n, word in enumerate(words) if n not in own and word not in terms.STOP_WORDS]
+        # What is else asked of something ("armor class") is the subject where nothing but it is said.
+        rest = others if (entity.start, entity.end) in asked else [n for n in others if n not in asides]
+        most = 0 if (entity.start, entity.end) in asked else _ASIDE
+        if entity.heads_entry and len(rest) <= most:
+            return [replace(e, certain=True) if e is entity else e for e in entities]
+    return entities

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from app import terms
 from app.adapters.lexical import LexicalIndex
 from app.models import Turn
+from app.rag import glossary
 from app.rag.entities import read
 from app.rag.named import Entity, Reading
 
@@ -122,5 +123,6 @@ def _replaced(last: Reading, entity: Entity, name: str) -> str:
 
 
 def _subjects(reading: Reading) -> list[Entity]:
-    """The names a question is surely about, entries before rows of tables."""
-    return sorted((entity for entity in reading.entities if entity.certain), key=lambda entity: not entity.is_heading)
+    """The names a question is surely about, entries before rows of tables; "armor class" asked of something is none."""
+    things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in glossary.ATTRIBUTES]
+    return sorted(things, key=lambda entity: not entity.is_heading)

@@ -83,7 +83,11 @@ def ground(
     """
     existing = range(1, len(passages) + 1)
     numbers = [n for match in _CITATION.finditer(answer) for n in _numbers_cited(match)]
-    cleaned = _CITATION.sub(lambda match: _only(match, existing), answer)
+    cleaned, before = _CITATION.sub(lambda match: _only(match, existing), answer), answer
+    while cleaned != before:
+        # What is left of "[[9]7]" is a citation again.
+        numbers += [n for match in _CITATION.finditer(cleaned) for n in _numbers_cited(match)]
+        cleaned, before = _CITATION.sub(lambda match: _only(match, existing), cleaned), cleaned
     prose = _ORDERED_LIST.sub("", _CITATION.sub(" ", cleaned))
     source = "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
     return cleaned, Grounding(

@@ -30,6 +30,11 @@ class Entity:
         return any(kind != "row" for kind in self.owners.values())
 
     @property
+    def heads_entry(self) -> bool:
+        """Whether an entry of its own is headed by it."""
+        return any(kind in ("full", "variant") for kind in self.owners.values())
+
+    @property
     def is_people(self) -> bool:
         """Whether it is a class or a race: what most tables are arranged by, and seldom all that a question is about."""
         return bool(self.types & {"class", "race"})
@@ -44,6 +49,11 @@ class Reading:
     stems: tuple[str, ...]
     entities: tuple[Entity, ...]
     corrected: Mapping[str, str]
+
+    @property
+    def has_subject(self) -> bool:
+        """Whether it names what it is about: an entry that is not only the class or race it is asked for."""
+        return any(entity.certain and entity.is_heading and not entity.is_people for entity in self.entities)
 
     def searched(self) -> str:
         """The text to search for: as it was asked, or word by word where a misspelling was corrected."""

@@ -135,12 +135,13 @@ class HybridRetriever:
         nearest = Background(lambda: self._nearest(reading.searched(), deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
+        described = described_types(folded) if not reading.has_subject and table_wanted < ROW_WANTED else frozenset()
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
-        ranked = self._ranked(reading, folded, table_wanted, found, nearest.result())
+        ranked = self._ranked(reading, described, table_wanted, found, nearest.result())
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
-        selection = select(candidates, needed, question.k, self._tuning.limits)
+        selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
         evidence = support(reading, candidates, index)
         output.diagnostics.append(
             f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens) of {len(ranked)} candidates,"
@@ -198,7 +199,7 @@ class HybridRetriever:
         )
 
     def _ranked(
-        self, reading: Reading, folded: str, table_wanted: float, found: _Words, dense: Sequence[Passage]
+        self, reading: Reading, described: frozenset[str], table_wanted: float, found: _Words, dense: Sequence[Passage]
     ) -> list[Candidate]:
         pool = Pool(self._tuning.weights)
         pool.add_lexical(found.matches)
@@ -207,9 +208,7 @@ class HybridRetriever:
             owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
             pool.add_names(entity, owners, found.parents, reading, table_wanted)
         pool.add_dense(dense)
-        named = any(entity.certain and entity.is_heading and not entity.is_people for entity in reading.entities)
-        if not named and table_wanted < ROW_WANTED:
-            pool.expect(described_types(folded))
+        pool.expect(described)
         return pool.ranked()
 
 

@@ -53,12 +53,16 @@ def tokens(passage: Passage) -> int:
     return -(-len(passage.text.encode()) // BYTES_PER_TOKEN)
 
 
-def select(ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str, str]], k: int, limits: Limits) -> Selection:
-    """At most `k` of `ranked`, ordered by score. `required`: candidates with their role and entity, most needed first."""
+def select(
+    ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str, str]], k: int, limits: Limits, *, named: bool
+) -> Selection:
+    """At most `k` of `ranked`, ordered by score. `required`: candidates with their role and entity, most needed first.
+
+    `named`: whether the question names what it is about, so that little else is needed.
+    """
     chosen: dict[str, Selected] = {}
     used = 0
     k = min(k, limits.most_passages)
-    named = False
     for candidate, role, entity in required:
         size = tokens(candidate.passage)
         # A category page is good to have where there is room.
@@ -67,7 +71,6 @@ def select(ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str,
             continue
         chosen[candidate.passage.id] = Selected(candidate.passage, role, candidate.score, entity)
         used += size
-        named = True
     best = ranked[0].score if ranked else 0.0
     floor = best * (limits.floor_named if named else limits.floor_unnamed)
     room = min(limits.most_tokens, max(limits.tokens_named if named else limits.tokens_unnamed, used))
