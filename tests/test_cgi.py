@@ -74,7 +74,7 @@ def test_a_question_is_answered_from_a_checkout(program: CgiProgram, auth: AuthD
     assert answer["answer_format"] == "markdown"
     assert answer["sources"][0]["name"] == "Beholder"
     assert answer["sources"][0]["cited"] is True
-    assert set(answer["sources"][0]) == {"n", "id", "name", "book", "hierarchy", "excerpt", "distance", "cited"}
+    assert set(answer["sources"][0]) == {"n", "id", "name", "book", "hierarchy", "excerpt", "distance", "entity", "cited"}
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert set(answer["meta"]) >= {"request_id", "user_id", "model", "rate_limit", "cost", "performance", "timestamp"}
     assert answer["meta"]["request_id"] == reply.header("X-Request-ID")
