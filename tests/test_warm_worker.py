@@ -140,7 +140,7 @@ def test_a_refused_request_has_the_same_reply_cold_and_warm(program: Program, ba
 # -- the wrapper alone -------------------------------------------------------------------------------------------------
 
 
-def test_relaying_the_wrapper_imports_nothing_but_os_and_socket(program: Program, auth: GatedAuth) -> None:
+def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Program, auth: GatedAuth) -> None:
     worker = program.warm()
     traced = [program.python, "-IS", "-X", "importtime"]
     bare = subprocess.run([*traced, "-c", "import os, socket"], capture_output=True, text=True, check=True).stderr
@@ -800,7 +800,9 @@ def test_five_megabytes_come_through_unchanged(keyed: Program, auth: GatedAuth, 
     openai.faults.push(Fault("garbage", path="*/chat/*", body=events.decode()))
     streamed = keyed.ask(token, stream=True)
     assert keyed.answered_by(streamed) == worker
-    assert [json.loads(data)["text"] for data in re.findall(rb"event: delta\ndata: (.*)\n", streamed.body)] == chunks
+    # A blank at the end of a piece waits for the next one, as it may belong to a citation that goes.
+    words = [json.loads(data)["text"] for data in re.findall(rb"event: delta\ndata: (.*)\n", streamed.body)]
+    assert "".join(words) == "".join(chunks)
     assert streamed.body.count(b"event: done") == 1
 
 
