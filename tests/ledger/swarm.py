@@ -45,7 +45,7 @@ def ask_until_admitted(ledger: Ledger, plan: dict[str, Any], user: str, report: 
             if isinstance(refusal, BudgetExceeded) and refusal.retry_after > 60:
                 report({"user": user, "said": "spent", "refused": refused})
                 return
-            time.sleep(chance.uniform(0.05, 0.6))
+            time.sleep(chance.uniform(0.2, 1.5))
             continue
         call = admission.sent("chat", CHAT, plan["reserve"])
         time.sleep(chance.uniform(0, plan["hold_ms"] / 1000))

@@ -54,7 +54,7 @@ def test_with_an_in_flight_limit_of_2_never_more_than_2_are_open(tmp_path: Path)
     ledger.quota("gary")
     witness(ledger.store.path)
     with Watcher(ledger.store.path) as watcher:
-        plan = {"reserve": 1_000_000, "hold_ms": 20, "until": 60}
+        plan = {"reserve": 1_000_000, "hold_ms": 20, "until": 110}
         limits = {**NO_BUCKET, "in_flight": 2, "daily": 1000, "budget": "5.00"}
         result = swarm(ledger.store.path, 200, ["gary"], limits, **plan)
     print(watcher.seen, witnessed(ledger.store.path))

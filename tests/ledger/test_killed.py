@@ -21,7 +21,6 @@ def test_300_processes_killed_at_random_moments(tmp_path: Path) -> None:
             "base_url": provider.base_url,
             "key": KEY,
             "kills": 300,
-            "longest_ms": 120,
             "seed": 1978,
             "limits": {"capacity": 0, "daily": 100_000, "budget": "100"},
         }
@@ -59,7 +58,7 @@ def test_300_processes_killed_at_random_moments(tmp_path: Path) -> None:
     assert outcomes["orphaned"] == result["left_open"] > 100
     assert states["charged"] > 60
     assert dead_unsent > 5
-    assert outcomes["answered"] > 300
+    assert len(answered) > 20
     assert query(
         path,
         "SELECT SUM(spent_nd) FROM requests WHERE outcome = 'orphaned' AND request_id NOT IN (SELECT request_id FROM calls)",
