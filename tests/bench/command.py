@@ -73,6 +73,7 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
         "rtt": rtt,
         "installation": _installation(),
         "far": {},
+        "load": [os.getloadavg()[0]],
     }
     failure: WrongReply | None = None
     with installed() as site, rules() as chroma:
@@ -85,6 +86,7 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
             failure = error
     if failure is not None:
         raise failure
+    run["load"].append(os.getloadavg()[0])
     return run
 
 

@@ -17,6 +17,7 @@ from tests.bench.client import Client, WrongReply
 from tests.bench.contestants import ALL, ANSWERING, CGI, COPIES, GUNICORN, WARM, Contestant, Scenario
 from tests.bench.progress import Progress
 from tests.bench.site import Serving, descriptors, status_megabytes
+from tests.bench.targets import CLIENTS_AT_ONCE
 
 CLIENTS = (1, 4, 8)
 # Records of what the doubles were asked hold every prompt.
@@ -35,7 +36,7 @@ class Plan:
     worker_requests: tuple[int, int]
 
 
-FULL = Plan(rounds=15, far_rounds=7, load_seconds=2.5, load_slices=2, memory_runs=5, worker_requests=(500, 10_000))
+FULL = Plan(rounds=12, far_rounds=7, load_seconds=2.5, load_slices=2, memory_runs=5, worker_requests=(500, 10_000))
 QUICK = Plan(rounds=2, far_rounds=1, load_seconds=0.5, load_slices=1, memory_runs=1, worker_requests=(200, 400))
 
 
@@ -97,13 +98,17 @@ def far(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dic
         progress.step("round trips, round", number + 1, plan.far_rounds)
         for contestant, scenario in _turns(places, number):
             serving.world.forget()
+            # Just before it, so that both meet the same machine.
+            start = client.ask(contestant, "health").total
             timing = client.ask(contestant, scenario)
             counts = serving.world.counts()
+            model_asked = serving.world.last_chat_at() - timing.sent_at
             found[contestant.key, scenario].append(
                 {
                     "total": 1000 * timing.total,
                     "first_word": 1000 * (timing.first_word or 0),
-                    "model_asked": 1000 * (serving.world.last_chat_at() - timing.sent_at),
+                    "model_asked": 1000 * model_asked,
+                    "model_asked_after_start": 1000 * (model_asked - start),
                     "requests": counts.requests,
                     "connections": counts.connections,
                 }
@@ -163,7 +168,7 @@ def _ask_worker(serving: Serving, client: Client, count: int) -> None:
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads = [threading.Thread(target=one) for _ in range(CLIENTS_AT_ONCE)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -28,7 +28,7 @@ an order that changes every round. Every request is on a connection of its own, 
   processes of their own, on the same cores. A refused request has no token; it asks nobody outside, nor does health.
 - With round trips, everything outside speaks TLS and takes the time of one round trip for TCP, one for TLS 1.3 and one for
   each request; the model begins to write after 0.3 s. Requests and connections are what arrives outside, including
-  connections that were opened and not used. The start of the process is the time of a health request.
+  connections that were opened and not used. The start of the process is the time of a health request just before.
 - *Memory* of a process that a request starts is `ru_maxrss` from `wait4` in a wrapper that Apache starts in its place (so
   nothing below the wrapper's own 9 MB can be seen); of processes that stay, VmHWM in `/proc`.
 - The *worker* is asked over its own socket, four requests at a time: a question, a refused one, `/api/me` and health in turn;
@@ -41,8 +41,8 @@ def markdown(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     """The whole of docs/benchmark.md."""
     parts = [
         "# Benchmark",
-        "Made by `scripts/bench_cgi.py`. Ratios count; the seconds are those of one busy machine.",
-        f"{run['machine']}; {run['when']}; {run['rounds']} rounds.",
+        "Made by `scripts/bench_cgi.py`. Ratios count; the seconds are those of one machine, which had other work to do.",
+        f"{run['machine']}; {run['when']}; {run['rounds']} rounds; load {run['load'][0]:.1f}, then {run['load'][1]:.1f}.",
         "![The benchmark as a picture](bench.svg)",
         "## Targets",
         _targets(verdicts),

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Who asks the worker in the measurement of its memory. How many connections it keeps depends on how many it needed at once, so
+# one more for each is no leak: a leak of one in a hundred requests would be 95.
+CLIENTS_AT_ONCE = 4
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -60,10 +64,7 @@ def _outside(run: Mapping[str, Any]) -> list[Verdict]:
     one, warm = far["oneshot"]["answered"], far["warm"]["answered"]
     requests = (one["requests"]["p50"], warm["requests"]["p50"])
     connections = warm["connections"]["p50"]
-    trips = {
-        key: (far[key]["answered"]["model_asked"]["p50"] - run["latency"][key]["health"]["p50"]) / rtt
-        for key in ("oneshot", "obvious")
-    }
+    trips = {key: far[key]["answered"]["model_asked_after_start"]["p50"] / rtt for key in ("oneshot", "obvious")}
     return [
         _plain(names[0], "3 one-shot and warm", f"{requests[0]:g} one-shot, {requests[1]:g} warm", max(requests) <= 3),
         _plain(names[1], "0", f"{connections:g}", connections == 0),
@@ -89,9 +90,9 @@ def _worker(run: Mapping[str, Any]) -> list[Verdict]:
         ),
         _plain(
             f"{name}, descriptors",
-            "no more than before",
+            f"at most {CLIENTS_AT_ONCE} more (a kept connection each)",
             f"{first['descriptors']} → {last['descriptors']}",
-            last["descriptors"] <= first["descriptors"],
+            last["descriptors"] <= first["descriptors"] + CLIENTS_AT_ONCE,
         ),
     ]
 
