@@ -104,15 +104,12 @@ def read_body():
     left = int(announced)
     if left > MAX_BODY_BYTES:
         return None
-    if not left:
-        return b""
-    import select
-    import time
-
     pieces = []
-    end = time.monotonic() + BODY_SECONDS
-    while left and select.select([0], [], [], max(0, end - time.monotonic()))[0]:
-        piece = os.read(0, left)
+    end = os.times()[4] + BODY_SECONDS
+    while left:
+        piece = read_now(left)
+        if piece is None and wait_for_body(end - os.times()[4]):
+            continue
         if not piece:
             break
         pieces.append(piece)
@@ -122,6 +119,25 @@ def read_body():
         put_back(body)
         return None
     return body
+
+
+def read_now(count):
+    """What is there of the body; None while nothing is."""
+    os.set_blocking(0, False)
+    try:
+        return os.read(0, count)
+    except BlockingIOError:
+        return None
+    finally:
+        # Under mod_cgid the reply goes out by the same socket.
+        os.set_blocking(0, True)
+
+
+def wait_for_body(seconds):
+    """Whether more of the body comes in time. A web server has most often sent it before this program runs."""
+    import select
+
+    return seconds > 0 and select.select([0], [], [], seconds)[0]
 
 
 def put_back(body):
@@ -156,11 +172,11 @@ def serve(reply_to):
     version = "python%d.%d" % sys.version_info[:2]
     packages = os.path.join(VENV, "lib", version, "site-packages")
     sys.path[:0] = [ROOT, packages]
+    # The process ends before its garbage matters, and looking for it while modules load takes 8 % of the start.
+    gc.disable()
     loaded = code_stamp(packages)
     # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
     os.dup2(2, 1)
-    # The process ends before its garbage matters, and looking for it while modules load takes 8 % of the start.
-    gc.disable()
     from app.servers.cgi import main as answer
 
     answer(reply_to, apology, lambda: code_stamp(packages) == loaded)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Copy the same collection with `chroma copy` and with our upload, side by side, and print what each did as a table.
+"""Copy the same collection with `chroma copy`, with the official Python client and with our upload, side by side; a table.
 
 Source: a real `chroma run`. Target: Chroma Cloud's manners (token, quotas, TLS) before another one; `chroma copy`, whose
 address of the cloud is built in, is led there by a proxy. Needs the packages of requirements-dev.txt and nothing outside this
@@ -9,6 +9,7 @@ machine.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -32,13 +33,22 @@ EXAMPLES = """examples:
   scripts/compare_copy.py                                   2,213 records of 1,536 dimensions
   scripts/compare_copy.py --chroma ~/other/.venv/bin/chroma  another version's command
 """
+# Calls on the records of a collection, of the cloud.
+RECORDS = "*/collections/*-*-*-*-*/*"
 AGAIN = "the same once more"
 SCENARIOS = {
     "undisturbed": [],
     AGAIN: [],
-    "one 429": [Fault("status", path="*/tenants/*/databases/*/collections/*-*-*-*-*/*", method="POST", status=429, skip=3)],
-    "one 503": [Fault("status", path="*/tenants/*/databases/*/collections/*-*-*-*-*/*", method="POST", status=503, skip=3)],
+    "one 429": [Fault("status", path=RECORDS, method="POST", status=429, skip=3)],
+    "one 503": [Fault("status", path=RECORDS, method="POST", status=503, skip=3)],
 }
+# A small process in between: a process begins with the memory of the one that starts it on its account.
+WATCHER = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], check=False).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
 
 
 @dataclass
@@ -48,15 +58,17 @@ class Row:
     seconds: float
     requests: int
     sent_bytes: int
+    peak_mb: float
     outcome: str
     status: int
 
     def cells(self) -> list[str]:
         size = f"{self.sent_bytes / 1e6:.1f} MB"
-        return [self.tool, self.scenario, f"{self.seconds:.1f} s", str(self.requests), size, self.outcome, str(self.status)]
+        numbers = [f"{self.seconds:.1f} s", str(self.requests), size, f"{self.peak_mb:.0f} MB"]
+        return [self.tool, self.scenario, *numbers, self.outcome, str(self.status)]
 
 
-HEADINGS = ["tool", "scenario", "time", "requests", "sent", "outcome", "exit status"]
+HEADINGS = ["tool", "scenario", "time", "requests", "sent", "memory", "outcome", "exit status"]
 
 
 class Bench:
@@ -66,15 +78,12 @@ class Bench:
         self.home, self.source, self.cloud, self.chroma = home, source, cloud, chroma
         common = {"PATH": os.environ["PATH"], "HOME": str(home), "SSL_CERT_FILE": str(cloud.ca_file)}
         # Our own program looks at no proxy: it finds the cloud by its settings.
+        local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(source.port)}
+        configured = {**common, **local, **cloud.environment(), "CHROMA_CLOUD_SSL": "on"}
         self.environment = {
             "chroma copy": {**common, "HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1,localhost"},
-            "our upload": {
-                **common,
-                **cloud.environment(),
-                "CHROMA_CLOUD_SSL": "on",
-                "CHROMA_HOST": "127.0.0.1",
-                "CHROMA_PORT": str(source.port),
-            },
+            "official client": configured,
+            "our upload": configured,
         }
         folder = home / ".chroma"
         folder.mkdir()
@@ -85,6 +94,8 @@ class Bench:
         if tool == "chroma copy":
             where = ["--from-local", "--host", self.source.url, "--db", self.cloud.database]
             return [self.chroma, "copy", "--collections", NAME, *where]
+        if tool == "official client":
+            return [sys.executable, "-m", "tests.support.official_copy", NAME]
         return [sys.executable, str(ROOT / "scripts/upload_to_chromacloud.py"), NAME]
 
     def run(self, tool: str, scenario: str) -> Row:
@@ -95,14 +106,15 @@ class Bench:
         self.cloud.faults.push(*SCENARIOS[scenario])
         environment = {**self.environment[tool], "DATA_DIR": tempfile.mkdtemp(dir=self.home)}
         began = time.monotonic()
-        ran = subprocess.run(
-            self.command(tool), env=environment, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        command = [sys.executable, "-c", WATCHER, *self.command(tool)]
+        ran = subprocess.run(command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         seconds = time.monotonic() - began
         traffic = self.cloud.traffic
-        said = next(line.strip() for line in reversed((ran.stdout + ran.stderr).splitlines()) if line.strip())
+        *errors, peak = ran.stderr.splitlines()
+        said = next(line.strip() for line in reversed([*ran.stdout.splitlines(), *errors]) if line.strip())
         outcome = f"{self._outcome()}; last line: “{said if len(said) < 100 else said[:99] + '…'}”"
-        return Row(tool, scenario, seconds, traffic["requests"], traffic["bytes_in"], outcome, ran.returncode)
+        peak_mb = int(peak) / 1024
+        return Row(tool, scenario, seconds, traffic["requests"], traffic["bytes_in"], peak_mb, outcome, ran.returncode)
 
     def _outcome(self) -> str:
         there = collections.names(self.cloud.behind)
@@ -139,7 +151,8 @@ def main() -> int:
             for scenario in SCENARIOS:
                 rows.append(bench.run(tool, scenario))
                 print(".", end="", file=sys.stderr, flush=True)
-    print(f"\n{given.records} records of {given.dimensions} dimensions; {version or 'chroma'}\n")
+    client = importlib.metadata.version("chromadb")
+    print(f"\n{given.records} records of {given.dimensions} dimensions; chromadb {client}, its command {version}\n")
     for cells in [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]:
         print(f"| {' | '.join(cells)} |")
     return 0

@@ -25,6 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from app.answering.events import Sources
 from app.bootstrap import create_app
 from app.errors import AIServiceError, InvalidToken
 from app.models import Passage
@@ -195,7 +196,7 @@ def too_many(code: str, retry_after: int | None, header: int) -> Response:
 
 
 def answered(*passages: Passage, answer: str | None = None) -> Response:
-    body = {"answer": answer or "".join(quote(passages)), "sources": replies.sources(passages, frozenset({1}))}
+    body = {"answer": answer or "".join(quote(passages)), "sources": replies.sources(Sources(passages), frozenset({1}))}
     return Response(json.dumps({**body, "errors": [], "meta": {}}))
 
 
@@ -345,7 +346,7 @@ def test_a_refusal_is_shown_in_words_and_announced(page: Page, reply: Response, 
 
 def test_a_spent_budget_still_gives_the_passages(page: Page) -> None:
     page.open()
-    passages = replies.sources((Passage("mm-owlbear", "ARMOR CLASS: 5\nMOVE: 12\nSIZE: L", {"name": "Owlbear"}),))
+    passages = replies.sources(Sources((Passage("mm-owlbear", "ARMOR CLASS: 5\nMOVE: 12\nSIZE: L", {"name": "Owlbear"}),)))
     body = {"error": "budget_exceeded", "message": "Today's budget is used up.", "passages": passages}
     page.site.canned = {"Who?": Response(json.dumps(body), 503)}
     assert page.ask("Who?").text.startswith("Today's budget is used up.")

@@ -140,7 +140,7 @@ def test_a_refused_request_has_the_same_reply_cold_and_warm(program: Program, ba
 # -- the wrapper alone -------------------------------------------------------------------------------------------------
 
 
-def test_relaying_the_wrapper_imports_nothing_but_os_and_socket(program: Program, auth: GatedAuth) -> None:
+def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Program, auth: GatedAuth) -> None:
     worker = program.warm()
     traced = [program.python, "-IS", "-X", "importtime"]
     bare = subprocess.run([*traced, "-c", "import os, socket"], capture_output=True, text=True, check=True).stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from app.answering.events import Delta, Done, Events, Sources
@@ -12,7 +12,7 @@ from app.errors import BudgetExceeded, DndChatError
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
-    from app.answering.writers import Writer
+    from app.answering.writers import Draft, Writer
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
     from app.models import Passage, Question, User
@@ -64,9 +64,8 @@ class Answering:
             draft = self._writer.draft(question, found.passages if found.support.found else ())
             sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in found.chosen if s.entity})
             yield sources
-            for piece in draft.pieces(deadline, output, admission, stream=stream):
-                output.answer += piece
-                yield Delta(piece)
+            for words in self._written(draft.pieces(deadline, output, admission, stream=stream), draft, output):
+                yield Delta(words)
             written = time.monotonic()
             grounding = None
             if draft.model is None:
@@ -84,6 +83,20 @@ class Answering:
                 "settlement_seconds": time.monotonic() - grounded,
             }
             yield Done(output, sources, cited, grounding, draft.model, draft.usage, receipt, seconds)
+
+    def _written(self, pieces: Iterator[str], draft: Draft, output: RAGOutput) -> Iterator[str]:
+        """`pieces` as the reader gets them; what the model wrote, citations of nothing and all, is kept in `output`."""
+
+        def kept() -> Iterator[str]:
+            for piece in pieces:
+                output.answer += piece
+                yield piece
+
+        if draft.model is None:
+            return kept()
+        from app.rag.grounding import existing_citations
+
+        return existing_citations(kept(), len(draft.passages))
 
     def _ground(self, output: RAGOutput, sources: Sources, question: str) -> Grounding:
         """Look the answer up in its passages; what has no support is reported, citations of nothing are removed."""

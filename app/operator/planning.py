@@ -42,8 +42,8 @@ class Plan:
     def estimate(self, batch_size: int, workers: int) -> str:
         monthly = self.logical_bytes / GIB * STORED_PER_GIB_MONTH
         return (
-            f"{size(self.wire_bytes)} to send, about {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, "
-            f"about ${self.dollars:.4f} to write and ${monthly:.4f} a month to store"
+            f"{size(self.wire_bytes)}, about {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line; "
+            f"about ${self.dollars:.4f} to write, ${monthly:.4f} a month to store"
         )
 
 

@@ -59,7 +59,8 @@ class Transfer:
             count = len(plan.violations)
             raise OperatorError(f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; nothing was sent.")
         estimate = plan.estimate(self.options.batch_size, self.options.workers)
-        self.console.line(f"   Checked: every document fits Chroma Cloud's quotas; {estimate}")
+        self.console.line("   Checked: every document fits Chroma Cloud's quotas")
+        self.console.line(f"   To send: {estimate}")
         return plan
 
     def settle(self, journal: Journal) -> None:

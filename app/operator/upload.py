@@ -55,7 +55,8 @@ def upload(settings: Settings, request: Request, console: Console) -> int:
     traffic = cloud.database.traffic
     console.facts.update(seconds=round(time.monotonic() - started, 2), requests=traffic.requests, retries=traffic.retries)
     if status == EXIT_OK and traffic.retries:
-        console.line(f"   ({traffic.retries} calls had to be repeated; {duration(time.monotonic() - started)} in all)")
+        repeated = "1 call" if traffic.retries == 1 else f"{traffic.retries} calls"
+        console.line(f"   ({repeated} had to be repeated; {duration(time.monotonic() - started)} in all)")
     return status
 
 

@@ -15,8 +15,13 @@ class Background(Generic[T]):
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No thread to spare on this host (`ulimit -u`): then here and now.
+            self._thread = None
+            self._run()
 
     def _run(self) -> None:
         try:
@@ -26,7 +31,8 @@ class Background(Generic[T]):
 
     def result(self) -> T:
         """What the call returned, once it has; raises what it raised."""
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
         return self._value

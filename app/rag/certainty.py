@@ -82,11 +82,16 @@ def compared(entities: list[Entity], words: list[str], asked: Collection[Span]) 
 
 
 def sole_subject(entities: list[Entity], words: list[str], asked: Collection[Span]) -> list[Entity]:
-    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?"."""
-    headed = [e for e in entities if e.is_heading and (e.start, e.end) not in asked]
-    if len(headed) != 1 or any(entity.certain for entity in entities):
+    """`entities` with an everyday word made certain where there is hardly anything else: "how does cover work?".
+
+    What is usually asked of something is the subject itself where there is nothing else at all: "what is armor class?".
+    """
+    headed = [e for e in entities if e.is_heading]
+    apart = [e for e in headed if (e.start, e.end) not in asked]
+    if len(apart or headed) != 1 or any(entity.certain for entity in entities):
         return entities
-    only = headed[0]
+    only = (apart or headed)[0]
     asides = {n for first, last in asked for n in range(first, last)} | set(range(only.start, only.end))
     rest = [word for n, word in enumerate(words) if n not in asides and word not in terms.STOP_WORDS]
-    return [replace(e, certain=True) if e is only else e for e in entities] if len(rest) <= _ASIDE else entities
+    most = _ASIDE if apart else 0
+    return [replace(e, certain=True) if e is only else e for e in entities] if len(rest) <= most else entities

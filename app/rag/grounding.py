@@ -6,8 +6,9 @@ statement can be made of right numbers. What it does not find is no proof either
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from app.models import Passage
 _CITATION = re.compile(
     r"[ \t]?(?<![!\w\]])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()|(?<=\])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()"
 )
+# What may still become a citation at the end of a piece.
+_UNFINISHED = re.compile(r"[ \t]?(?:\[[\d\s,;–-]*\]?)*\Z")
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
 _NUMBER = re.compile(r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)")
 _ORDERED_LIST = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
@@ -89,6 +92,26 @@ def ground(
         _unsupported_numbers(prose, source),
         _unsupported_names(prose, source, known_names),
     )
+
+
+def existing_citations(pieces: Iterable[str], passages: int) -> Iterator[str]:
+    """`pieces` of an answer as it is written, without citations of passages that do not exist (above `passages`).
+
+    What may be the beginning of a citation is held back until it is complete. The pieces join to what `ground` makes of the
+    whole answer.
+    """
+    existing = range(1, passages + 1)
+    before = held = ""
+    for piece in itertools.chain(pieces, [None]):
+        text = held + (piece or "")
+        unfinished = _UNFINISHED.search(text) if piece is not None else None
+        held = unfinished[0] if unfinished else ""
+        ready = text[: len(text) - len(held)]
+        # A citation is one by what stands before it: that comes along, and does not go out twice.
+        cleaned = _CITATION.sub(lambda match: _only(match, existing), before + ready)[len(before) :]
+        before = ready[-1:] or before
+        if cleaned:
+            yield cleaned
 
 
 def _numbers_cited(match: re.Match[str]) -> list[int]:

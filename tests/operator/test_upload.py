@@ -29,7 +29,8 @@ Uploading collection: adnd_1e
 1. Connecting to LOCAL ChromaDB...
    Connected: ChromaDBConnector(host=http://127.0.0.1, port={port})
    Found collection: adnd_1e (2213 documents)
-+  Checked: every document fits Chroma Cloud's quotas; .*
++  Checked: every document fits Chroma Cloud's quotas
++  To send: [0-9.]+ MB, about [0-9]+ s on a 10 Mbit/s line; about \\$0[.0-9]+ to write, \\$0[.0-9]+ a month to store
 
 2. Connecting to ChromaCloud...
    Connected: ChromaDBConnector(cloud, tenant=120ffaa8-32bf-4e7d-823d-c587bd8a5202, database=adnd_1e)
