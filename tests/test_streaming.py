@@ -115,7 +115,6 @@ def test_the_events_are_those_of_the_contract(either: Program, auth: GatedAuth, 
     # The same passages in the same order; which are cited is known at the end.
     assert [{**source, "cited": None} for source in last["sources"]] == first["sources"]
     assert [source["n"] for source in last["sources"] if source["cited"]] == [1]
-    assert last["meta"]["grounding"]["removed_citations"] == [2], "there is no second passage"
     assert last["sources"] == whole["sources"]
     assert last["usage"] == whole["usage"]
     assert last["meta"]["request_id"] == reply.id
