@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     """0 when everything was measured, met or not; 1 when a program answered wrongly; 2 when something is missing."""
     options = _parser().parse_args(arguments)
     progress = Progress()
+    # So that whatever was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     plan = measure.QUICK if options.quick else measure.FULL
     if options.runs:
         plan = replace(plan, rounds=options.runs, far_rounds=max(1, options.runs // 2))
