@@ -102,6 +102,12 @@ class LexicalIndex:
         """Those of `stems` (see `app.terms.stem`) that are known, with how many passages have them (plain English: also 0)."""
         return dict(self._rows_in("SELECT word, passages FROM words WHERE word IN ({})", sorted(set(stems))))
 
+    def has_word_beginning(self, start: str) -> bool:
+        """Whether a passage has a word that begins with `start`."""
+        # Words are lower-case letters and digits: "{" is the character after "z".
+        found = self._rows("SELECT 1 FROM words WHERE word > ? AND word < ? AND passages > 0 LIMIT 1", (start, start + "{"))
+        return bool(found)
+
     def similar_words(self, word: str) -> list[str]:
         """Words of names that differ from `word` by no more letters than `deletions` leaves out, most used first; unchecked."""
         rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))

@@ -92,6 +92,10 @@ def _coordinated(entities: list[Entity], words: list[str], stems: list[str], ind
                 elif words[place] not in certainty.JOINING:
                     break
                 place += step
+        # "is a red dragon or a green one harder to hit?"
+        for place in range(entity.end + 1, len(words)):
+            if words[place] in ("one", "ones") and place - 1 not in taken:
+                tried.setdefault("".join([stems[place - 1], *own[1:]]), place - 1)
     found = [(tried[key], name) for key, name in index.names(tried).items()]
     return [
         Entity(words[place], place, place + 1, name.owners, name.types, True, False) for place, name in found if name.is_heading

@@ -37,6 +37,8 @@ _POINTER = re.compile(
 _DEMONSTRATIVE = re.compile(
     r"\b(?:that|this)(?=\s*(?:[?.,!]|$|class|spell|monster|creature|item|race|weapon|beast|thing|do\b|does\b|work|mean))"
 )
+# "does the potion work the same way?"; but not "is it the same as for a fighter?".
+_LIKEWISE = re.compile(r"\bthe same\b(?! as\b)(?! \w+ as\b)")
 _OBJECTS = frozenset(("it", "them", "him", "her", "those", "these"))
 _CLAUSE = re.compile(r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b")
 _ONE = re.compile(r"\b([a-z-]+) ones?\b")
@@ -90,7 +92,7 @@ def _points_back(folded: str, own: Sequence[Entity]) -> bool:
 
     Not if a name of its own comes earlier in it, except in the same clause: in "does the ogre fear it?" the two differ.
     """
-    if _DEMONSTRATIVE.search(folded):
+    if _DEMONSTRATIVE.search(folded) or _LIKEWISE.search(folded):
         return True
     pointer = _POINTER.search(folded)
     if pointer is None:

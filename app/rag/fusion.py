@@ -39,6 +39,8 @@ class Weights:
     row_unasked: float = 0.4
     # The category page of an entry that is named, against the entry.
     parent: float = 0.4
+    # What the entry refers its reader to, against the entry.
+    referred: float = 0.4
     # A passage of the type that a question describes without naming one.
     expected: float = 0.25
     # A later part of a split section, which has the same name.
@@ -109,6 +111,12 @@ class Pool:
             if (parent := parents.get(passage.parent or "")) is not None and parent.type == "category" and kind != "row":
                 page = self._candidate(parent)
                 page.name = max(page.name, evidence * self._weights.parent)
+
+    def add_references(self, referred: Iterable[Passage]) -> None:
+        """Passages that the named entries refer to."""
+        for passage in referred:
+            candidate = self._candidate(passage)
+            candidate.name = max(candidate.name, self._weights.referred)
 
     def expect(self, types: Iterable[str]) -> None:
         """Prefer passages of these types."""

@@ -13,14 +13,15 @@ _NUMBER = (
     r"eighth|ninth|tenth|eleventh|twelfth)"
 )
 _ABILITY = r"(?:str|int|wis|dex|con|cha|strength|intelligence|wisdom|dexterity|constitution|charisma)"
-# What selects a row: "9th level", "AC 4", "strength of 17", "8 hit dice", "name level".
+# What selects a row: "9th level", "AC 4", "strength of 17", "8 hit dice", "name level", "rolled a 61".
 _ROW = re.compile(
     rf"\b(?:{_NUMBER}(?:st|nd|rd|th)?[ -]levels?|levels? {_NUMBER}|name level|\d+ (?:hit dice|hd)"
-    rf"|(?:ac|armou?r class|hd|cr|dc)(?: of)? ?-?\d+|{_ABILITY}(?: score)?(?: of)? \d+|\d+ {_ABILITY})\b"
+    rf"|(?:ac|armou?r class|hd|cr|dc)(?: of)? ?-?\d+|{_ABILITY}(?: score)?(?: of)? \d+|\d+ {_ABILITY}"
+    r"|(?:category|tier|rank|grade|stage) \d+|(?:roll(?:ed|s|ing)?|got|on) (?:an? )?\d+)\b"
 )
 # What names a column.
 _CELL = re.compile(
-    r"\b(?:tables?|charts?|matrix|prices?|costs?|pay|buy|afford|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy"
+    r"\b(?:tables?|charts?|matrix|prices?|costs?|costing|pay|paying|buy|buying|afford|total|random(?:ly)?|d\d+|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy"
     r"|how (?:much|many|long|far|fast|old)|xp|exp|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0"
     r"|attack bonus|attack roll|per day|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*"
     r"|hit dice|hit die|spell slots?)\b"

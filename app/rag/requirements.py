@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from app.rag.fusion import Candidate
 from app.rag.named import Entity, Reading
 
-Required = tuple[Candidate, str, str]
+Required = tuple[Candidate, str, str | None]
 
 
-def required(ranked: Sequence[Candidate], reading: Reading, table_wanted: float) -> list[Required]:
+# So many of the passages that an entry refers to.
+_MOST_REFERENCES = 2
+
+
+def required(
+    ranked: Sequence[Candidate], reading: Reading, table_wanted: float, referred: Collection[str] = ()
+) -> list[Required]:
     """For each name the question surely means: the passage it heads, then the parts of it that speak to the question; last
-    the category page of the best. Each with its role (`entity`, `part`, `parent`) and the name. `ranked`: best first.
+    what they refer to (ids in `referred`) and the category page of the best. Each with its role (`entity`, `part`,
+    `reference`, `parent`) and the name. `ranked`: best first.
 
     All first passages come before any further part, so that a small `k` still holds one for every name.
     """
@@ -27,7 +34,8 @@ def required(ranked: Sequence[Candidate], reading: Reading, table_wanted: float)
         head, *parts = _section(own)
         first.append((head, "entity", entity.text))
         more += [(part, "part", entity.text) for part in parts]
-    return first + more + _category_page(first, ranked)
+    beyond = [(c, "reference", None) for c in ranked if c.passage.id in referred and c.passage.part <= 1]
+    return first + more + beyond[:_MOST_REFERENCES] + _category_page(first, ranked)
 
 
 def _category_page(first: Sequence[Required], ranked: Sequence[Candidate]) -> list[Required]:

@@ -24,6 +24,7 @@ from app.rag.fusion import Candidate, Pool, Weights
 from app.rag.intent import ROW_WANTED, described_types, wants_table
 from app.rag.named import Reading
 from app.rag.output import RAGOutput
+from app.rag.references import references
 from app.rag.requirements import required
 from app.rag.selection import Limits, Selected, select
 from app.rag.support import Support, support
@@ -65,6 +66,7 @@ class Tuning:
     correct_spelling: bool = True
     guarantee_entities: bool = True
     expand_glossary: bool = True
+    follow_references: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class _Words:
     tables: Sequence[Match] = ()
     owners: Mapping[str, Passage] = field(default_factory=dict)
     parents: Mapping[str, Passage] = field(default_factory=dict)
+    # What the named entries refer to.
+    referred: Mapping[str, Passage] = field(default_factory=dict)
 
 
 class HybridRetriever:
@@ -140,7 +144,7 @@ class HybridRetriever:
         ranked = self._ranked(reading, described, table_wanted, found, nearest.result())
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
-        needed = required(candidates, reading, table_wanted) if self._tuning.guarantee_entities else []
+        needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
         evidence = support(reading, candidates, index)
         output.diagnostics.append(
@@ -191,11 +195,19 @@ class HybridRetriever:
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
         alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
         owners = index.passages(identity for entity in reading.entities for identity in entity.owners)
+        entries = [
+            owners[identity]
+            for entity in reading.entities
+            if entity.certain and not entity.is_people
+            for identity, kind in entity.owners.items()
+            if kind in ("full", "variant") and identity in owners
+        ]
         return _Words(
             index.search(alternatives, WORD_MATCHES),
             index.search(alternatives, TABLE_MATCHES, tables=True) if table_wanted else (),
             owners,
             index.passages(parent for passage in owners.values() if (parent := passage.parent)),
+            index.passages(references(entries, index)) if self._tuning.follow_references else {},
         )
 
     def _ranked(
@@ -208,6 +220,7 @@ class HybridRetriever:
             owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
             pool.add_names(entity, owners, found.parents, reading, table_wanted)
         pool.add_dense(dense)
+        pool.add_references(found.referred.values())
         pool.expect(described)
         return pool.ranked()
 

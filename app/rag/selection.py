@@ -25,6 +25,8 @@ class Limits:
     tokens_named: int = 1400
     floor_unnamed: float = 0.20
     tokens_unnamed: int = 2800
+    # So many of the best have their place whatever room the names leave.
+    leading: int = 2
     # No context is larger, except that there is always one passage.
     most_tokens: int = 3600
     # Nor has any more passages, whatever `k` is.
@@ -33,7 +35,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A passage that was chosen, and why: `role` is entity, part, parent or evidence; `entity` the name it was chosen for."""
+    """A passage that was chosen, and why.
+
+    `role` is entity, part, reference, parent or evidence; `entity` the name it was chosen for.
+    """
 
     passage: Passage
     role: str
@@ -54,7 +59,7 @@ def tokens(passage: Passage) -> int:
 
 
 def select(
-    ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str, str]], k: int, limits: Limits, *, named: bool
+    ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str, str | None]], k: int, limits: Limits, *, named: bool
 ) -> Selection:
     """At most `k` of `ranked`, ordered by score. `required`: candidates with their role and entity, most needed first.
 
@@ -65,8 +70,8 @@ def select(
     k = min(k, limits.most_passages)
     for candidate, role, entity in required:
         size = tokens(candidate.passage)
-        # A category page is good to have where there is room.
-        most = limits.tokens_named if role == "parent" else limits.most_tokens
+        # A category page and what is referred to are good to have where there is room.
+        most = limits.tokens_named if role in ("reference", "parent") else limits.most_tokens
         if candidate.passage.id in chosen or len(chosen) == k or (chosen and used + size > most):
             continue
         chosen[candidate.passage.id] = Selected(candidate.passage, role, candidate.score, entity)
@@ -75,7 +80,7 @@ def select(
     floor = best * (limits.floor_named if named else limits.floor_unnamed)
     room = min(limits.most_tokens, max(limits.tokens_named if named else limits.tokens_unnamed, used))
     reason = "no more candidates"
-    for candidate in ranked:
+    for rank, candidate in enumerate(ranked):
         size = tokens(candidate.passage)
         if candidate.passage.id in chosen:
             continue
@@ -83,7 +88,7 @@ def select(
             reason = f"k = {k} reached"
         elif candidate.score < floor:
             reason = f"score {candidate.score:.2f} of the next is below {floor:.2f}, a part of the best's {best:.2f}"
-        elif chosen and used + size > room:
+        elif chosen and used + size > (limits.most_tokens if rank < limits.leading else room):
             reason = f"{used} tokens used, the next needs {size}, the room is {room}"
         else:
             chosen[candidate.passage.id] = Selected(

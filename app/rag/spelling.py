@@ -16,6 +16,8 @@ SHORTEST = 5
 # From this length on two edits are taken for a slip, below one.
 LONG = 9
 _MOST_ALTERNATIVES = 3
+# Shorter beginnings and parts of words say nothing.
+_SHORTEST_HALF = 4
 
 
 def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
@@ -28,10 +30,25 @@ def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str
 
 
 def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
-    """Those of `words` that no passage has in any form."""
+    """Those of `words` that no passage has in any form, nor shortened ("crit"), nor in two words ("lockpicks")."""
     forms = {word: _forms(word) for word in words}
-    known = index.words(form for some in forms.values() for form in some)
-    return {word for word, some in forms.items() if not any(known.get(form) for form in some)}
+    halves = {word: _halves(terms.bare(word)) for word in forms}
+    known = index.words(
+        form for word, some in forms.items() for form in (*some, *(half for pair in halves[word] for half in pair))
+    )
+    return {
+        word
+        for word, some in forms.items()
+        if not any(known.get(form) for form in some)
+        and not any(known.get(first) and known.get(second) for first, second in halves[word])
+        and not (len(word) >= _SHORTEST_HALF and index.has_word_beginning(terms.bare(word)))
+    }
+
+
+def _halves(word: str) -> list[tuple[str, str]]:
+    """All ways to see `word` as two words written together, as stems."""
+    places = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1)
+    return [(terms.stem(word[:place]), terms.stem(word[place:])) for place in places]
 
 
 def _forms(word: str) -> set[str]:

@@ -34,6 +34,7 @@ def named(question: str, index: LexicalIndex) -> set[str]:
         ("red dragons", {"red"}),
         ("Dragon, Red: how many hit dice?", {"red"}),
         ("the difference between red and white dragons", {"red", "white"}),
+        ("Who bites harder, a red dragon or a white one?", {"red", "white"}),
         ("Can a bombardier beetle fly?", {"beetle"}),
         ("are werewolves men?", {"wolfman"}),
         ("How big is a tyrannosaurus?", {"rex"}),

@@ -69,7 +69,7 @@ def test_the_context_is_as_small_and_as_well_ordered_as_before(measured: Figures
 
 def test_the_books_are_not_denied_what_they_have(measured: Figures) -> None:
     assert measured.refused == 0
-    assert measured.let_through <= 6
+    assert measured.let_through <= 8
 
 
 def test_nothing_goes_out_without_vectors(measured: Figures) -> None:

@@ -35,6 +35,7 @@ def named(index: LexicalIndex, text: str) -> set[str]:
         ("How much do they cost?", ["What is chain mail?", "Rings of metal."], {"armor"}),
         ("what about the white one?", ["How many hit dice has a red dragon?", "9-11."], {"white"}),
         ("What about the spectre?", ["How many hit dice has an orc?", "One."], {"spectre"}),
+        ("Does the spectre fear the same?", ["What does an orc fear?", "Elves."], {"orc", "spectre"}),
         ("which of those two is faster?", ["Owlbear or orc, who wins?", "The owlbear."], {"owlbear", "orc"}),
         ("Does the spectre fear it?", ["Tell me about the owlbear", "A beast."], {"owlbear", "spectre"}),
         ("and what does it eat?", ["Which beast has a beak and hugs?", "That is the owlbear."], {"owlbear"}),

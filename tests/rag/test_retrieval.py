@@ -99,6 +99,44 @@ def test_the_table_with_the_row_and_the_column_comes_first(priced: LexicalIndex,
     assert ids(ask(priced, question))[0] == first
 
 
+ITEMS = [
+    page("cape", "Cape of the Mountebank", "Its wearer can cast the dimension door spell once a day.", "magic_item"),
+    page("wand", "Wand of Paralysis", "This wand creates the effect of the spell hold person.", "magic_item"),
+    page("boots", "Boots of Levitation", "They raise the wearer as levitation (q.v.) does.", "magic_item"),
+    page("ring", "Ring of Regeneration", "It heals as told in the description of the Troll on page 203.", "magic_item"),
+    page("door", "Dimension Door", "You step 360 yards away.", "spell"),
+    page("hold", "Hold Person", "One to four persons stand stiff.", "spell"),
+    page("float", "Levitation", "The caster rises 2 inches a round.", "spell"),
+    page("troll", "Troll", "It regains 3 points a round.", "monster"),
+    page("fly", "Fly", "The caster flies as a bird does.", "spell"),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "needed"),
+    [
+        ("How far does the cape of the mountebank take me?", {"cape", "door"}),
+        ("how long does the wand of paralysis last", {"wand", "hold"}),
+        ("How high do boots of levitation go?", {"boots", "float"}),
+        ("What does a ring of regeneration give back?", {"ring", "troll"}),
+    ],
+)
+def test_what_an_entry_refers_to_is_there_too(tmp_path: Path, question: str, needed: set[str]) -> None:
+    found = ask(index_of(ITEMS, tmp_path / "i.sqlite3"), question)
+    assert needed <= set(ids(found))
+    assert "fly" not in ids(found)
+    assert [chosen.entity for chosen in found.chosen if chosen.role == "reference"] == [None]
+
+
+def test_long_entries_of_the_names_leave_a_place_for_what_answers_best(tmp_path: Path) -> None:
+    long = "It is said in the old books that they wander far and wide, in need of nobody. " * 35
+    turning = table("turn", "Turning undead", ["Level of cleric", "Ghoul"], [[str(n), str(20 - n)] for n in range(1, 12)])
+    others = [passage for passage in BESTIARY if passage.id != "ghoul"]
+    pages = [page("cleric", "Cleric", long, "class"), page("ghoul", "Ghoul", long), turning, *others]
+    found = ask(index_of(pages, tmp_path / "i.sqlite3"), "What must a 5th level cleric roll to turn a Ghoul?")
+    assert set(ids(found)) == {"cleric", "ghoul", "turn"}
+
+
 def test_query_must_drops_the_look_alikes(tmp_path: Path) -> None:
     rows = [
         page(
@@ -139,6 +177,18 @@ def test_what_is_in_no_book_is_said_to_be_so(bestiary: LexicalIndex, question: s
 @pytest.mark.parametrize("question", ["What is an owlbeer?", "armor class of the orc", "something that hoards treasure"])
 def test_what_is_in_a_book_is_not_denied(bestiary: LexicalIndex, question: str) -> None:
     assert ask(bestiary, question).support.found
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["damage on a crit?", "What do lockpicks cost?", "I got an 11 on the d12: which lock?", "list the prices"],
+)
+def test_short_forms_compounds_and_dice_are_not_taken_for_unknown_things(tmp_path: Path, question: str) -> None:
+    pages = [
+        page("crit", "Critical Hits", "Roll all damage dice twice.", "rule"),
+        table("gear", "Gear", ["Item", "Price"], [["Thieves' picks and tools", "30 gp"], ["Lock", "20 gp"]]),
+    ]
+    assert ask(index_of(pages, tmp_path / "i.sqlite3"), question).support.found
 
 
 def test_diagnostics_say_how_it_was_read_and_why_it_was_cut(bestiary: LexicalIndex) -> None:

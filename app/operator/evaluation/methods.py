@@ -49,6 +49,8 @@ LEAVE_OUT: dict[str, Tuning] = {
     "tables": replace(_DEFAULT, weights=Weights(table=0)),
     "columns of tables": replace(_DEFAULT, weights=Weights(table_words=1)),
     "types described": replace(_DEFAULT, weights=Weights(expected=0)),
+    "references": replace(_DEFAULT, follow_references=False),
+    "places for the two best": replace(_DEFAULT, limits=Limits(leading=0)),
     "category pages": replace(_DEFAULT, weights=Weights(parent=0)),
     "spelling": replace(_DEFAULT, correct_spelling=False),
     "glossary": replace(_DEFAULT, expand_glossary=False),
