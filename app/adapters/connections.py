@@ -1,21 +1,21 @@
 """Kept-alive connections to one outside system, which can be opened ahead of their use.
 
-urllib3's connections do the work; its pool is not used, as it opens a connection only when a request is there to send.
+The standard library's connections do the work: it is loaded already where Flask is (docs/decisions.md has what urllib3 costs).
 Opening ahead is what lets DNS, TCP and TLS to one system pass while another one is waited for.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import ssl
-
-    from urllib3.connection import HTTPConnection
 
 CONNECT_SECONDS = 5.0
 KEPT = 8
@@ -50,13 +50,13 @@ class Connections:
     def take(self, seconds: float) -> HTTPConnection:
         """A connected connection: an idle one, one that is being opened ahead, or a new one.
 
-        Raises urllib3's exceptions and OSError when it cannot be opened.
+        Raises OSError when it cannot be opened.
         """
         while True:
             with self._lock:
                 if self._idle:
                     connection = self._idle.pop()
-                    if connection.is_connected:
+                    if _is_usable(connection):
                         return connection
                     connection.close()
                     continue
@@ -77,11 +77,9 @@ class Connections:
 
     def open(self, seconds: float) -> HTTPConnection:
         """A new connection, connected."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
         timeout = max(min(CONNECT_SECONDS, seconds), 0.001)
         connection = (
-            HTTPSConnection(self._host, self._port, timeout=timeout, ssl_context=_shared_tls_context())
+            HTTPSConnection(self._host, self._port, timeout=timeout, context=_shared_tls_context())
             if self._tls
             else HTTPConnection(self._host, self._port, timeout=timeout)
         )
@@ -110,11 +108,19 @@ class _Coming(threading.Thread):
             self.connection = self._connections.open(CONNECT_SECONDS)
 
 
-def abort(connection: HTTPConnection) -> None:
-    """End whatever another thread waits for on `connection`, at once."""
-    if (sock := connection.sock) is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+def abort(sock: socket.socket) -> None:
+    """End whatever another thread waits for on `sock`, at once."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _is_usable(connection: HTTPConnection) -> bool:
+    """Whether the other side has neither closed an idle connection nor said anything on it that nobody asked for."""
+    if connection.sock is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _shared_tls_context() -> ssl.SSLContext:
@@ -125,4 +131,5 @@ def _shared_tls_context() -> ssl.SSLContext:
             import ssl
 
             _tls_context = ssl.create_default_context()
+            _tls_context.set_alpn_protocols(["http/1.1"])
         return _tls_context

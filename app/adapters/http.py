@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,15 @@ from app.deadline import Deadline
 from app.models import Pay, Payment
 
 if TYPE_CHECKING:
-    from urllib3.connection import HTTPConnection
+    import socket
+    from http.client import HTTPConnection
+    from typing import Protocol
+
+    class Headers(Protocol):
+        """A reply's, by names in any case."""
+
+        def get(self, name: str, /) -> str | None: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +54,7 @@ class TransportError(Exception):
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
     def json(self) -> Any:
@@ -62,7 +71,7 @@ class HttpService:
     def __init__(self, name: str, base_url: str, headers: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._path = urlsplit(base_url).path.rstrip("/")
-        self._headers = dict(headers or {})
+        self._headers = {"User-Agent": "dndchat", **(headers or {})}
         self._connections = Connections(base_url)
 
     def open_ahead(self) -> None:
@@ -150,7 +159,7 @@ class HttpService:
 @dataclass(frozen=True, slots=True)
 class _Head:
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
 
 
 class Exchange:
@@ -170,13 +179,14 @@ class Exchange:
         deadline: Deadline,
     ) -> None:
         self.status = 0
-        self.headers: Mapping[str, str] = {}
+        self.headers: Headers = {}
         self.payment: Payment | None = None
         self._connections = connections
         self._request = (method, target, body, dict(headers))
         self._deadline = deadline
         self._news: queue.SimpleQueue[_Head | bytes | TransportError | None] = queue.SimpleQueue()
-        self._connection: HTTPConnection | None = None
+        # Kept beside the connection, which lets go of it when the reply is the last on it.
+        self._sock: socket.socket | None = None
         self._closed = False
         self._body: bytes | None = None
         try:
@@ -212,8 +222,8 @@ class Exchange:
     def close(self) -> None:
         """Stop, wherever it is; harmless after the end."""
         self._closed = True
-        if self._connection is not None:
-            abort(self._connection)
+        if self._sock is not None:
+            abort(self._sock)
 
     def _next(self) -> _Head | bytes | None:
         try:
@@ -227,12 +237,11 @@ class Exchange:
 
     def _run(self) -> None:
         """In the thread: nothing may be raised here, as nobody could catch it."""
-        import urllib3.exceptions as failures
-
+        connection: HTTPConnection | None = None
         sent = False
         try:
             connection = self._connections.take(self._deadline.remaining())
-            self._connection = connection
+            self._sock = connection.sock
             if self._closed:
                 connection.close()
                 return
@@ -240,31 +249,36 @@ class Exchange:
             connection.sock.settimeout(max(self._deadline.remaining(), 0.001))
             sent = True
             method, target, body, headers = self._request
-            connection.request(method, target, body=body, headers=headers, preload_content=False)
+            connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
             self._news.put(_Head(response.status, response.headers))
             while piece := response.read1(65536):
                 self._news.put(piece)
+            if response.length:
+                raise IncompleteRead(b"", response.length)
+            response.close()
             # Before the end is told: whoever hears of it may ask the same service next, and on this connection.
-            self._connection = None
+            self._sock = None
             self._connections.give_back(connection)
             self._news.put(None)
-        except (TimeoutError, failures.ReadTimeoutError):
-            self._fail(TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent))
-        except (failures.HTTPError, OSError, ValueError) as error:
+        except TimeoutError:
+            self._fail(
+                connection, TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent)
+            )
+        except (HTTPException, OSError, ValueError) as error:
             reason = f"{'connection broke' if sent else 'cannot connect'}: {type(error).__name__}"
-            self._fail(TransportError(reason, sent=sent))
+            self._fail(connection, TransportError(reason, sent=sent))
         except Exception as error:
             log.exception("exchange failed")
-            self._fail(TransportError(f"{type(error).__name__}", sent=sent))
+            self._fail(connection, TransportError(f"{type(error).__name__}", sent=sent))
 
-    def _fail(self, error: TransportError) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def _fail(self, connection: HTTPConnection | None, error: TransportError) -> None:
+        if connection is not None:
+            connection.close()
         self._news.put(error)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Headers) -> float | None:
     """Seconds that a reply asks to wait (`Retry-After` as seconds or as a date), or None."""
     text = (headers.get("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():

@@ -30,7 +30,7 @@ class Answer:
 
     def __iter__(self) -> Iterator[str]:
         """Raises AIServiceError, TimedOut."""
-        streamed = self._exchange.headers.get("Content-Type", "").startswith("text/event-stream")
+        streamed = (self._exchange.headers.get("Content-Type") or "").startswith("text/event-stream")
         empty = True
         try:
             for words in self._streamed() if streamed else self._whole():

@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import urllib3  # noqa: F401  loaded once, before the forks
-
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.ledger.ledger import Ledger
