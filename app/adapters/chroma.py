@@ -14,9 +14,8 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from app import datadir
@@ -37,8 +36,7 @@ UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OTHER_MODEL = "The rule books were indexed for another language model than the one in use; the owner has to put that right."
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """What is kept of a collection; `model` is empty when the collection does not say what embedded it."""
 
     id: str
@@ -191,7 +189,7 @@ class Chroma:
 
     def _remember(self, known: _Known) -> None:
         try:
-            entries = {**self._cache(), self._cache_key: asdict(known)}
+            entries = {**self._cache(), self._cache_key: known._asdict()}
             datadir.write_atomically(self._cache_file, json.dumps(entries, indent=1).encode())
         except OSError as error:
             # Without the cache every question costs one more call, but it is answered.

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app import terms
 from app.errors import DatabaseError
@@ -33,16 +32,14 @@ def index_path(data_dir: Path, collection: str) -> Path:
     return data_dir / "index" / f"collection-{collection}.sqlite3"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A passage and its BM25 score; the higher, the better."""
 
     passage: Passage
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name the collection knows. `owners`: passage id → kind of name; `types`: of what types these passages are.
 
     `everyday`: all its words are words of plain English or of every other passage, so saying it need not mean it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SEPARATOR = re.compile(r"\|?[\s:|-]+\|?")
 _CAPTION = re.compile(r"^\*\*(?:Table\b[^:]*:)?\s*(.+?)\*\*$")
@@ -12,8 +12,7 @@ _LETTERS = re.compile(r"[A-Za-z]{3}")
 _DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%]+)?[\d\s.,+%/x×-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class TableText:
+class TableText(NamedTuple):
     """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are not numbers."""
 
     caption: str

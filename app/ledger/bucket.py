@@ -7,13 +7,12 @@ one looks, and a changed capacity needs no conversion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.ledger.clock import SECOND_US
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """`missing_us` of a bucket that holds `capacity` tokens (0: no limit) and gets one back per `interval_us`."""
 
     capacity: int

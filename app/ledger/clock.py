@@ -7,8 +7,8 @@ both moments were seen in the same boot of the same machine, and from the wall c
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -16,8 +16,7 @@ DAY_US = 86_400 * SECOND_US
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One instant. `wall_us` is microseconds since 1970 UTC; `steady_us` counts up within the boot named `boot`."""
 
     wall_us: int

@@ -6,14 +6,13 @@ A process is named by where it runs (boot and process namespace), its number and
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """`place` is empty and `started` 0 where /proc does not tell."""
 
     place: str

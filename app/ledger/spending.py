@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable
 from app.ledger import alerts, sql
@@ -29,8 +28,7 @@ log = logging.getLogger(__name__)
 CallKind = Literal["embeddings", "chat"]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What a closed question cost (nano-dollars) and what it left."""
 
     cost: int
@@ -49,8 +47,7 @@ class Receipt:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Settlement:
+class _Settlement(NamedTuple):
     call_id: int
     state: CallState
     cost: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import InvalidToken
 from app.ledger import sql
@@ -43,8 +43,7 @@ def token_expiry(token: str) -> int | None:
     return int(expiry)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCache:
+class TokenCache(NamedTuple):
     store: Store
     clock: Clock
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from app import terms
 from app.rag import glossary
@@ -72,7 +71,7 @@ def compared(entities: list[Entity], words: list[str], asked: Collection[Span]) 
         return comparing or (bool(between) and JOINING.issuperset(between))
 
     return [
-        replace(entity, certain=True)
+        entity._replace(certain=True)
         if entity.is_heading
         and (entity.start, entity.end) not in asked
         and any(entity.types & other.types - _UNCOUNTED and beside(entity, other) for other in certain)
@@ -93,5 +92,5 @@ def sole_subject(entities: list[Entity], words: list[str], asked: Collection[Spa
         rest = others if (entity.start, entity.end) in asked else [n for n in others if n not in asides]
         most = 0 if (entity.start, entity.end) in asked else _ASIDE
         if entity.heads_entry and len(rest) <= most:
-            return [replace(e, certain=True) if e is entity else e for e in entities]
+            return [e._replace(certain=True) if e is entity else e for e in entities]
     return entities

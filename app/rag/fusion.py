@@ -8,7 +8,7 @@ embedding model changes the scale.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from app import terms
 from app.adapters.lexical import Match
@@ -23,8 +23,7 @@ REFERENCE = 60
 KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """What each kind of evidence counts; measured on the development questions of three rule books, see docs/retrieval.md."""
 
     dense: float = 1.0
@@ -47,18 +46,15 @@ class Weights:
     later_part: float = 0.5
 
 
-@dataclass(slots=True)
 class Candidate:
     """A passage and the evidence for it, each 0 to 1."""
 
-    passage: Passage
-    dense: float = 0.0
-    lexical: float = 0.0
-    table: float = 0.0
-    name: float = 0.0
-    expected: float = 0.0
-    entities: set[str] = field(default_factory=set)
-    score: float = 0.0
+    __slots__ = ("dense", "entities", "expected", "lexical", "name", "passage", "score", "table")
+
+    def __init__(self, passage: Passage) -> None:
+        self.passage = passage
+        self.dense = self.lexical = self.table = self.name = self.expected = self.score = 0.0
+        self.entities: set[str] = set()
 
 
 class Pool:

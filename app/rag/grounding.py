@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app import terms
 from app.models import Passage
@@ -36,8 +35,7 @@ _USUAL_NAMES = frozenset(terms.key(name) for name in ("Advanced Dungeons", "Dung
 _SMALLEST_NUMBER = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Grounding:
+class Grounding(NamedTuple):
     """The report on one answer: what is in it that no passage has, each as the answer writes it, in order.
 
     `removed`: citation numbers without a passage; `cited`: those with one; `numbers` and `names`: without support.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app import terms
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """A name found in a question: words `start` to `end` of it. `owners`: ids of the passages it names → kind of name
     (`app.adapters.lexical.NAME_KINDS`); `types`: what types of passages these are, table rows left out.
 
@@ -40,8 +39,7 @@ class Entity:
         return bool(self.types & {"class", "race"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A question as the index understands it: its words with misspellings corrected, and the names in it, in order."""
 
     text: str

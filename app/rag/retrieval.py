@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Match
@@ -56,12 +56,11 @@ class VectorStore(Protocol):
     ) -> list[list[Passage]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
+class Tuning(NamedTuple):
     """All that can be measured with and without."""
 
-    weights: Weights = field(default_factory=Weights)
-    limits: Limits = field(default_factory=Limits)
+    weights: Weights = Weights()
+    limits: Limits = Limits()
     resolve_followups: bool = True
     correct_spelling: bool = True
     guarantee_entities: bool = True
@@ -69,8 +68,7 @@ class Tuning:
     follow_references: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
+class Retrieval(NamedTuple):
     """What was found for a question.
 
     `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it was searched,
@@ -99,16 +97,15 @@ class Retriever(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     """What the index found."""
 
     matches: Sequence[Match] = ()
     tables: Sequence[Match] = ()
-    owners: Mapping[str, Passage] = field(default_factory=dict)
-    parents: Mapping[str, Passage] = field(default_factory=dict)
+    owners: Mapping[str, Passage] = MappingProxyType({})
+    parents: Mapping[str, Passage] = MappingProxyType({})
     # What the named entries refer to.
-    referred: Mapping[str, Passage] = field(default_factory=dict)
+    referred: Mapping[str, Passage] = MappingProxyType({})
 
 
 class HybridRetriever:

@@ -7,7 +7,7 @@ best, or the room is used up; the more is named in the question, the less room t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.models import Passage
 from app.rag.fusion import Candidate
@@ -16,8 +16,7 @@ from app.rag.fusion import Candidate
 BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured, see docs/retrieval.md."""
 
     # The rest of a question that names what it is about; of one that does not.
@@ -33,8 +32,7 @@ class Limits:
     most_passages: int = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(NamedTuple):
     """A passage that was chosen, and why.
 
     `role` is entity, part, reference, parent or evidence; `entity` the name it was chosen for.
@@ -46,8 +44,7 @@ class Selected:
     entity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     chosen: tuple[Selected, ...]
     tokens: int
     reason: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app import terms
 from app.adapters.lexical import LexicalIndex
@@ -28,8 +28,7 @@ _NEVER_A_SUBJECT = frozenset(word for phrase in glossary.ATTRIBUTES for word in 
 _NUMBER = re.compile(r"\d*d?\d+(?:st|nd|rd|th)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(NamedTuple):
     """`found` is false only where the evidence is clearly nil; `reason` says why, for people."""
 
     found: bool

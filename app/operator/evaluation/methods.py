@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app import terms
 from app.adapters.lexical import LexicalIndex
@@ -39,23 +39,24 @@ _COMPARISONS = (
 _DEFAULT = Tuning()
 # A question is given less room where it names something; without names all would be given the larger one.
 _NAMED_ROOM = Limits(floor_unnamed=_DEFAULT.limits.floor_named, tokens_unnamed=_DEFAULT.limits.tokens_named)
+_NO_LIMITS = Limits(floor_named=0, tokens_named=10**6, floor_unnamed=0, tokens_unnamed=10**6, most_tokens=10**6)
 # Each rule and the tuning without it.
 LEAVE_OUT: dict[str, Tuning] = {
-    "vectors' weight": replace(_DEFAULT, weights=Weights(dense=0)),
-    "words (BM25)": replace(_DEFAULT, weights=Weights(lexical=0)),
-    "names' weight": replace(_DEFAULT, weights=Weights(name=0)),
-    "places for names, same room": replace(_DEFAULT, guarantee_entities=False, limits=_NAMED_ROOM),
-    "names altogether, same room": replace(_DEFAULT, guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM),
-    "tables": replace(_DEFAULT, weights=Weights(table=0)),
-    "columns of tables": replace(_DEFAULT, weights=Weights(table_words=1)),
-    "types described": replace(_DEFAULT, weights=Weights(expected=0)),
-    "references": replace(_DEFAULT, follow_references=False),
-    "places for the two best": replace(_DEFAULT, limits=Limits(leading=0)),
-    "category pages": replace(_DEFAULT, weights=Weights(parent=0)),
-    "spelling": replace(_DEFAULT, correct_spelling=False),
-    "glossary": replace(_DEFAULT, expand_glossary=False),
-    "follow-ups": replace(_DEFAULT, resolve_followups=False),
-    "adaptive cut (flat 7)": replace(_DEFAULT, limits=Limits(0, 10**6, 0, 10**6, 10**6, most_passages=7)),
+    "vectors' weight": _DEFAULT._replace(weights=Weights(dense=0)),
+    "words (BM25)": _DEFAULT._replace(weights=Weights(lexical=0)),
+    "names' weight": _DEFAULT._replace(weights=Weights(name=0)),
+    "places for names, same room": _DEFAULT._replace(guarantee_entities=False, limits=_NAMED_ROOM),
+    "names altogether, same room": _DEFAULT._replace(guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM),
+    "tables": _DEFAULT._replace(weights=Weights(table=0)),
+    "columns of tables": _DEFAULT._replace(weights=Weights(table_words=1)),
+    "types described": _DEFAULT._replace(weights=Weights(expected=0)),
+    "references": _DEFAULT._replace(follow_references=False),
+    "places for the two best": _DEFAULT._replace(limits=Limits(leading=0)),
+    "category pages": _DEFAULT._replace(weights=Weights(parent=0)),
+    "spelling": _DEFAULT._replace(correct_spelling=False),
+    "glossary": _DEFAULT._replace(expand_glossary=False),
+    "follow-ups": _DEFAULT._replace(resolve_followups=False),
+    "adaptive cut (flat 7)": _DEFAULT._replace(limits=_NO_LIMITS._replace(most_passages=7)),
 }
 
 
