@@ -15,7 +15,6 @@ from app import settings
 from app.operator import arguments
 from app.operator.ingestion import Request, ingest
 from app.operator.quotas import DOCUMENT_BYTES
-from app.pricing import nanodollars
 
 EXAMPLES = f"""examples:
   scripts/ingest.py books/*.jsonl --collection adnd_1e --dry-run      what would be embedded, and what it would cost
@@ -31,7 +30,7 @@ def main() -> int:
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl or .md")
     parser.add_argument("--collection", required=True, metavar="NAME", help="made when there is none of this name")
     parser.add_argument(
-        "--max-cost", type=nanodollars, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
+        "--max-cost", type=arguments.money, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
     )
     parser.add_argument(
         "--part-size",

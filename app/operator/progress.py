@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from app.operator.console import Console, duration
 
-WIDTH = 30
+WIDTH = 14
 
 
 class Progress:
@@ -58,6 +59,8 @@ class Progress:
         return f"  {duration((self._total - done) * elapsed / new)} left"
 
     def _draw(self, text: str) -> None:
+        # A line that wraps cannot be drawn over.
+        text = text[: shutil.get_terminal_size().columns - 1]
         self._console.out.write(f"\r\x1b[2K{text}")
         self._console.out.flush()
         self._drawn = True

@@ -290,6 +290,26 @@ def test_control_c_is_no_accident(
     assert max(cloud.sent.values()) <= 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_does_not_wait_for_a_cloud_that_does_not_answer(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows, number: signal.Signals
+) -> None:
+    cloud.faults.push(Fault("hang", path="*/upsert", times=None))
+
+    def hear() -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    with operator.start("upload_to_chromacloud.py", SMALL, "--json", preexec_fn=hear) as process:
+        wait_for(lambda: cloud.sent)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == 1 and "Traceback" not in err, err
+    assert "go on from here" in json.loads(out)["error"]
+    cloud.faults.clear()
+    assert operator.upload(SMALL).status == 0
+    assert collections.snapshot(behind(cloud), SMALL) == collections.snapshot(source.url, SMALL)
+
+
 def test_restart_forgets_and_removes_what_was_begun(
     operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows
 ) -> None:
@@ -314,6 +334,9 @@ def test_restart_forgets_and_removes_what_was_begun(
 def test_wrong_usage_is_told_apart(operator: Operator, arguments: list[object]) -> None:
     ran = operator.upload(*arguments)
     assert ran.status == 2 and "usage:" in ran.err and ran.out == ""
+    for_a_machine = operator.upload(*arguments, "--json")
+    facts = json.loads(for_a_machine.out)
+    assert for_a_machine.status == facts["exit_status"] == 2 and facts["error"] in for_a_machine.err
 
 
 def test_help_has_examples(operator: Operator) -> None:
