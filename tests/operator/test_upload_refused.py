@@ -93,9 +93,13 @@ def test_the_largest_allowed_of_everything_is_accepted_by_the_cloud(
     data.documents[1] = "é" * 8192
     data.uris[2] = "u" * 256
     data.metadatas[3] = {f"k{n:035}": "v" * 4096 for n in range(32)}
-    collections.fill(source.url, "n" * 107, data, metadata={"description": "d" * 256})
-    ran = operator.upload("n" * 107, "--batch-size", 300)
+    collections.fill(source.url, "n" * 128, data, metadata={"description": "d" * 256})
+    ran = operator.upload("n" * 128, "--batch-size", 300)
     assert ran.status == 0, ran
+    # The names beside it, of the new one and of the replaced one, have to fit, too.
+    collections.client(cloud.behind).get_collection("n" * 128, embedding_function=None).delete(ids=[data.ids[5]])
+    assert operator.upload("n" * 128, "--yes").status == 0
+    assert collections.names(cloud.behind) == {"n" * 128}
 
 
 def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
