@@ -23,9 +23,9 @@ SECONDS_A_CALL = 60.0
 
 
 class Embedder:
-    """`price` is None where nothing is charged for (a server of one's own). Money is in nano-dollars."""
+    """Money is in nano-dollars; a server of one's own has a price of 0."""
 
-    def __init__(self, settings: OpenAISettings, price: Price | None) -> None:
+    def __init__(self, settings: OpenAISettings, price: Price) -> None:
         self.model = settings.embedding_model
         self.spent = 0
         self.tokens = 0
@@ -35,7 +35,7 @@ class Embedder:
 
     def bound(self, texts: Sequence[str]) -> int:
         """What embedding them can cost at most."""
-        return self._price.bound(sum(map(bound, texts))) if self._price else 0
+        return self._price.bound(sum(map(bound, texts)))
 
     def estimate(self, texts: Sequence[str]) -> int:
         """What it will cost if English has its usual four bytes a token."""
@@ -48,13 +48,18 @@ class Embedder:
         try:
             # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
             reply = self._sdk().embeddings.create(model=self.model, input=list(texts), encoding_format="float")
+            counted = reply.usage.prompt_tokens if reply.usage else 0
+            vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
         except OpenAIError as error:
             self._told(error)
-        counted = reply.usage.prompt_tokens if reply.usage else 0
+        except (AttributeError, TypeError, ValueError) as error:
+            # The SDK takes the shape of a reply on trust.
+            raise OperatorError(
+                f"{self._settings.base_url}: the reply is not one of OpenAI's; check OPENAI_BASE_URL."
+            ) from error
         self.tokens += counted
         # A server that does not count is paid for by the upper bound.
-        self.spent += (self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)) if self._price else 0
-        vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
+        self.spent += self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
             raise OperatorError(
                 f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal length."

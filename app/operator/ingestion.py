@@ -16,7 +16,7 @@ from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console
 from app.operator.embedding import Embedder, batches
 from app.operator.indexing import index_collection
-from app.operator.problems import OperatorError
+from app.operator.problems import OperatorError, UsageError
 from app.operator.progress import Progress
 from app.operator.quotas import shown
 from app.operator.records import Record, same_content
@@ -65,8 +65,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     connector.connect()
     console.line(f"Connected: {connector!r}")
     target = connector.database.find(request.collection)
-    if target is not None:
-        _check_model(target, embedder.model, console)
+    unnamed = target is not None and not _names_model(target, embedder.model)
     changes = _changes(records, target)
     estimate = embedder.estimate([record.document or "" for record in changes.to_embed])
     console.line(
@@ -85,6 +84,8 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     if request.dry_run:
         console.line("Dry run: nothing was embedded or changed.")
         return EXIT_OK
+    if target is not None and unnamed and target.count():
+        console.ask(f"{target.name} does not say which model embedded it. Was it {embedder.model}?")
     if request.prune and changes.vanished:
         examples = ", ".join(map(shown, changes.vanished[:5])) + (" …" if len(changes.vanished) > 5 else "")
         console.ask(f"Remove {len(changes.vanished)} passages that are not in the files ({examples})?")
@@ -92,6 +93,9 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     target = target or _create(connector.database, request.collection, embedder.model)
     _rewrite(target, changes)
     _embed(target, changes, embedder, request.max_cost, console)
+    if unnamed:
+        # Not before its vectors were seen to fit.
+        target.change(metadata={**target.metadata, MODEL: embedder.model})
     if changes.vanished and request.prune:
         for ids in _chunked(changes.vanished, MAX_RECORDS):
             target.remove(ids)
@@ -106,12 +110,9 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
 
 def _embedder(settings: Settings) -> Embedder:
     if not settings.openai.api_key:
-        raise OperatorError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
-    try:
-        price = settings.pricing.of(settings.openai.embedding_model)
-    except KeyError:
-        raise OperatorError(f"There is no price for {settings.openai.embedding_model}: its cost cannot be limited.") from None
-    return Embedder(settings.openai, price)
+        raise UsageError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
+    # With a key, settings without a price for the model are refused when they are read.
+    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model))
 
 
 def _check_quotas(records: Sequence[Record], console: Console) -> None:
@@ -122,20 +123,16 @@ def _check_quotas(records: Sequence[Record], console: Console) -> None:
         raise OperatorError(f"{len(violations)} violations of Chroma Cloud's quotas; nothing was embedded.")
 
 
-def _check_model(target: StoredCollection, model: str, console: Console) -> None:
-    """Vectors of two models in one collection find nonsense."""
+def _names_model(target: StoredCollection, model: str) -> bool:
+    """Whether the collection says that `model` embedded it. OperatorError when it names another one: vectors of two models
+    in one collection find nonsense."""
     theirs = target.metadata.get(MODEL)
-    if theirs == model:
-        return
-    if theirs:
+    if theirs and theirs != model:
         raise OperatorError(
             f"{target.name} was embedded with {theirs}, the settings say {model}: set OPENAI_EMBEDDING_MODEL={theirs}, "
             "or give another --collection to embed everything anew."
         )
-    if target.count():
-        console.ask(f"{target.name} does not say which model embedded it. Was it {model}?")
-    target.metadata[MODEL] = model
-    target.change(metadata=target.metadata)
+    return bool(theirs)
 
 
 def _create(database: Database, name: str, model: str) -> StoredCollection:

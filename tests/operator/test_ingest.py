@@ -155,6 +155,37 @@ def test_a_collection_that_does_not_name_its_model(author: Author) -> None:
     assert asked.status == 1 and "does not say which model embedded it" in asked.sentence()
     ran = author.ingest("--yes")
     assert ran.status == 1 and "makes 1536 dimensions, books has 8" in ran.sentence()
+    assert collections.snapshot(author.source.url, NAME)["metadata"] is None, "it was another model"
+
+
+def test_a_collection_of_the_right_model_gets_its_name(author: Author) -> None:
+    assert author.ingest().status == 0
+    unnamed = collections.client(author.source.url).get_collection(NAME, embedding_function=None)
+    unnamed.modify(metadata={"other": 1})
+    author.passages["new"] = {"text": "New.", "metadata": {"name": "N"}}
+    assert author.ingest("--dry-run", "--yes").status == 0
+    assert collections.snapshot(author.source.url, NAME)["metadata"] == {"other": 1}, "a dry run changes nothing"
+    assert author.ingest("--yes").status == 0
+    named = {"other": 1, "embedding_model": "text-embedding-3-small"}
+    assert collections.snapshot(author.source.url, NAME)["metadata"] == named
+
+
+def test_wrong_settings_and_wrong_usage_have_a_status_of_their_own(author: Author) -> None:
+    key = author.operator.environment.pop("OPENAI_API_KEY")
+    ran = author.ingest()
+    assert ran.status == 2 and "OPENAI_API_KEY is not set" in ran.sentence()
+    author.operator.environment |= {"OPENAI_API_KEY": key, "OPENAI_EMBEDDING_MODEL": "of-my-own"}
+    ran = author.ingest()
+    assert ran.status == 2 and "OPENAI_PRICE_EMBEDDING" in ran.err
+    ran = author.ingest("--max-cost", "ten")
+    assert ran.status == 2 and "--max-cost: give an amount in dollars" in ran.err
+
+
+@pytest.mark.parametrize("body", ["<html>welcome</html>", "{}", '{"data": [{"embedding": null, "index": 0}]}'])
+def test_a_server_that_is_not_compatible_is_one_sentence(author: Author, body: str) -> None:
+    author.openai.faults.push(Fault("status", status=200, body=body, times=None))
+    ran = author.ingest()
+    assert ran.status == 1 and author.openai.base_url in ran.sentence(), ran
 
 
 def test_a_dry_run_embeds_nothing(author: Author) -> None:
