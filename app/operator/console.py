@@ -38,8 +38,17 @@ class Console:
         return self.out.isatty()
 
     def line(self, text: str = "") -> None:
-        self.out.write(text + "\n")
-        self.out.flush()
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Raises OperatorError when it cannot be written: what nobody can follow does not go on."""
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            # What is still in the buffer would be complained about once more when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+            raise OperatorError(f"Stopped, as nothing can be printed any more ({error.strerror}). Run it again.") from error
 
     def ask(self, question: str) -> None:
         """Return when the answer is yes. Raises Declined otherwise, also when nobody can be asked."""
@@ -47,9 +56,8 @@ class Console:
             self.line(f"{question} yes (--yes)")
             return
         if not (sys.stdin and sys.stdin.isatty() and self.interactive):
-            raise Declined(f"{question} Nobody to ask here: give --yes to agree.")
-        self.out.write(f"{question} [y/N] ")
-        self.out.flush()
+            raise Declined(f"{question.strip()} Nobody to ask here: give --yes to agree.")
+        self.write(f"{question} [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("Declined: everything is left as it was.")
 
@@ -69,18 +77,12 @@ class Console:
             status = self._failed(str(error), EXIT_FAILED)
         except KeyboardInterrupt:
             status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
-        except BrokenPipeError:
-            # What is still in the buffer would be complained about once more when the process ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
-            status = self._failed("Nobody reads any more what this command prints, so it stopped. Run it again.", EXIT_FAILED)
         if self._json:
             write_json({"exit_status": status, **self.facts})
         return status
 
     def _failed(self, sentence: str, status: int) -> int:
         self.facts["error"] = sentence
-        with contextlib.suppress(OSError):
-            self.out.flush()
         with contextlib.suppress(OSError):
             sys.stderr.write(f"\n✗ {sentence}\n")
         return status

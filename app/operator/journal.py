@@ -212,6 +212,11 @@ class Journal:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
+            if type(error) is sqlite3.DatabaseError:
+                raise OperatorError(
+                    f"{self.path} is damaged ({error}). Delete it and run the same command again, with --restart: "
+                    "the upload begins anew, and what was left of it is removed."
+                ) from error
             raise OperatorError(
                 f"Cannot write {self.path} ({error}): make room on the disk or make DATA_DIR writable, "
                 "then run the same command again; what is uploaded already is not sent twice."

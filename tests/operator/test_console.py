@@ -35,12 +35,22 @@ def test_nobody_reads_along_any_more(alone: Operator) -> None:
     with alone.start("build_index.py", "books", "--check", stdout=writing) as process:
         os.close(writing)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 1 and err.strip().startswith("✗ Nobody reads") and err.strip().count("\n") == 0
+    assert (
+        process.returncode == 1
+        and err.strip().startswith("✗ Stopped, as nothing can be printed")
+        and err.strip().count("\n") == 0
+    )
 
 
 class Screen(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_a_log_on_a_full_disk(alone: Operator) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = alone.run("build_index.py", "books", "--check", stdout=full)
+    assert ran.status == 1 and "nothing can be printed any more (No space left on device)" in ran.sentence()
 
 
 @pytest.mark.parametrize("columns", [20, 80])

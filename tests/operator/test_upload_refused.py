@@ -14,7 +14,7 @@ from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
-from .conftest import RULEBOOK, Operator, free_port
+from .conftest import RULEBOOK, Operator, free_port, wait_for
 
 LONG_ID = "chapter-" + "é" * 61
 VECTOR = [[0.5] * 1536]
@@ -191,6 +191,21 @@ def test_the_cloud_is_not_configured(operator: Operator, rulebook: collections.R
     without = {name: value for name, value in operator.environment.items() if not name.lower().startswith("chroma_cloud")}
     ran = operator.upload(RULEBOOK, env=without)
     assert ran.status == 2 and "set chroma_cloud_api_key and chroma_cloud_tenant_id" in ran.sentence()
+
+
+def test_a_damaged_journal(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
+    cloud.faults.push(Fault("hang", path="*/upsert", skip=1, times=None))
+    with operator.start("upload_to_chromacloud.py", RULEBOOK) as process:
+        wait_for(lambda: cloud.accepted)
+        process.kill()
+    cloud.faults.clear()
+    (journal,) = (operator.data_dir / "copies").glob("*.sqlite3")
+    journal.write_bytes(b"no database at all, and longer than its head\n" * 100)
+    ran = operator.upload(RULEBOOK)
+    assert ran.status == 1 and f"{journal} is damaged" in ran.sentence() and "Delete it" in ran.sentence()
+    journal.unlink()
+    assert operator.upload(RULEBOOK, "--restart", "--yes").status == 0
+    assert collections.names(cloud.behind) == {RULEBOOK}
 
 
 def test_a_full_disk(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
