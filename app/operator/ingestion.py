@@ -77,6 +77,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
         collection=request.collection,
         passages=len(records),
         to_embed=len(changes.to_embed),
+        estimated_dollars=dollars(estimate),
         rewritten=len(changes.to_rewrite),
         unchanged=changes.unchanged,
         vanished=len(changes.vanished),

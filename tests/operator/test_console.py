@@ -48,7 +48,7 @@ class Screen(io.StringIO):
 
 
 def test_a_log_on_a_full_disk(alone: Operator) -> None:
-    with open("/dev/full", "w", encoding="utf-8") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         ran = alone.run("build_index.py", "books", "--check", stdout=full)
     assert ran.status == 1 and "nothing can be printed any more (No space left on device)" in ran.sentence()
 
