@@ -28,7 +28,9 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl or .md")
-    parser.add_argument("--collection", required=True, metavar="NAME", help="made when there is none of this name")
+    parser.add_argument(
+        "--collection", required=True, type=arguments.collection, metavar="NAME", help="made when there is none of this name"
+    )
     parser.add_argument(
         "--max-cost", type=arguments.money, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -11,6 +12,7 @@ from app.operator.console import EXIT_USAGE, Console, write_json
 from app.operator.store import MAX_RECORDS
 from app.operator.transfer import Options
 from app.pricing import nanodollars
+from app.settings import COLLECTION_NAME
 
 EXIT_STATUS = "exit status: 0 all is well, 1 it is not (or could not be done), 2 wrong usage or settings\n"
 
@@ -50,6 +52,13 @@ def options(arguments: argparse.Namespace) -> Options:
 def console(arguments: argparse.Namespace) -> Console:
     """The console that the arguments ask for."""
     return Console(as_json=arguments.json, assume_yes=arguments.yes)
+
+
+def collection(text: str) -> str:
+    """A name that a collection may have: nothing is sent or paid for to find that out at the end."""
+    if not re.fullmatch(COLLECTION_NAME, text):
+        raise argparse.ArgumentTypeError("give 3 to 512 of a-z, A-Z, 0-9 and ._-, with a letter or digit at both ends")
+    return text
 
 
 def money(text: str) -> int:

@@ -125,6 +125,13 @@ def test_a_backup_that_fails_leaves_the_older_one(operator: Operator, file: Path
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
 
 
+def test_a_name_that_no_collection_may_have_is_refused_at_once(
+    operator: Operator, cloud: ChromaCloudDouble, file: Path
+) -> None:
+    ran = operator.run("restore.py", file, "--name", "no")
+    assert ran.status == 2 and "--name: give 3 to 512" in ran.err and cloud.requests == []
+
+
 def test_told_to_end_it_leaves_nothing_half_written(operator: Operator, cloud: ChromaCloudDouble, file: Path) -> None:
     assert operator.run("restore.py", file).status == 0
     before = file.read_bytes()
