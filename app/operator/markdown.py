@@ -61,7 +61,7 @@ def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
             metadata = {"name": path[-1], "hierarchy": " > ".join(path), "book": stem}
             if all(block.table for block in blocks):
                 metadata["type"] = "table"
-            numbers = {"chunk_part": number, "total_parts": len(parts)} if len(parts) > 1 else {}
+            numbers = {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]} if len(parts) > 1 else {}
             body = "\n\n".join(block.text for block in blocks)
             yield Record(identity, f"## {path[-1]}\n{metadata['hierarchy']}\n\n{body}", {**metadata, **numbers}, None)
 

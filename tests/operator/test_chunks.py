@@ -77,6 +77,8 @@ def test_a_table_stays_whole_with_its_caption_and_long_sections_get_parts() -> N
     family = [record for record in found.values() if record.id.startswith("house-combat-surprise")]
     assert [(r.metadata or {})["chunk_part"] for r in family] == list(range(1, len(family) + 1))
     assert {(r.metadata or {})["total_parts"] for r in family} == {len(family)}
+    # By this the request path knows the parts of one section.
+    assert {(r.metadata or {})["first_part_id"] for r in family} == {family[0].id}
     (table,) = (r for r in family if (r.metadata or {}).get("type") == "table")
     assert (table.document or "").endswith(
         "**Table: Surprise**\n\n| Race | Chance |\n|------|-------:|\n| elf  | 2 in 6 |"

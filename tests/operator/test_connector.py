@@ -45,6 +45,8 @@ def test_cloud_when_configured_unless_forced(settings: Settings, tmp_path: Path)
     assert ChromaDBConnector(settings=nowhere).where == nowhere.chroma_local
     with pytest.raises(UsageError, match="chroma_cloud_api_key and chroma_cloud_tenant_id"):
         ChromaDBConnector("cloud", settings=nowhere)
+    with pytest.raises(UsageError, match="no mode 'Local'"):
+        ChromaDBConnector("Local", settings=settings)  # type: ignore[arg-type]
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

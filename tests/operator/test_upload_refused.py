@@ -107,7 +107,8 @@ def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
 ) -> None:
     data = collections.rows(5, 8)
     data.ids[0], data.ids[1] = LONG_ID + "-one", LONG_ID + "-two"
-    data.metadatas[2] = {"parent_category_id": LONG_ID + "-one"}
+    data.metadatas[2] = {"parent_category_id": LONG_ID + "-one", "parent_chunk_uid": LONG_ID + "-two"}
+    data.metadatas[3] = {"first_part_id": LONG_ID + "-one", "original_chunk_uid": LONG_ID + "-two"}
     collections.fill(source.url, "long", data)
     ran = operator.upload("long", "--fix-ids", "--json")
     assert ran.status == 0, ran
@@ -117,8 +118,10 @@ def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
     for old, new in replaced.items():
         assert len(new.encode()) <= 128 and new.startswith("chapter-é") and new not in here
         assert there[new][1] == {**(here[old][1] or {}), "original_id": old}
-    assert there["r-00002"][1] == {"parent_category_id": replaced[data.ids[0]]}, "a family stays together"
-    assert {there[i] == here[i] for i in ("r-00003", "r-00004")} == {True}
+    one, two = (replaced[identity] for identity in data.ids[:2])
+    assert there["r-00002"][1] == {"parent_category_id": one, "parent_chunk_uid": two}, "a family stays together"
+    assert there["r-00003"][1] == {"first_part_id": one, "original_chunk_uid": two}, "and the parts of a section"
+    assert there["r-00004"] == here["r-00004"]
     cloud.reset()
     again = operator.upload("long", "--fix-ids")
     assert again.status == 0 and not cloud.writes
