@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.operator.console import Console
+from app.operator.interpreter import PYTHON
 from app.operator.parallel import in_order
 from app.operator.progress import Progress
 
-from .conftest import Operator
+from .conftest import ROOT, Operator
 
 
 @pytest.fixture
@@ -101,3 +104,17 @@ def test_a_failure_waits_for_what_is_about_to_end_and_not_for_ever(monkeypatch: 
         list(in_order(work, range(10), 3, stopping))
     assert stopping.is_set() and ended == [1] and time.monotonic() - began < 5
     forever.set()
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="the packages are not in .venv here")
+def test_pasted_into_a_shell_a_command_finds_the_packages(tmp_path: Path) -> None:
+    """`scripts/upload_to_chromacloud.py adnd_1e` begins in whatever python3 the shell finds."""
+    script = tmp_path / "command.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from app.operator import interpreter; interpreter.use_own()\n"
+        "import urllib3; print(sys.prefix, sys.argv[1:])"
+    )
+    outside = Path(sys.base_prefix) / "bin/python3"
+    ran = subprocess.run([outside, script, "--a", "b c"], capture_output=True, text=True, check=False)
+    assert ran.stdout == f"{ROOT / '.venv'} ['--a', 'b c']\n", ran
