@@ -207,7 +207,7 @@ class Database:
                 "check chroma_cloud_tenant_id and chroma_cloud_database."
             )
         if not 200 <= reply.status < 300:
-            raise OperatorError(f"{self.label}: {what}: status {reply.status} {_message(reply)}".rstrip() + ".")
+            raise OperatorError(f"{self.label}: {what}: status {reply.status} {_message(reply)}".rstrip(" .") + ".")
         try:
             return reply.json()
         except ValueError as error:

@@ -157,6 +157,8 @@ class Transfer:
             return EXIT_FAILED
         self.console.line("   Content: every id, document, metadata and embedding is the same on both sides")
         if journal is not None:
+            # Once more, for what is not in the records: raises SourceChanged.
+            self.source.about()
             switching.begin(journal)
             switching.complete(self.database, journal, self.name)
         return EXIT_OK
