@@ -14,7 +14,7 @@ from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console
-from app.operator.embedding import Embedder, batches
+from app.operator.embedding import Embedder, TooDear, batches
 from app.operator.indexing import index_collection
 from app.operator.problems import OperatorError, UsageError
 from app.operator.progress import Progress
@@ -54,7 +54,7 @@ class Changes:
 
 def ingest(settings: Settings, request: Request, console: Console) -> int:
     """Returns the exit status. Raises OperatorError."""
-    embedder = _embedder(settings)
+    embedder = _embedder(settings, request.max_cost)
     records = read(request.files, request.part_bytes)
     console.line(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
     if not records:
@@ -93,7 +93,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
 
     target = target or _create(connector.database, request.collection, embedder.model)
     _rewrite(target, changes)
-    _embed(target, changes, embedder, request.max_cost, console)
+    _embed(target, changes, embedder, console)
     if unnamed:
         # Not before its vectors were seen to fit.
         target.change(metadata={**target.metadata, MODEL: embedder.model})
@@ -109,11 +109,11 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     return EXIT_OK
 
 
-def _embedder(settings: Settings) -> Embedder:
+def _embedder(settings: Settings, max_cost: int) -> Embedder:
     if not settings.openai.api_key:
         raise UsageError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
     # With a key, settings without a price for the model are refused when they are read.
-    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model))
+    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost)
 
 
 def _check_quotas(records: Sequence[Record], console: Console) -> None:
@@ -169,18 +169,19 @@ def _rewrite(target: StoredCollection, changes: Changes) -> None:
         _write(target, [replace(record, embedding=vectors[record.id]) for record in records], changes)
 
 
-def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, max_cost: int, console: Console) -> None:
+def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, console: Console) -> None:
     progress = Progress(console, len(changes.to_embed), indent="  ")
     done = 0
     for batch in batches(changes.to_embed):
         texts = [record.document or "" for record in batch]
-        if embedder.spent + embedder.bound(texts) > max_cost:
+        try:
+            vectors = embedder.embed(texts)
+        except TooDear:
             progress.end()
             raise OperatorError(
                 f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. {done} passages are "
                 "embedded and kept; run the same command again with a higher --max-cost to go on."
-            )
-        vectors = embedder.embed(texts)
+            ) from None
         if target.dimension and len(vectors[0]) != target.dimension:
             raise OperatorError(
                 f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: it was embedded "

@@ -116,6 +116,24 @@ def test_it_stays_within_max_cost_and_goes_on_later(author: Author) -> None:
     assert facts["to_embed"] == 172 and 0 < facts["dollars"] < 0.0001 and facts["embedded_tokens"] > 0
 
 
+def test_lost_answers_count_for_max_cost(author: Author) -> None:
+    """What is charged for and then lost on the way is paid for all the same."""
+    author.openai.faults.push(Fault("cut", path="*/embeddings", times=None))
+    ran = author.ingest("--max-cost", "0.0002")
+    assert ran.status == 1 and "could go beyond --max-cost. 0 passages" in ran.sentence(), ran
+    assert 0 < author.openai.spend["nano_usd"] <= 200_000
+    assert 2 <= len(author.openai.requests) <= 3
+
+
+def test_an_account_without_credit_is_not_asked_again(author: Author) -> None:
+    body = (
+        '{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}'
+    )
+    author.openai.faults.push(Fault("status", status=429, body=body, times=None))
+    ran = author.ingest()
+    assert ran.status == 1 and "no credit left" in ran.sentence() and len(author.openai.requests) == 1
+
+
 def test_killed_in_the_middle_it_goes_on(author: Author) -> None:
     author.save()
     author.openai.faults.push(Fault("hang", path="*/embeddings", skip=1))
