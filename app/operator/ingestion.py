@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.operator import quotas
@@ -112,6 +113,8 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
 def _embedder(settings: Settings, max_cost: int) -> Embedder:
     if not settings.openai.api_key:
         raise UsageError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
+    if find_spec("openai") is None:
+        raise OperatorError("The package openai is not installed here: run scripts/setup.sh --operator.")
     # With a key, settings without a price for the model are refused when they are read.
     return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
-from .conftest import Operator, Ran, wait_for
+from .conftest import ROOT, Operator, Ran, wait_for
 
 NAME = "books"
 
@@ -156,6 +158,19 @@ def test_a_refused_key_is_told_without_the_key(author: Author) -> None:
     ran = author.ingest()
     assert ran.status == 1 and "the key is refused; check OPENAI_API_KEY" in ran.sentence()
     assert "sk-wrong" not in ran.out + ran.err
+
+
+def test_without_the_sdk_it_is_one_sentence(author: Author, tmp_path: Path) -> None:
+    """A web host has what `scripts/setup.sh` installs without options."""
+    author.save()
+    (tmp_path / "bare.py").write_text(
+        "import runpy, sys; sys.modules['openai'] = None; sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, tmp_path / "bare.py", ROOT / "scripts/ingest.py", author.file, "--collection", NAME]
+    ran = subprocess.run(command, env=author.operator.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and ran.stderr.strip().endswith("run scripts/setup.sh --operator."), ran
+    assert "Traceback" not in ran.stderr and NAME not in collections.names(author.source.url)
 
 
 def test_another_embedding_model_is_refused(author: Author) -> None:
