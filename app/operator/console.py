@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -77,6 +78,9 @@ class Console:
             status = self._failed(str(error), EXIT_FAILED)
         except KeyboardInterrupt:
             status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
+        except Exception as error:
+            traceback.print_exc()
+            status = self._failed(f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED)
         if self._json:
             write_json({"exit_status": status, **self.facts})
         return status

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -43,6 +45,21 @@ def test_nobody_reads_along_any_more(alone: Operator) -> None:
         and err.strip().startswith("✗ Stopped, as nothing can be printed")
         and err.strip().count("\n") == 0
     )
+
+
+def test_a_mistake_of_ours_has_its_traceback_and_its_document(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise KeyError("secret")
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        assert Console(as_json=True).run(work) == 1
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
+            signal.signal(number, handler)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"exit_status": 1, "error": "A mistake in this program (KeyError); please report it."}
+    assert "Traceback" in err
 
 
 class Screen(io.StringIO):

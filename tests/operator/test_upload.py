@@ -30,7 +30,8 @@ Uploading collection: adnd_1e
    Connected: ChromaDBConnector(host=http://127.0.0.1, port={port})
    Found collection: adnd_1e (2213 documents)
 +  Checked: every document fits Chroma Cloud's quotas
-+  To send: [0-9.]+ MB, about [0-9]+ s on a 10 Mbit/s line; about \\$0[.0-9]+ to write, \\$0[.0-9]+ a month to store
++  To send: [0-9.]+ MB, and to read back and compare: [0-9.]+ MB
++  About [0-9]+ s on a 10 Mbit/s line, \\$0[.0-9]+ once and \\$0[.0-9]+ a month to store
 
 2. Connecting to ChromaCloud...
    Connected: ChromaDBConnector(cloud, tenant=120ffaa8-32bf-4e7d-823d-c587bd8a5202, database=adnd_1e)
