@@ -57,7 +57,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file; a journal with nothing in it is deleted."""
-        with self._told():
+        # A batch that was given up may be about to be marked, in a thread of its own.
+        with self._lock, self._told():
             empty = not self.state() and not self.count()
             self._connection.close()
             if empty:

@@ -31,6 +31,10 @@ MAX_FLOATS_A_PAGE = 100 * 1536
 COLUMNS = ["documents", "metadatas", "uris"]
 
 
+class ReplyTooLarge(OperatorError):
+    """A page of so many records is more than one reply may have."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long one call may take, and how often and how soon it is tried again."""
@@ -156,6 +160,8 @@ class Database:
             try:
                 reply = self._service.call(method, path, Deadline(patience.seconds_a_call), payload=payload, attempts=1)
             except TransportError as error:
+                if error.too_large:
+                    raise ReplyTooLarge(f"{self.label}: {error}, for a single record.") from error
                 most = patience.attempts if patient else 4 if error.sent else 2
                 if attempt >= min(most, patience.attempts):
                     raise OperatorError(self._unreachable(error)) from error
@@ -226,6 +232,8 @@ class StoredCollection:
             self.metadata: dict[str, Any] = dict(document.get("metadata") or {})
             self.configuration: dict[str, Any] = dict(document.get("configuration_json") or {})
             self.dimension: int | None = document.get("dimension")
+            self._page = MAX_RECORDS
+            """How many records are asked for at a time; fewer once a page of theirs was more than a reply may have."""
         except (KeyError, TypeError, ValueError) as error:
             raise OperatorError(f"{database.label}: a collection has not the documented shape.") from error
 
@@ -292,14 +300,20 @@ class StoredCollection:
         self.name = name or self.name
 
     def _get(self, which: Mapping[str, Any], include: list[str]) -> list[Record]:
-        limit = MAX_RECORDS
+        limit = self._page
         if "embeddings" in include and self.dimension:
             limit = max(1, min(limit, MAX_FLOATS_A_PAGE // self.dimension))
         if "ids" in which and len(which["ids"]) > limit:
             ids = which["ids"]
             halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
             return [record for half in halves for record in self._get({"ids": half}, include)]
-        document = self.database.on_collection(self.id, "get", {**which, "limit": limit, "include": include})
+        try:
+            document = self.database.on_collection(self.id, "get", {**which, "limit": limit, "include": include})
+        except ReplyTooLarge:
+            if limit == 1:
+                raise
+            self._page = min(self._page, limit // 2)
+            return self._get(which, include)
         try:
             ids = document["ids"]
             nothing = [None] * len(ids)

@@ -140,6 +140,23 @@ def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(settings: Sett
         connector.delete("second")
 
 
+def test_pages_get_smaller_when_a_reply_would_be_too_large(
+    settings: Settings, source: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 records with the longest metadata that the cloud allows are 39 MB, more than a reply may have."""
+    data = collections.rows(300, 8)
+    collections.fill(source.url, "wide", data)
+    database = ChromaDBConnector("local", settings=settings, patience=QUICK).database
+    monkeypatch.setattr("app.adapters.http.MAX_REPLY_BYTES", 20_000)
+    wide = database.need("wide")
+    assert [record.id for page in wide.pages(embeddings=True) for record in page] == data.ids
+    assert {record.id for record in wide.get(data.ids, embeddings=True)} == set(data.ids)
+    assert database.traffic.retries == 0
+    monkeypatch.setattr("app.adapters.http.MAX_REPLY_BYTES", 100)
+    with pytest.raises(OperatorError, match="reply of more than 100 bytes, for a single record"):
+        list(database.find("wide").pages(embeddings=True))  # type: ignore[union-attr]
+
+
 def test_something_that_is_no_chroma(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(silent.getsockname()[1])}
