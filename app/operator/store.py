@@ -8,6 +8,7 @@ tried again when that can help, and says in one sentence what was wrong (docs/mi
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Collection as Sized
@@ -28,6 +29,8 @@ from app.settings import ChromaSettings
 MAX_RECORDS = 300
 # Parsed, a float takes 32 bytes and more: pages with embeddings are smaller, or several at a time would be 100 MB.
 MAX_FLOATS_A_PAGE = 100 * 1536
+# A server refuses calls of more than 40 MB, which 100 records with the longest metadata have.
+MAX_BYTES_A_WRITE = 16_000_000
 COLUMNS = ["documents", "metadatas", "uris"]
 
 
@@ -265,6 +268,11 @@ class StoredCollection:
         Keys of an older metadata and an older document that the new record has not would stay: `remove` first where a record
         may be there in another version.
         """
+        if len(records) > 1 and sum(map(_size, records)) > MAX_BYTES_A_WRITE:
+            half = len(records) // 2
+            self.upsert(records[:half])
+            self.upsert(records[half:])
+            return
         payload = {
             "ids": [record.id for record in records],
             "embeddings": [self._on_the_wire(record) for record in records],
@@ -323,6 +331,11 @@ class StoredCollection:
             return [Record(i, d, m, u, None if v is None else floats(v)) for i, d, m, u, v in rows]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise OperatorError(f"{self.database.label}: a page of records has not the documented shape.") from error
+
+
+def _size(record: Record) -> int:
+    """Bytes on the wire, about: what is not ASCII is escaped there."""
+    return len(json.dumps([record.document, record.metadata])) + 6 * len(record.embedding or ())
 
 
 def _message(reply: Reply) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from app.operator.connector import ChromaDBConnector
 from app.operator.problems import OperatorError, UsageError
+from app.operator.records import Record, floats
 from app.operator.store import Patience
 from app.settings import Settings, load
 from tests.doubles.chroma_cloud import ChromaCloudDouble
@@ -138,6 +139,21 @@ def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(settings: Sett
         second.add(ids=[f"r{n}" for n in range(5)], embeddings=[[1.0, 2.0]] * 5, metadatas=[{"k": 1}] * 5)
         assert second.get()["metadatas"] == [{"k": 1}] * 5
         connector.delete("second")
+
+
+def test_a_write_that_would_be_too_large_is_more_than_one(settings: Settings, cloud: ChromaCloudDouble) -> None:
+    """All that a record may have, 100 times over, is 40 MB when it is not ASCII."""
+    metadata = {f"k{n:035}": "é" * 2048 for n in range(32)}
+    records = [Record(f"r{n}", "é" * 8192, metadata, None, floats([n, 1])) for n in range(100)]
+    database = ChromaDBConnector(settings=settings).database
+    heavy = database.create("heavy", None, None)
+    heavy.upsert(records)
+    assert heavy.count() == 100 and {r.id: r.digest() for r in heavy.get(["r7"], embeddings=True)} == {
+        "r7": records[7].digest()
+    }
+    assert [len(r.id) > 0 for page in heavy.pages(embeddings=True) for r in page] == [True] * 100
+    assert set(cloud.accepted.values()) == {1}
+    assert database.traffic.retries == 0
 
 
 def test_pages_get_smaller_when_a_reply_would_be_too_large(
