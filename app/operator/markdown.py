@@ -18,7 +18,7 @@ from app.operator.records import Record
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 UNDERLINE = re.compile(r" {0,3}(?:(=+)|-{2,})[ \t]*$")
 # What can have a line of dashes below it without being a heading: a list, a quotation, indented code, a row of a table, HTML.
-NO_HEADING = re.compile(r" {0,3}(?:[-+*>] |\d+[.)] |<)| {4}|\t|.*\|")
+NO_HEADING = re.compile(r" {0,3}(?:[-+*] |\d+[.)] |[<>])| {4}|\t|.*\|")
 # Three backticks that are closed on the same line are code within a sentence.
 FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 # A blank line, or one that only divides.

@@ -184,7 +184,7 @@ def hierarchies(text: str) -> list[str]:
 
 def test_underlined_headings() -> None:
     text = "Combat\n======\nA\n\nSurprise\n---\nB\n### Deep\nC\n\n"
-    text += "Two lines\nof text\n---\n\n- a list\n---\n> said\n---\n\n---\nD\n"
+    text += "Two lines\nof text\n---\n\n- a list\n---\n>said\n---\n\n---\nD\n"
     assert hierarchies(text) == ["Combat", "Combat > Surprise", "Combat > Surprise > Deep"]
     assert "\n\nTwo lines\nof text\n---\n\n" in [r.document or "" for r in sections(text, "x", 4000)][-1]
 
