@@ -11,6 +11,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 Metadata = Mapping[str, Any]
 
+# The metadata that name another passage: the page of its kin, and the first part of a section that was split.
+PARENT_KEYS = ("parent_category_id", "parent_chunk_uid")
+SECTION_KEYS = ("first_part_id", "original_chunk_uid")
+
 
 class User(NamedTuple):
     """Somebody the auth API knows. `email` is kept for this request only, never stored."""
@@ -65,18 +69,22 @@ class Passage(NamedTuple):
     @property
     def parent(self) -> str | None:
         """The id of the page that says what this entry shares with its kin; None when it has none."""
-        return str(self.metadata.get("parent_category_id") or self.metadata.get("parent_chunk_uid") or "") or None
+        return _first(self.metadata, PARENT_KEYS)
 
     @property
     def section(self) -> str | None:
         """What all parts of one split section have in common; None when the section was not split."""
-        return str(self.metadata.get("first_part_id") or self.metadata.get("original_chunk_uid") or "") or None
+        return _first(self.metadata, SECTION_KEYS)
 
     @property
     def part(self) -> int:
         """Which part of a split section this is, from 1; 1 when it was not split."""
         part = self.metadata.get("chunk_part")
         return part if isinstance(part, int) else 1
+
+
+def _first(metadata: Metadata, keys: tuple[str, ...]) -> str | None:
+    return next((str(metadata[key]) for key in keys if metadata.get(key)), None)
 
 
 class Usage(NamedTuple):

@@ -23,6 +23,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # As long as a token that never comes back takes to do so: 11 days, which a bucket of a million of them can still count.
 NEVER_US = 1_000_000_000_000
 
+# What Chroma takes.
+COLLECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]"
+
 Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
 
@@ -451,7 +454,7 @@ def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
 
 def _collection(read: _Reader) -> str:
     def parse(text: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]", text):
+        if not re.fullmatch(COLLECTION_NAME, text):
             raise ValueError
         return text
 

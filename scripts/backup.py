@@ -9,6 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.operator import interpreter
+
+interpreter.use_own()
+
 from app import settings
 from app.operator import arguments
 from app.operator.backup import back_up

@@ -11,6 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.operator import interpreter
+
+interpreter.use_own()
+
 from app import settings
 from app.operator import arguments
 from app.operator.evaluation.command import WITH_VECTORS, Wanted, evaluate

@@ -11,11 +11,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.operator import interpreter
+
+interpreter.use_own()
+
 from app import settings
 from app.operator import arguments
 from app.operator.ingestion import Request, ingest
 from app.operator.quotas import DOCUMENT_BYTES
-from app.pricing import nanodollars
 
 EXAMPLES = f"""examples:
   scripts/ingest.py books/*.jsonl --collection adnd_1e --dry-run      what would be embedded, and what it would cost
@@ -29,9 +32,11 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl or .md")
-    parser.add_argument("--collection", required=True, metavar="NAME", help="made when there is none of this name")
     parser.add_argument(
-        "--max-cost", type=nanodollars, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
+        "--collection", required=True, type=arguments.collection, metavar="NAME", help="made when there is none of this name"
+    )
+    parser.add_argument(
+        "--max-cost", type=arguments.money, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
     )
     parser.add_argument(
         "--part-size",

@@ -9,6 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.operator import interpreter
+
+interpreter.use_own()
+
 from app import settings
 from app.operator import arguments
 from app.operator.restoring import Request, restore
@@ -25,13 +29,13 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("file", metavar="FILE", type=Path, help="what scripts/backup.py has written")
-    parser.add_argument("--name", default="", help="of the collection (default: the one in the backup)")
+    parser.add_argument("--name", type=arguments.collection, help="of the collection (default: the one in the backup)")
     parser.add_argument("--to", choices=("auto", "cloud", "local"), default="auto")
     arguments.add_copying(parser)
     given = parser.parse_args()
     request = Request(
         path=given.file,
-        name=given.name,
+        name=given.name or "",
         to=given.to,
         options=arguments.options(given),
         patience=Patience(seconds_a_call=given.timeout),

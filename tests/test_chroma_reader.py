@@ -100,7 +100,7 @@ def test_another_embedding_model_is_refused_with_the_remedy_in_the_log(cloud: Ch
     for _ in range(2):
         with pytest.raises(DatabaseError) as caught:
             reader(cloud, tmp_path, model="large").query(VECTOR, 3, Deadline(10))
-        assert "set OPENAI_EMBEDDING_MODEL=small, or embed the collection again with scripts/ingest.py" in str(caught.value)
+        assert "set OPENAI_EMBEDDING_MODEL=small, or ingest into another collection (scripts/ingest.py)" in str(caught.value)
         assert caught.value.public.startswith("The rule books were indexed for another language model")
         assert "small" not in caught.value.public
     assert not [request for request in cloud.requests if request.path.endswith("/query")]

@@ -115,7 +115,7 @@ class Chroma:
             if vectors and self._is_other(known.model):
                 raise DatabaseError(
                     f"Chroma: {self._settings.collection} was embedded with {known.model}, the question with {self._model}: "
-                    f"set OPENAI_EMBEDDING_MODEL={known.model}, or embed the collection again with scripts/ingest.py",
+                    f"set OPENAI_EMBEDDING_MODEL={known.model}, or ingest into another collection (scripts/ingest.py)",
                     public=OTHER_MODEL,
                 )
             reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload)
@@ -165,7 +165,7 @@ class Chroma:
         if reply.status == 400 and "dimension" in message:
             raise DatabaseError(
                 f"{what}: {message}; {self._model} is not the model that embedded {self._settings.collection}: set "
-                "OPENAI_EMBEDDING_MODEL to that one, or embed the collection again with scripts/ingest.py",
+                "OPENAI_EMBEDDING_MODEL to that one, or ingest into another collection (scripts/ingest.py)",
                 public=OTHER_MODEL,
             )
         raise DatabaseError(f"{what}: {message}")

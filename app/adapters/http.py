@@ -42,10 +42,12 @@ RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
 class TransportError(Exception):
-    """No usable reply. `sent`: the request may have reached the service; `timed_out`: the time was used up."""
+    """No usable reply. `sent`: the request may have reached the service; `timed_out`: the time was used up; `too_large`:
+    the reply had more than MAX_REPLY_BYTES."""
 
-    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False) -> None:
+    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
         super().__init__(reason)
+        self.too_large = too_large
         self.sent = sent
         self.timed_out = timed_out
 
@@ -207,7 +209,7 @@ class Exchange:
             size += len(piece)
             if size > MAX_REPLY_BYTES:
                 self.close()
-                raise TransportError(f"reply of more than {MAX_REPLY_BYTES} bytes", sent=True)
+                raise TransportError(f"reply of more than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
             yield piece
 
     def reply(self) -> Reply:

@@ -1,7 +1,7 @@
 """`scripts/backup.py` and `scripts/restore.py`: a collection in one file, and back, bit for bit.
 
 The file is gzipped JSON Lines. The first line describes the collection, the last one says how many records there must be
-between them and carries the hash of all their lines; a file that was cut off or changed is refused. Embeddings are the
+between them and carries the hash of all lines before it; a file that was cut off or changed is refused. Embeddings are the
 little-endian 32-bit floats in base64.
 """
 
@@ -59,7 +59,7 @@ def _write(out: TextIO, about: About, collection: StoredCollection, progress: Pr
         "dimension": about.dimension,
     }
     out.write(_line(head))
-    count, total = 0, hashlib.sha256()
+    count, total = 0, hashlib.sha256(_line(head).encode())
     seen: set[bytes] = set()
     for page in collection.pages(embeddings=True):
         for record in page:
@@ -119,6 +119,7 @@ class BackupSource:
             document = self._parsed(line)
             if not head:
                 head = document
+                total.update(line.encode())
                 if head.get("format") != FORMAT:
                     raise OperatorError(f"{self._path} is no backup made by scripts/backup.py.")
             elif "end" in document:

@@ -2,12 +2,14 @@
 
 JSON: an object per passage with `uid` or `id`, `text`, `document` or `content`, and a `metadata` object; a `.json` file holds a
 list of them (or an object with the list under `chunks`, `documents` or `passages`), a `.jsonl` file one a line. Other fields
-with a plain value go into the metadata, where the metadata has no such key itself.
+go into the metadata, where the metadata has no such key itself. What Chroma cannot store is refused, never left out.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ TEXTS = ("text", "document", "content")
 LISTS = ("chunks", "documents", "passages")
 MARKDOWN = (".md", ".markdown")
 PROBLEMS_SHOWN = 20
+# What JSON can write and UTF-8 cannot.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def _passages(file: Path, part_bytes: int) -> Iterator[tuple[str, Record | str]]
 def _list(file: Path, text: str) -> Iterator[tuple[str, Record | str]]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield str(file), f"no JSON ({error})"
         return
     if isinstance(document, dict):
@@ -92,7 +96,7 @@ def _list(file: Path, text: str) -> Iterator[tuple[str, Record | str]]:
 def _parsed(line: str) -> Record | str:
     try:
         return _record(json.loads(line))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"no JSON ({error})"
 
 
@@ -102,23 +106,29 @@ def _record(entry: Any) -> Record | str:
     identity = next((entry[key] for key in IDS if entry.get(key) not in (None, "")), None)
     if not isinstance(identity, str | int) or isinstance(identity, bool):
         return f"no {' or '.join(IDS)} that is text or a whole number"
-    text = next((entry[key] for key in TEXTS if isinstance(entry.get(key), str)), "")
-    if not text.strip():
+    text = next((value for key in TEXTS if isinstance(value := entry.get(key), str) and value.strip()), "")
+    if not text:
         return f"{identity}: no {', '.join(TEXTS)} with text in it"
     metadata = entry.get("metadata") or {}
     if not isinstance(metadata, dict):
         return f"{identity}: metadata is no object"
     others = {key: value for key, value in entry.items() if key not in (*IDS, *TEXTS, "metadata")}
-    merged = {key: value for key, value in {**others, **metadata}.items() if value is not None}
+    # Chroma has neither null nor an empty list; a key that is not there says the same.
+    merged = {key: value for key, value in {**others, **metadata}.items() if value is not None and value != []}
     for key, value in merged.items():
         if not _storable(value):
-            return f"{identity}: {key} is neither text, number, truth value nor a list of one of these"
+            return f"{identity}: {key} is neither text, a number of 64 bits, a truth value nor a list of one of these"
+    if SURROGATE.search(json.dumps([str(identity), text, merged], ensure_ascii=False)):
+        return f"{identity!a}: half a character (an unpaired surrogate) in it"
     return Record(str(identity), text, merged or None, None)
 
 
 def _storable(value: Any) -> bool:
     """Whether Chroma takes it as a metadata value."""
     if isinstance(value, list):
-        kinds = {type(item) for item in value}
-        return len(kinds) == 1 and kinds <= {str, int, float, bool}
-    return isinstance(value, str | int | float | bool)
+        return len({type(item) for item in value}) == 1 and not isinstance(value[0], list) and all(map(_storable, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, str)

@@ -228,6 +228,8 @@ def _keep_status(response: httpx.Response) -> None:
 
 
 def _place(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings:
+    if mode not in ("auto", "cloud", "local"):
+        raise UsageError(f"there is no mode {mode!r}: give auto, cloud or local.")
     if mode == "local" or (mode == "auto" and settings.chroma_cloud is None and not api_key):
         return settings.chroma_local
     if settings.chroma_cloud is None:

@@ -5,8 +5,13 @@ With `as_json` the lines for people go to standard error, and standard output ca
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -20,6 +25,10 @@ class Console:
     def __init__(self, *, as_json: bool = False, assume_yes: bool = False) -> None:
         self._json = as_json
         self._yes = assume_yes
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal or a log that knows no ✓ is no reason to stop.
+                stream.reconfigure(errors="backslashreplace")
         self.out: TextIO = sys.stderr if as_json else sys.stdout
         self.facts: dict[str, Any] = {}
         """What the JSON document says; filled by the command as it goes."""
@@ -30,8 +39,17 @@ class Console:
         return self.out.isatty()
 
     def line(self, text: str = "") -> None:
-        self.out.write(text + "\n")
-        self.out.flush()
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Raises OperatorError when it cannot be written: what nobody can follow does not go on."""
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            # What is still in the buffer would be complained about once more when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+            raise OperatorError(f"Stopped, as nothing can be printed any more ({error.strerror}). Run it again.") from error
 
     def ask(self, question: str) -> None:
         """Return when the answer is yes. Raises Declined otherwise, also when nobody can be asked."""
@@ -39,14 +57,17 @@ class Console:
             self.line(f"{question} yes (--yes)")
             return
         if not (sys.stdin and sys.stdin.isatty() and self.interactive):
-            raise Declined(f"{question} Nobody to ask here: give --yes to agree.")
-        self.out.write(f"{question} [y/N] ")
-        self.out.flush()
+            raise Declined(f"{question.strip()} Nobody to ask here: give --yes to agree.")
+        self.write(f"{question} [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("Declined: everything is left as it was.")
 
     def run(self, command: Callable[[], int]) -> int:
         """Run `command` and return the exit status; whatever stops it is told in one sentence."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on doing so.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
         try:
             status = command()
         except OperatorError as error:
@@ -57,15 +78,23 @@ class Console:
             status = self._failed(str(error), EXIT_FAILED)
         except KeyboardInterrupt:
             status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
+        except Exception as error:
+            traceback.print_exc()
+            status = self._failed(f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED)
         if self._json:
-            sys.stdout.write(json.dumps({"exit_status": status, **self.facts}, ensure_ascii=False, indent=1) + "\n")
+            write_json({"exit_status": status, **self.facts})
         return status
 
     def _failed(self, sentence: str, status: int) -> int:
         self.facts["error"] = sentence
-        self.out.flush()
-        sys.stderr.write(f"\n✗ {sentence}\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"\n✗ {sentence}\n")
         return status
+
+
+def write_json(document: dict[str, Any]) -> None:
+    """The one document that `--json` promises."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
 def size(count: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from app.adapters.http import RETRY_STATUSES, retry_after
 from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
@@ -14,7 +16,7 @@ from app.rag.tokens import bound
 from app.settings import OpenAISettings
 
 if TYPE_CHECKING:
-    from openai import OpenAI, OpenAIError
+    from openai import APIStatusError, OpenAI, OpenAIError
 
 TEXTS_A_CALL = 128
 # Far below the 300,000 tokens that one call may have, and small enough that a lost call costs little.
@@ -22,10 +24,21 @@ BYTES_A_CALL = 200_000
 SECONDS_A_CALL = 60.0
 
 
-class Embedder:
-    """`price` is None where nothing is charged for (a server of one's own). Money is in nano-dollars."""
+ATTEMPTS = 6
+FIRST_PAUSE_SECONDS = 0.5
+# The longest `Retry-After` that is obeyed.
+LONGEST_PAUSE_SECONDS = 300.0
 
-    def __init__(self, settings: OpenAISettings, price: Price | None) -> None:
+
+class TooDear(Exception):
+    """The next call could cost more than what is left."""
+
+
+class Embedder:
+    """Spends no more than `limit`. Money is in nano-dollars; a server of one's own has a price of 0."""
+
+    def __init__(self, settings: OpenAISettings, price: Price, limit: int) -> None:
+        self.limit = limit
         self.model = settings.embedding_model
         self.spent = 0
         self.tokens = 0
@@ -35,26 +48,60 @@ class Embedder:
 
     def bound(self, texts: Sequence[str]) -> int:
         """What embedding them can cost at most."""
-        return self._price.bound(sum(map(bound, texts))) if self._price else 0
+        return self._price.bound(sum(map(bound, texts)))
 
     def estimate(self, texts: Sequence[str]) -> int:
         """What it will cost if English has its usual four bytes a token."""
         return self.bound(texts) // 4
 
     def embed(self, texts: Sequence[str]) -> list[array[float]]:
-        """One vector for each text, in one call. Raises OperatorError."""
+        """One vector for each text. Raises TooDear before a call, OperatorError when it fails for good.
+
+        The attempts are ours and not the SDK's: each of them can be charged for.
+        """
         from openai import OpenAIError
 
+        for attempt in range(1, ATTEMPTS + 1):
+            if self.spent + self.bound(texts) > self.limit:
+                raise TooDear
+            try:
+                return self._call(texts)
+            except OpenAIError as error:
+                pause = self._failed(error, texts)
+                if attempt == ATTEMPTS or pause is None:
+                    self._told(error)
+                time.sleep(max(pause, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _failed(self, error: OpenAIError, texts: Sequence[str]) -> float | None:
+        """Count what the call may have cost. Returns the seconds to wait at least before another one; None: there is no use."""
+        import httpx
+        import openai
+
+        if isinstance(error, openai.APIConnectionError):
+            if not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+                # It may have been answered, and the answer lost.
+                self.spent += self.bound(texts)
+            return 0.0
+        if not isinstance(error, openai.APIStatusError) or error.status_code not in RETRY_STATUSES or _no_credit(error):
+            return None
+        wish = retry_after(error.response.headers) or 0.0
+        return wish if wish <= LONGEST_PAUSE_SECONDS else None
+
+    def _call(self, texts: Sequence[str]) -> list[array[float]]:
         try:
             # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
             reply = self._sdk().embeddings.create(model=self.model, input=list(texts), encoding_format="float")
-        except OpenAIError as error:
-            self._told(error)
-        counted = reply.usage.prompt_tokens if reply.usage else 0
+            counted = reply.usage.prompt_tokens if reply.usage else 0
+            vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
+        except (AttributeError, TypeError, ValueError) as error:
+            # The SDK takes the shape of a reply on trust.
+            raise OperatorError(
+                f"{self._settings.base_url}: the reply is not one of OpenAI's; check OPENAI_BASE_URL."
+            ) from error
         self.tokens += counted
         # A server that does not count is paid for by the upper bound.
-        self.spent += (self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)) if self._price else 0
-        vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
+        self.spent += self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
             raise OperatorError(
                 f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal length."
@@ -65,9 +112,8 @@ class Embedder:
         if self._client is None:
             from openai import OpenAI
 
-            # The SDK waits as long as Retry-After says between its attempts.
             self._client = OpenAI(
-                api_key=self._settings.api_key, base_url=self._settings.base_url, timeout=SECONDS_A_CALL, max_retries=5
+                api_key=self._settings.api_key, base_url=self._settings.base_url, timeout=SECONDS_A_CALL, max_retries=0
             )
         return self._client
 
@@ -81,12 +127,15 @@ class Embedder:
         if isinstance(error, openai.NotFoundError):
             raise OperatorError(f"{where}: no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL.") from error
         if isinstance(error, openai.RateLimitError):
-            quota = "insufficient_quota" in str(error.code)
-            why = "the account has no credit left; add some" if quota else "too many calls (429); try again later"
+            why = "the account has no credit left; add some" if _no_credit(error) else "too many calls (429); try again later"
             raise OperatorError(f"{where}: {why}. What is embedded is kept: run the same command again.") from error
         if isinstance(error, openai.APIStatusError):
             raise OperatorError(f"{where}: status {error.status_code}: {str(error.message)[:300]}") from error
         raise OperatorError(f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network.") from error
+
+
+def _no_credit(error: APIStatusError) -> bool:
+    return "insufficient_quota" in str(error.code)
 
 
 def batches(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console
-from app.operator.embedding import Embedder, batches
+from app.operator.embedding import Embedder, TooDear, batches
 from app.operator.indexing import index_collection
-from app.operator.problems import OperatorError
+from app.operator.problems import OperatorError, UsageError
 from app.operator.progress import Progress
 from app.operator.quotas import shown
 from app.operator.records import Record, same_content
@@ -54,7 +55,7 @@ class Changes:
 
 def ingest(settings: Settings, request: Request, console: Console) -> int:
     """Returns the exit status. Raises OperatorError."""
-    embedder = _embedder(settings)
+    embedder = _embedder(settings, request.max_cost)
     records = read(request.files, request.part_bytes)
     console.line(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
     if not records:
@@ -65,8 +66,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     connector.connect()
     console.line(f"Connected: {connector!r}")
     target = connector.database.find(request.collection)
-    if target is not None:
-        _check_model(target, embedder.model, console)
+    unnamed = target is not None and not _names_model(target, embedder.model)
     changes = _changes(records, target)
     estimate = embedder.estimate([record.document or "" for record in changes.to_embed])
     console.line(
@@ -78,6 +78,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
         collection=request.collection,
         passages=len(records),
         to_embed=len(changes.to_embed),
+        estimated_dollars=dollars(estimate),
         rewritten=len(changes.to_rewrite),
         unchanged=changes.unchanged,
         vanished=len(changes.vanished),
@@ -85,13 +86,18 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     if request.dry_run:
         console.line("Dry run: nothing was embedded or changed.")
         return EXIT_OK
+    if target is not None and unnamed and target.count():
+        console.ask(f"{target.name} does not say which model embedded it. Was it {embedder.model}?")
     if request.prune and changes.vanished:
         examples = ", ".join(map(shown, changes.vanished[:5])) + (" …" if len(changes.vanished) > 5 else "")
         console.ask(f"Remove {len(changes.vanished)} passages that are not in the files ({examples})?")
 
     target = target or _create(connector.database, request.collection, embedder.model)
     _rewrite(target, changes)
-    _embed(target, changes, embedder, request.max_cost, console)
+    _embed(target, changes, embedder, console)
+    if unnamed:
+        # Not before its vectors were seen to fit.
+        target.change(metadata={**target.metadata, MODEL: embedder.model})
     if changes.vanished and request.prune:
         for ids in _chunked(changes.vanished, MAX_RECORDS):
             target.remove(ids)
@@ -104,14 +110,13 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     return EXIT_OK
 
 
-def _embedder(settings: Settings) -> Embedder:
+def _embedder(settings: Settings, max_cost: int) -> Embedder:
     if not settings.openai.api_key:
-        raise OperatorError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
-    try:
-        price = settings.pricing.of(settings.openai.embedding_model)
-    except KeyError:
-        raise OperatorError(f"There is no price for {settings.openai.embedding_model}: its cost cannot be limited.") from None
-    return Embedder(settings.openai, price)
+        raise UsageError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
+    if find_spec("openai") is None:
+        raise OperatorError("The package openai is not installed here: run scripts/setup.sh --operator.")
+    # With a key, settings without a price for the model are refused when they are read.
+    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost)
 
 
 def _check_quotas(records: Sequence[Record], console: Console) -> None:
@@ -122,20 +127,16 @@ def _check_quotas(records: Sequence[Record], console: Console) -> None:
         raise OperatorError(f"{len(violations)} violations of Chroma Cloud's quotas; nothing was embedded.")
 
 
-def _check_model(target: StoredCollection, model: str, console: Console) -> None:
-    """Vectors of two models in one collection find nonsense."""
+def _names_model(target: StoredCollection, model: str) -> bool:
+    """Whether the collection says that `model` embedded it. OperatorError when it names another one: vectors of two models
+    in one collection find nonsense."""
     theirs = target.metadata.get(MODEL)
-    if theirs == model:
-        return
-    if theirs:
+    if theirs and theirs != model:
         raise OperatorError(
             f"{target.name} was embedded with {theirs}, the settings say {model}: set OPENAI_EMBEDDING_MODEL={theirs}, "
             "or give another --collection to embed everything anew."
         )
-    if target.count():
-        console.ask(f"{target.name} does not say which model embedded it. Was it {model}?")
-    target.metadata[MODEL] = model
-    target.change(metadata=target.metadata)
+    return bool(theirs)
 
 
 def _create(database: Database, name: str, model: str) -> StoredCollection:
@@ -171,18 +172,19 @@ def _rewrite(target: StoredCollection, changes: Changes) -> None:
         _write(target, [replace(record, embedding=vectors[record.id]) for record in records], changes)
 
 
-def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, max_cost: int, console: Console) -> None:
+def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, console: Console) -> None:
     progress = Progress(console, len(changes.to_embed), indent="  ")
     done = 0
     for batch in batches(changes.to_embed):
         texts = [record.document or "" for record in batch]
-        if embedder.spent + embedder.bound(texts) > max_cost:
+        try:
+            vectors = embedder.embed(texts)
+        except TooDear:
             progress.end()
             raise OperatorError(
                 f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. {done} passages are "
                 "embedded and kept; run the same command again with a higher --max-cost to go on."
-            )
-        vectors = embedder.embed(texts)
+            ) from None
         if target.dimension and len(vectors[0]) != target.dimension:
             raise OperatorError(
                 f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: it was embedded "

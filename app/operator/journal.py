@@ -57,7 +57,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file; a journal with nothing in it is deleted."""
-        with self._told():
+        # A batch that was given up may be about to be marked, in a thread of its own.
+        with self._lock, self._told():
             empty = not self.state() and not self.count()
             self._connection.close()
             if empty:
@@ -212,6 +213,11 @@ class Journal:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
+            if type(error) is sqlite3.DatabaseError:
+                raise OperatorError(
+                    f"{self.path} is damaged ({error}). Delete it and run the same command again, with --restart: "
+                    "the upload begins anew, and what was left of it is removed."
+                ) from error
             raise OperatorError(
                 f"Cannot write {self.path} ({error}): make room on the disk or make DATA_DIR writable, "
                 "then run the same command again; what is uploaded already is not sent twice."

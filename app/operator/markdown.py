@@ -1,6 +1,7 @@
 """Markdown to passages: one per section, tables whole with their caption, long sections in parts, the heading path kept.
 
-Not a Markdown parser: it knows headings (`#` to `######`), fenced code, tables and paragraphs, and never changes text.
+Not a Markdown parser: it knows headings (`#` to `######`, and one line underlined with `=` or `-`), fenced code, tables (with
+pipes or in HTML) and paragraphs, and never changes text.
 """
 
 from __future__ import annotations
@@ -9,13 +10,24 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from app.operator.records import Record
 
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+UNDERLINE = re.compile(r" {0,3}(?:(=+)|-{2,})[ \t]*$")
+# What can have a line of dashes below it without being a heading: a list, a quotation, indented code, a row of a table, HTML.
+NO_HEADING = re.compile(r" {0,3}(?:[-+*] |\d+[.)] |[<>])| {4}|\t|.*\|")
+# Three backticks that are closed on the same line are code within a sentence.
+FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
+# A blank line, or one that only divides.
+RULE = re.compile(r"\s*(?:([-*_])[ \t]*(?:\1[ \t]*){2,})?$")
+HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
+# The first line that is not blank names a key: what only stands between two rules of the text is text.
+FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\n(?:[ \t]*\n)*(?:[\w\"'][\w \"'.-]*:(?=\s).*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL
+)
 DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 # A line in bold, or one that begins with the word, directly above a table (or with one blank line between).
 CAPTION = re.compile(r"[ \t]*(?:\*\*.+\*\*|__.+__|(?:\*|_)?Table\b.*)[ \t]*$", re.IGNORECASE)
@@ -32,6 +44,10 @@ class _Section:
     def path(self) -> tuple[str, ...]:
         return tuple(words for _, words in self.headings)
 
+    def says_something(self) -> bool:
+        """Whether there is more than blank lines and rules."""
+        return not all(map(RULE.match, self.lines))
+
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
     """The passages of one document; `stem` begins their ids. A part has at most `part_bytes`, except a table that has more."""
@@ -39,24 +55,32 @@ def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
     for section in _sections(text):
         parts = _parts(_blocks(section.lines), part_bytes)
         path = section.path or (stem,)
-        base = _slug(f"{stem} {' '.join(section.path)}")
-        # Two sections with the same headings are told apart by their order.
-        name = next(name for number in itertools.count(1) if (name := f"{base}-{number}" if number > 1 else base) not in used)
-        used.add(name)
-        for number, blocks in enumerate(parts, 1):
+        name, ids = _ids(_slug(f"{stem} {' '.join(section.path)}"), len(parts), used)
+        used.update((name, *ids))
+        for number, (identity, blocks) in enumerate(zip(ids, parts, strict=True), 1):
             metadata = {"name": path[-1], "hierarchy": " > ".join(path), "book": stem}
             if all(block.table for block in blocks):
                 metadata["type"] = "table"
-            numbers = {"chunk_part": number, "total_parts": len(parts)} if len(parts) > 1 else {}
-            identity = f"{name}-part-{number}" if numbers else name
+            numbers = {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]} if len(parts) > 1 else {}
             body = "\n\n".join(block.text for block in blocks)
             yield Record(identity, f"## {path[-1]}\n{metadata['hierarchy']}\n\n{body}", {**metadata, **numbers}, None)
+
+
+def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:
+    """A name for a section, and the ids of its parts. Sections with the same headings are told apart by their order."""
+    for number in itertools.count(1):
+        name = f"{base}-{number}" if number > 1 else base
+        ids = [f"{name}-part-{part}" for part in range(1, parts + 1)] if parts > 1 else [name]
+        if used.isdisjoint((name, *ids)):
+            return name, ids
+    raise AssertionError("unreachable: numbers do not end")
 
 
 def _sections(text: str) -> Iterator[_Section]:
     """The text under each heading; headings with nothing under them live on in the paths of others."""
     current, fence = _Section((), []), ""
-    for line in _without_front_matter(text).splitlines():
+    # Only line feeds end lines: a form feed or a line separator is part of the text.
+    for line in FRONT_MATTER.sub("", text).split("\n"):
         mark = FENCE.match(line)
         if fence:
             # A fence is closed by one at least as long, of the same kind, with nothing after it.
@@ -64,21 +88,28 @@ def _sections(text: str) -> Iterator[_Section]:
                 fence = ""
         elif mark:
             fence = mark[1]
-        elif heading := HEADING.match(line):
-            if any(map(str.strip, current.lines)):
+        elif heading := _heading(line, current.lines):
+            if current.says_something():
                 yield current
-            level = len(heading[1])
-            above = tuple(entry for entry in current.headings if entry[0] < level)
-            current = _Section((*above, (level, heading[2] or "…")), [])
+            above = tuple(entry for entry in current.headings if entry[0] < heading[0])
+            current = _Section((*above, heading), [])
             continue
         current.lines.append(line)
-    if any(map(str.strip, current.lines)):
+    if current.says_something():
         yield current
 
 
-def _without_front_matter(text: str) -> str:
-    match = re.match(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|$)", text, re.DOTALL)
-    return text[match.end() :] if match else text
+def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
+    """Level and words of the heading that `line` makes; one that only underlines takes its words from `before`."""
+    if found := HEADING.match(line):
+        return len(found[1]), found[2] or "…"
+    underline = UNDERLINE.match(line)
+    if not underline or not before or not before[-1].strip() or NO_HEADING.match(before[-1]):
+        return None
+    if len(before) > 1 and before[-2].strip():
+        # The last line of a paragraph is no heading, whatever a parser would say.
+        return None
+    return 1 if underline[1] else 2, before.pop().strip()
 
 
 @dataclass
@@ -107,10 +138,7 @@ def _blocks(lines: list[str]) -> list[_Block]:
             elif not fence and mark:
                 fence = mark[1]
             waiting.append(line)
-        elif _table_begins(lines, position):
-            end = position
-            while end < len(lines) and "|" in lines[end] and lines[end].strip():
-                end += 1
+        elif (end := _table_end(lines, position)) > position:
             caption = _caption(waiting, blocks)
             flush()
             blocks.append(_Block("\n".join([*caption, *lines[position:end]]), table=True))
@@ -125,9 +153,16 @@ def _blocks(lines: list[str]) -> list[_Block]:
     return blocks
 
 
-def _table_begins(lines: list[str], position: int) -> bool:
+def _table_end(lines: list[str], position: int) -> int:
+    """The line after the table that begins at `position`; `position` itself when none does."""
+    end = position
+    if HTML_TABLE.match(lines[position]):
+        return next((n + 1 for n in range(position, len(lines)) if "</table>" in lines[n].lower()), position)
     below = lines[position + 1] if position + 1 < len(lines) else ""
-    return "|" in lines[position] and "-" in below and "|" in below + lines[position] and bool(DIVIDER.match(below))
+    if "|" in lines[position] and "|" in below and DIVIDER.match(below):
+        while end < len(lines) and "|" in lines[end]:
+            end += 1
+    return end
 
 
 def _caption(waiting: list[str], blocks: list[_Block]) -> list[str]:

@@ -12,8 +12,9 @@ from app.operator.quotas import Violation
 from app.operator.sources import About, Page
 
 GIB = 2**30
-# trychroma.com/pricing, November 2026, in dollars.
+# docs.trychroma.com/cloud/pricing, November 2026, in dollars.
 WRITTEN_PER_GIB = 2.50
+RETURNED_PER_GIB = 0.09
 STORED_PER_GIB_MONTH = 0.33
 # What the time is estimated with: a slow home line, and a round trip across an ocean with the server's work in it.
 LINE_BYTES_PER_SECOND = 10e6 / 8
@@ -28,22 +29,26 @@ class Plan:
     records: int = 0
     logical_bytes: int = 0
     wire_bytes: int = 0
+    returned_bytes: int = 0
+    """What comes back when all of it is compared: embeddings as decimal text."""
     violations: list[Violation] = field(default_factory=list)
 
     @property
     def dollars(self) -> float:
-        """What Chroma Cloud charges for writing it once."""
-        return self.logical_bytes / GIB * WRITTEN_PER_GIB
+        """What Chroma Cloud charges for writing it and reading it back once."""
+        return self.logical_bytes / GIB * (WRITTEN_PER_GIB + RETURNED_PER_GIB)
 
     def seconds(self, batch_size: int, workers: int) -> float:
         batches = -(-self.records // batch_size)
-        return self.wire_bytes / LINE_BYTES_PER_SECOND + batches * SECONDS_PER_WRITE / workers
+        return (self.wire_bytes + self.returned_bytes) / LINE_BYTES_PER_SECOND + batches * SECONDS_PER_WRITE / workers
 
-    def estimate(self, batch_size: int, workers: int) -> str:
+    def estimate(self, batch_size: int, workers: int) -> tuple[str, str]:
+        """Two sentences for a person: how much, and how long and how dear."""
         monthly = self.logical_bytes / GIB * STORED_PER_GIB_MONTH
         return (
-            f"{size(self.wire_bytes)}, about {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line; "
-            f"about ${self.dollars:.4f} to write, ${monthly:.4f} a month to store"
+            f"To send: {size(self.wire_bytes)}, and to read back and compare: {size(self.returned_bytes)}",
+            f"About {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, "
+            f"${self.dollars:.4f} once and ${monthly:.4f} a month to store",
         )
 
 
@@ -59,5 +64,6 @@ def check(name: str, about: About, pages: Iterable[Page]) -> Plan:
             plan.logical_bytes += text + 4 * plan.dimensions
             # Base64 makes four characters of three bytes; quotes, commas and column names are some 20 more.
             plan.wire_bytes += text + 16 * plan.dimensions // 3 + 20
+            plan.returned_bytes += text + 13 * plan.dimensions + 20
         plan.records += len(page)
     return plan

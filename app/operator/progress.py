@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from app.operator.console import Console, duration
 
-WIDTH = 30
+WIDTH = 14
 
 
 class Progress:
@@ -37,13 +38,13 @@ class Progress:
     def end(self) -> None:
         """Leave the bar as it is and go to the next line."""
         if self._drawn:
-            self._console.out.write("\n")
+            self._console.write("\n")
             self._drawn = False
 
     def clear(self) -> None:
         """Wipe the bar."""
         if self._drawn:
-            self._console.out.write("\r\x1b[2K")
+            self._console.write("\r\x1b[2K")
             self._drawn = False
 
     def _bar(self, done: int) -> str:
@@ -58,6 +59,7 @@ class Progress:
         return f"  {duration((self._total - done) * elapsed / new)} left"
 
     def _draw(self, text: str) -> None:
-        self._console.out.write(f"\r\x1b[2K{text}")
-        self._console.out.flush()
+        # A line that wraps cannot be drawn over.
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self._console.write(f"\r\x1b[2K{text}")
         self._drawn = True

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.models import PARENT_KEYS, SECTION_KEYS
 from app.operator.records import Record
 
 ID_BYTES = 128
@@ -27,8 +28,8 @@ RECORDS = 5_000_000
 
 ORIGINAL_ID = "original_id"
 """Where a record whose id was replaced keeps its old one."""
-PARENT = "parent_category_id"
-"""The metadata that refers to another record by its id."""
+REFERENCES = PARENT_KEYS + SECTION_KEYS
+"""The metadata that refer to another record by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,13 @@ def of_collection(name: str, metadata: Mapping[str, Any], records: int) -> Itera
 def with_short_id(record: Record) -> Record:
     """`record` under an id that fits: the beginning of the old one and a hash of all of it; the old one goes into metadata.
 
-    A reference to a parent that gets a shorter id follows it, so families stay together.
+    A reference to a record that gets a shorter id follows it, so families and the parts of a section stay together.
     """
     metadata = dict(record.metadata or {})
-    parent = metadata.get(PARENT)
-    if isinstance(parent, str) and _bytes(parent) > ID_BYTES:
-        metadata[PARENT] = _short(parent)
+    for key in REFERENCES:
+        other = metadata.get(key)
+        if isinstance(other, str) and _bytes(other) > ID_BYTES:
+            metadata[key] = _short(other)
     if _bytes(record.id) <= ID_BYTES:
         return replace(record, metadata=metadata or None)
     if metadata.setdefault(ORIGINAL_ID, record.id) != record.id:

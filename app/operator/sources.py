@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from app.operator import quotas
+from app.operator.problems import SourceChanged
 from app.operator.records import Record
 from app.operator.store import StoredCollection
 
@@ -36,7 +37,7 @@ class About:
 
 class Source(Protocol):
     def about(self) -> About:
-        """Asked anew each time: the count may have changed."""
+        """Asked anew each time: the count may have changed. Raises SourceChanged when anything else has."""
 
     def pages(self, *, embeddings: bool) -> Iterator[Page]:
         """All records, always in the same order, at most 300 at a time."""
@@ -50,6 +51,11 @@ class CollectionSource:
 
     def about(self) -> About:
         stored = self._collection
+        now = stored.database.find(stored.name)
+        if now is None or now.id != stored.id:
+            raise SourceChanged(f"{stored.name} was deleted or replaced while it was read. Run the same command again.")
+        if (now.metadata, now.configuration) != (stored.metadata, stored.configuration):
+            raise SourceChanged(f"The metadata of {stored.name} changed while it was read. Run the same command again.")
         return About(stored.id, stored.name, stored.count(), stored.metadata, stored.configuration, stored.dimension)
 
     def pages(self, *, embeddings: bool) -> Iterator[Page]:

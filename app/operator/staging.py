@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
 from app.operator import switching
 from app.operator.journal import Journal
+from app.operator.quotas import COLLECTION_NAME_BYTES
 from app.operator.sources import About, space
 from app.operator.store import MAX_RECORDS, Database, StoredCollection
 
@@ -22,7 +24,8 @@ def open_staging(
         if "staging" not in state:
             mark = secrets.token_hex(4)
             # The names are on the disk before the collections exist: nothing is left behind that a later run does not know.
-            state = {"staging": f"{name}-upload-{mark}", "retired": f"{name}-replaced-{mark}"}
+            stem = _stem(name)
+            state = {"staging": f"{stem}-upload-{mark}", "retired": f"{stem}-replaced-{mark}"}
             journal.note(phase=switching.BUILDING, source=about.identity, **state)
         found = database.create(state["staging"], about.metadata, about.configuration)
     elif found.metadata != about.metadata:
@@ -31,6 +34,12 @@ def open_staging(
     journal.note(staging_id=found.id, replaces=replaces.id if replaces else "")
     found.dimension = about.dimension
     return found
+
+
+def _stem(name: str) -> str:
+    """What names beside `name` begin with: `name`, or of a long one its beginning and a hash, as they have a quota too."""
+    most = COLLECTION_NAME_BYTES - len("-replaced-01234567")
+    return name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _resumed(database: Database, journal: Journal, about: About) -> StoredCollection | None:
@@ -61,7 +70,7 @@ def clean(staging: StoredCollection, journal: Journal) -> int:
 def leftovers(database: Database, journal: Journal, name: str) -> list[str]:
     """Staging collections of `name` that this journal does not know: of a journal that was lost, or of another machine."""
     own = journal.state().get("staging")
-    pattern = re.compile(re.escape(name) + r"-upload-[0-9a-f]{8}")
+    pattern = re.compile(re.escape(_stem(name)) + r"-upload-[0-9a-f]{8}")
     return [found for found in database.names() if pattern.fullmatch(found) and found != own]
 
 

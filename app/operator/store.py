@@ -8,6 +8,7 @@ tried again when that can help, and says in one sentence what was wrong (docs/mi
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Collection as Sized
@@ -28,7 +29,13 @@ from app.settings import ChromaSettings
 MAX_RECORDS = 300
 # Parsed, a float takes 32 bytes and more: pages with embeddings are smaller, or several at a time would be 100 MB.
 MAX_FLOATS_A_PAGE = 100 * 1536
+# A server refuses calls of more than 40 MB, which 100 records with the longest metadata have.
+MAX_BYTES_A_WRITE = 16_000_000
 COLUMNS = ["documents", "metadatas", "uris"]
+
+
+class ReplyTooLarge(OperatorError):
+    """A page of so many records is more than one reply may have."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,8 @@ class Database:
             try:
                 reply = self._service.call(method, path, Deadline(patience.seconds_a_call), payload=payload, attempts=1)
             except TransportError as error:
+                if error.too_large:
+                    raise ReplyTooLarge(f"{self.label}: {error}, for a single record.") from error
                 most = patience.attempts if patient else 4 if error.sent else 2
                 if attempt >= min(most, patience.attempts):
                     raise OperatorError(self._unreachable(error)) from error
@@ -207,7 +216,7 @@ class Database:
                 "check chroma_cloud_tenant_id and chroma_cloud_database."
             )
         if not 200 <= reply.status < 300:
-            raise OperatorError(f"{self.label}: {what}: status {reply.status} {_message(reply)}".rstrip() + ".")
+            raise OperatorError(f"{self.label}: {what}: status {reply.status} {_message(reply)}".rstrip(" .") + ".")
         try:
             return reply.json()
         except ValueError as error:
@@ -226,6 +235,8 @@ class StoredCollection:
             self.metadata: dict[str, Any] = dict(document.get("metadata") or {})
             self.configuration: dict[str, Any] = dict(document.get("configuration_json") or {})
             self.dimension: int | None = document.get("dimension")
+            self._page = MAX_RECORDS
+            """How many records are asked for at a time; fewer once a page of theirs was more than a reply may have."""
         except (KeyError, TypeError, ValueError) as error:
             raise OperatorError(f"{database.label}: a collection has not the documented shape.") from error
 
@@ -257,6 +268,11 @@ class StoredCollection:
         Keys of an older metadata and an older document that the new record has not would stay: `remove` first where a record
         may be there in another version.
         """
+        if len(records) > 1 and sum(map(_size, records)) > MAX_BYTES_A_WRITE:
+            half = len(records) // 2
+            self.upsert(records[:half])
+            self.upsert(records[half:])
+            return
         payload = {
             "ids": [record.id for record in records],
             "embeddings": [self._on_the_wire(record) for record in records],
@@ -292,14 +308,20 @@ class StoredCollection:
         self.name = name or self.name
 
     def _get(self, which: Mapping[str, Any], include: list[str]) -> list[Record]:
-        limit = MAX_RECORDS
+        limit = self._page
         if "embeddings" in include and self.dimension:
             limit = max(1, min(limit, MAX_FLOATS_A_PAGE // self.dimension))
         if "ids" in which and len(which["ids"]) > limit:
             ids = which["ids"]
             halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
             return [record for half in halves for record in self._get({"ids": half}, include)]
-        document = self.database.on_collection(self.id, "get", {**which, "limit": limit, "include": include})
+        try:
+            document = self.database.on_collection(self.id, "get", {**which, "limit": limit, "include": include})
+        except ReplyTooLarge:
+            if limit == 1:
+                raise
+            self._page = min(self._page, limit // 2)
+            return self._get(which, include)
         try:
             ids = document["ids"]
             nothing = [None] * len(ids)
@@ -309,6 +331,11 @@ class StoredCollection:
             return [Record(i, d, m, u, None if v is None else floats(v)) for i, d, m, u, v in rows]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise OperatorError(f"{self.database.label}: a page of records has not the documented shape.") from error
+
+
+def _size(record: Record) -> int:
+    """Bytes on the wire, about: what is not ASCII is escaped there."""
+    return len(json.dumps([record.document, record.metadata])) + 6 * len(record.embedding or ())
 
 
 def _message(reply: Reply) -> str:

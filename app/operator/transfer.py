@@ -47,7 +47,12 @@ class Transfer:
         """Hold the whole source against the quotas and list every violation. Raises OperatorError when there is one."""
         about = self.source.about()
         plan = check(self.name, about, self._pages("checking", embeddings=False))
-        self.console.facts.update(documents=plan.records, bytes_to_send=plan.wire_bytes, dollars=round(plan.dollars, 6))
+        self.console.facts.update(
+            documents=plan.records,
+            bytes_to_send=plan.wire_bytes,
+            bytes_to_read=plan.returned_bytes,
+            dollars=round(plan.dollars, 6),
+        )
         if isinstance(self.source, ShortIds):
             self.console.facts["replaced_ids"] = dict(self.source.replaced)
             for old, new in self.source.replaced:
@@ -58,9 +63,9 @@ class Transfer:
                 self.console.line(f"   ✗ {violation}")
             count = len(plan.violations)
             raise OperatorError(f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; nothing was sent.")
-        estimate = plan.estimate(self.options.batch_size, self.options.workers)
         self.console.line("   Checked: every document fits Chroma Cloud's quotas")
-        self.console.line(f"   To send: {estimate}")
+        for sentence in plan.estimate(self.options.batch_size, self.options.workers):
+            self.console.line(f"   {sentence}")
         return plan
 
     def settle(self, journal: Journal) -> None:
@@ -157,6 +162,8 @@ class Transfer:
             return EXIT_FAILED
         self.console.line("   Content: every id, document, metadata and embedding is the same on both sides")
         if journal is not None:
+            # Once more, for what is not in the records: raises SourceChanged.
+            self.source.about()
             switching.begin(journal)
             switching.complete(self.database, journal, self.name)
         return EXIT_OK

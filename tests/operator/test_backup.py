@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import resource
+import signal
 import time
 from pathlib import Path
 
@@ -86,13 +88,25 @@ def _letter_changed(data: bytes) -> bytes:
     return gzip.compress(gzip.decompress(data).replace(b"owlbear", b"owlbeer", 1))
 
 
+def _description_changed(data: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(data).replace(b'"embedding_model":"m"', b'"embedding_model":"x"', 1))
+
+
 def _end_lost(data: bytes) -> bytes:
     return gzip.compress(b"".join(gzip.decompress(data).splitlines(keepends=True)[:-1]))
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [_cut, _lines_lost, _letter_changed, _end_lost, lambda data: b"plain", lambda data: gzip.compress(b'{"a": 1}\n')],
+    [
+        _cut,
+        _lines_lost,
+        _letter_changed,
+        _description_changed,
+        _end_lost,
+        lambda data: b"plain",
+        lambda data: gzip.compress(b'{"a": 1}\n'),
+    ],
 )
 def test_a_file_that_is_not_whole_is_refused(operator: Operator, cloud: ChromaCloudDouble, file: Path, spoil: object) -> None:
     file.write_bytes(spoil(file.read_bytes()))  # type: ignore[operator]
@@ -108,6 +122,25 @@ def test_a_backup_that_fails_leaves_the_older_one(operator: Operator, file: Path
 
     ran = operator.run("backup.py", NAME, file, "--from", "local", preexec_fn=no_room)
     assert ran.status == 1 and "make room on the disk" in ran.sentence()
+    assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+def test_a_name_that_no_collection_may_have_is_refused_at_once(
+    operator: Operator, cloud: ChromaCloudDouble, file: Path
+) -> None:
+    ran = operator.run("restore.py", file, "--name", "no")
+    assert ran.status == 2 and "--name: give 3 to 512" in ran.err and cloud.requests == []
+
+
+def test_told_to_end_it_leaves_nothing_half_written(operator: Operator, cloud: ChromaCloudDouble, file: Path) -> None:
+    assert operator.run("restore.py", file).status == 0
+    before = file.read_bytes()
+    cloud.faults.push(Fault("hang", path="*/get"))
+    with operator.start("backup.py", NAME, file, "--json") as process:
+        wait_for(lambda: any(request.fault for request in cloud.requests))
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1 and "Interrupted" in json.loads(out)["error"]
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
 
 

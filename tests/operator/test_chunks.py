@@ -77,6 +77,8 @@ def test_a_table_stays_whole_with_its_caption_and_long_sections_get_parts() -> N
     family = [record for record in found.values() if record.id.startswith("house-combat-surprise")]
     assert [(r.metadata or {})["chunk_part"] for r in family] == list(range(1, len(family) + 1))
     assert {(r.metadata or {})["total_parts"] for r in family} == {len(family)}
+    # By this the request path knows the parts of one section.
+    assert {(r.metadata or {})["first_part_id"] for r in family} == {family[0].id}
     (table,) = (r for r in family if (r.metadata or {}).get("type") == "table")
     assert (table.document or "").endswith(
         "**Table: Surprise**\n\n| Race | Chance |\n|------|-------:|\n| elf  | 2 in 6 |"
@@ -155,3 +157,68 @@ def test_the_sample_rules_are_readable(tmp_path: Path) -> None:
 
     records = read(sorted((ROOT / "app/sample_rules").glob("*.jsonl")), 4000)
     assert len(records) > 300 and all(record.metadata for record in records)
+
+
+def test_what_chroma_cannot_store_is_refused_by_name(tmp_path: Path) -> None:
+    """`json` reads all of these; a half character cannot even be written as UTF-8."""
+    values = ["NaN", "1e999", "[1.0, Infinity]", str(2**63), "[[1]]", '[1, "a"]', r'"\ud800"']
+    lines = [f'{{"id": {n}, "text": "x", "metadata": {{"k": {value}}}}}' for n, value in enumerate(values, 1)]
+    lines += [r'{"id": 8, "text": "\udfff"}', r'{"id": "\udfff", "text": "x"}', "[" * 100_000]
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines))
+    with pytest.raises(OperatorError) as caught:
+        read([tmp_path / "bad.jsonl"], 4000)
+    told = str(caught.value)
+    assert all(f"bad.jsonl:{number}: " in told for number in range(1, len(lines) + 1)), told
+    assert told.encode()
+
+
+def test_what_says_nothing_is_left_out(tmp_path: Path) -> None:
+    entry = {"id": "a", "text": " ", "content": "there", "metadata": {"none": None, "tags": [], "largest": 2**63 - 1, "no": 0}}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    assert read([tmp_path / "a.json"], 4000) == [Record("a", "there", {"largest": 2**63 - 1, "no": 0}, None)]
+
+
+def hierarchies(text: str) -> list[str]:
+    return [(record.metadata or {})["hierarchy"] for record in sections(text, "x", 4000)]
+
+
+def test_underlined_headings() -> None:
+    text = "Combat\n======\nA\n\nSurprise\n---\nB\n### Deep\nC\n\n"
+    text += "Two lines\nof text\n---\n\n- a list\n---\n>said\n---\n\n---\nD\n"
+    assert hierarchies(text) == ["Combat", "Combat > Surprise", "Combat > Surprise > Deep"]
+    assert "\n\nTwo lines\nof text\n---\n\n" in [r.document or "" for r in sections(text, "x", 4000)][-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("---\ntitle: x\n---\n# A\na", ["A"]),
+        ("---\n---\n# A\na", ["A"]),
+        ("---\n\nKept, as it names no key.\n\n---\n# A\na", ["x", "A"]),
+        ("# A\na\n# B\n\n---\n\n# C\nc", ["A", "C"]),
+        ("```code``` in a sentence\n# A\na", ["x", "A"]),
+        ("~~~\n# no\n```\n# no\n~~~\n# A\na", ["x", "A"]),
+        ("", []),
+        ("no heading", ["x"]),
+    ],
+)
+def test_what_is_a_section(text: str, paths: list[str]) -> None:
+    assert hierarchies(text) == paths
+
+
+def test_a_page_break_in_the_text_stays() -> None:
+    (record,) = sections("# A\none\fpage\u2028line", "x", 4000)
+    assert (record.document or "").endswith("one\fpage\u2028line")
+
+
+def test_the_parts_of_one_section_are_not_taken_for_another_section() -> None:
+    text = "# A Part 2\nx\n# A\n" + "word " * 100
+    ids = [record.id for record in sections(text, "s", 200)]
+    assert len(set(ids)) == len(ids) and "s-a-part-2" in ids and "s-a-2-part-2" in ids
+
+
+def test_a_table_in_html_stays_whole() -> None:
+    table = "<table>\n<tr><th>Race</th></tr>\n\n" + "<tr><td>elf</td></tr>\n" * 20 + "</table>"
+    found = list(sections(f"# A\nBefore.\n\n**Table: Races**\n\n{table}\nAfter.", "x", 200))
+    assert [(r.metadata or {}).get("type") for r in found] == [None, "table", None]
+    assert (found[1].document or "").endswith(f"**Table: Races**\n\n{table}")

@@ -12,6 +12,7 @@ import pytest
 
 from app.operator.connector import ChromaDBConnector
 from app.operator.problems import OperatorError, UsageError
+from app.operator.records import Record, floats
 from app.operator.store import Patience
 from app.settings import Settings, load
 from tests.doubles.chroma_cloud import ChromaCloudDouble
@@ -45,6 +46,8 @@ def test_cloud_when_configured_unless_forced(settings: Settings, tmp_path: Path)
     assert ChromaDBConnector(settings=nowhere).where == nowhere.chroma_local
     with pytest.raises(UsageError, match="chroma_cloud_api_key and chroma_cloud_tenant_id"):
         ChromaDBConnector("cloud", settings=nowhere)
+    with pytest.raises(UsageError, match="no mode 'Local'"):
+        ChromaDBConnector("Local", settings=settings)  # type: ignore[arg-type]
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
@@ -136,6 +139,38 @@ def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(settings: Sett
         second.add(ids=[f"r{n}" for n in range(5)], embeddings=[[1.0, 2.0]] * 5, metadatas=[{"k": 1}] * 5)
         assert second.get()["metadatas"] == [{"k": 1}] * 5
         connector.delete("second")
+
+
+def test_a_write_that_would_be_too_large_is_more_than_one(settings: Settings, cloud: ChromaCloudDouble) -> None:
+    """All that a record may have, 100 times over, is 40 MB when it is not ASCII."""
+    metadata = {f"k{n:035}": "é" * 2048 for n in range(32)}
+    records = [Record(f"r{n}", "é" * 8192, metadata, None, floats([n, 1])) for n in range(100)]
+    database = ChromaDBConnector(settings=settings).database
+    heavy = database.create("heavy", None, None)
+    heavy.upsert(records)
+    assert heavy.count() == 100 and {r.id: r.digest() for r in heavy.get(["r7"], embeddings=True)} == {
+        "r7": records[7].digest()
+    }
+    assert [len(r.id) > 0 for page in heavy.pages(embeddings=True) for r in page] == [True] * 100
+    assert set(cloud.accepted.values()) == {1}
+    assert database.traffic.retries == 0
+
+
+def test_pages_get_smaller_when_a_reply_would_be_too_large(
+    settings: Settings, source: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 records with the longest metadata that the cloud allows are 39 MB, more than a reply may have."""
+    data = collections.rows(300, 8)
+    collections.fill(source.url, "wide", data)
+    database = ChromaDBConnector("local", settings=settings, patience=QUICK).database
+    monkeypatch.setattr("app.adapters.http.MAX_REPLY_BYTES", 20_000)
+    wide = database.need("wide")
+    assert [record.id for page in wide.pages(embeddings=True) for record in page] == data.ids
+    assert {record.id for record in wide.get(data.ids, embeddings=True)} == set(data.ids)
+    assert database.traffic.retries == 0
+    monkeypatch.setattr("app.adapters.http.MAX_REPLY_BYTES", 100)
+    with pytest.raises(OperatorError, match="reply of more than 100 bytes, for a single record"):
+        list(database.find("wide").pages(embeddings=True))  # type: ignore[union-attr]
 
 
 def test_something_that_is_no_chroma(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
-from .conftest import Operator, Ran, wait_for
+from .conftest import ROOT, Operator, Ran, wait_for
 
 NAME = "books"
 
@@ -116,6 +118,24 @@ def test_it_stays_within_max_cost_and_goes_on_later(author: Author) -> None:
     assert facts["to_embed"] == 172 and 0 < facts["dollars"] < 0.0001 and facts["embedded_tokens"] > 0
 
 
+def test_lost_answers_count_for_max_cost(author: Author) -> None:
+    """What is charged for and then lost on the way is paid for all the same."""
+    author.openai.faults.push(Fault("cut", path="*/embeddings", times=None))
+    ran = author.ingest("--max-cost", "0.0002")
+    assert ran.status == 1 and "could go beyond --max-cost. 0 passages" in ran.sentence(), ran
+    assert 0 < author.openai.spend["nano_usd"] <= 200_000
+    assert 2 <= len(author.openai.requests) <= 3
+
+
+def test_an_account_without_credit_is_not_asked_again(author: Author) -> None:
+    body = (
+        '{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}'
+    )
+    author.openai.faults.push(Fault("status", status=429, body=body, times=None))
+    ran = author.ingest()
+    assert ran.status == 1 and "no credit left" in ran.sentence() and len(author.openai.requests) == 1
+
+
 def test_killed_in_the_middle_it_goes_on(author: Author) -> None:
     author.save()
     author.openai.faults.push(Fault("hang", path="*/embeddings", skip=1))
@@ -140,6 +160,19 @@ def test_a_refused_key_is_told_without_the_key(author: Author) -> None:
     assert "sk-wrong" not in ran.out + ran.err
 
 
+def test_without_the_sdk_it_is_one_sentence(author: Author, tmp_path: Path) -> None:
+    """A web host has what `scripts/setup.sh` installs without options."""
+    author.save()
+    (tmp_path / "bare.py").write_text(
+        "import runpy, sys; sys.modules['openai'] = None; sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, tmp_path / "bare.py", ROOT / "scripts/ingest.py", author.file, "--collection", NAME]
+    ran = subprocess.run(command, env=author.operator.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and ran.stderr.strip().endswith("run scripts/setup.sh --operator."), ran
+    assert "Traceback" not in ran.stderr and NAME not in collections.names(author.source.url)
+
+
 def test_another_embedding_model_is_refused(author: Author) -> None:
     author.ingest()
     author.embedded()
@@ -155,6 +188,37 @@ def test_a_collection_that_does_not_name_its_model(author: Author) -> None:
     assert asked.status == 1 and "does not say which model embedded it" in asked.sentence()
     ran = author.ingest("--yes")
     assert ran.status == 1 and "makes 1536 dimensions, books has 8" in ran.sentence()
+    assert collections.snapshot(author.source.url, NAME)["metadata"] is None, "it was another model"
+
+
+def test_a_collection_of_the_right_model_gets_its_name(author: Author) -> None:
+    assert author.ingest().status == 0
+    unnamed = collections.client(author.source.url).get_collection(NAME, embedding_function=None)
+    unnamed.modify(metadata={"other": 1})
+    author.passages["new"] = {"text": "New.", "metadata": {"name": "N"}}
+    assert author.ingest("--dry-run", "--yes").status == 0
+    assert collections.snapshot(author.source.url, NAME)["metadata"] == {"other": 1}, "a dry run changes nothing"
+    assert author.ingest("--yes").status == 0
+    named = {"other": 1, "embedding_model": "text-embedding-3-small"}
+    assert collections.snapshot(author.source.url, NAME)["metadata"] == named
+
+
+def test_wrong_settings_and_wrong_usage_have_a_status_of_their_own(author: Author) -> None:
+    key = author.operator.environment.pop("OPENAI_API_KEY")
+    ran = author.ingest()
+    assert ran.status == 2 and "OPENAI_API_KEY is not set" in ran.sentence()
+    author.operator.environment |= {"OPENAI_API_KEY": key, "OPENAI_EMBEDDING_MODEL": "of-my-own"}
+    ran = author.ingest()
+    assert ran.status == 2 and "OPENAI_PRICE_EMBEDDING" in ran.err
+    ran = author.ingest("--max-cost", "ten")
+    assert ran.status == 2 and "--max-cost: give an amount in dollars" in ran.err
+
+
+@pytest.mark.parametrize("body", ["<html>welcome</html>", "{}", '{"data": [{"embedding": null, "index": 0}]}'])
+def test_a_server_that_is_not_compatible_is_one_sentence(author: Author, body: str) -> None:
+    author.openai.faults.push(Fault("status", status=200, body=body, times=None))
+    ran = author.ingest()
+    assert ran.status == 1 and author.openai.base_url in ran.sentence(), ran
 
 
 def test_a_dry_run_embeds_nothing(author: Author) -> None:

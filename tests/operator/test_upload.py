@@ -30,7 +30,8 @@ Uploading collection: adnd_1e
    Connected: ChromaDBConnector(host=http://127.0.0.1, port={port})
    Found collection: adnd_1e (2213 documents)
 +  Checked: every document fits Chroma Cloud's quotas
-+  To send: [0-9.]+ MB, about [0-9]+ s on a 10 Mbit/s line; about \\$0[.0-9]+ to write, \\$0[.0-9]+ a month to store
++  To send: [0-9.]+ MB, and to read back and compare: [0-9.]+ MB
++  About [0-9]+ s on a 10 Mbit/s line, \\$0[.0-9]+ once and \\$0[.0-9]+ a month to store
 
 2. Connecting to ChromaCloud...
    Connected: ChromaDBConnector(cloud, tenant=120ffaa8-32bf-4e7d-823d-c587bd8a5202, database=adnd_1e)
@@ -290,6 +291,26 @@ def test_control_c_is_no_accident(
     assert max(cloud.sent.values()) <= 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_does_not_wait_for_a_cloud_that_does_not_answer(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows, number: signal.Signals
+) -> None:
+    cloud.faults.push(Fault("hang", path="*/upsert", times=None))
+
+    def hear() -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    with operator.start("upload_to_chromacloud.py", SMALL, "--json", preexec_fn=hear) as process:
+        wait_for(lambda: cloud.sent)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == 1 and "Traceback" not in err, err
+    assert "go on from here" in json.loads(out)["error"]
+    cloud.faults.clear()
+    assert operator.upload(SMALL).status == 0
+    assert collections.snapshot(behind(cloud), SMALL) == collections.snapshot(source.url, SMALL)
+
+
 def test_restart_forgets_and_removes_what_was_begun(
     operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows
 ) -> None:
@@ -314,6 +335,9 @@ def test_restart_forgets_and_removes_what_was_begun(
 def test_wrong_usage_is_told_apart(operator: Operator, arguments: list[object]) -> None:
     ran = operator.upload(*arguments)
     assert ran.status == 2 and "usage:" in ran.err and ran.out == ""
+    for_a_machine = operator.upload(*arguments, "--json")
+    facts = json.loads(for_a_machine.out)
+    assert for_a_machine.status == facts["exit_status"] == 2 and facts["error"] in for_a_machine.err
 
 
 def test_help_has_examples(operator: Operator) -> None:

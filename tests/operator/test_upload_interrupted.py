@@ -130,6 +130,7 @@ CHANGES = {
     "embedding": lambda c: c.update(ids=["r-00005"], embeddings=[[0.5] * 24]),
     "appeared": lambda c: c.add(ids=["new"], documents=["new"], embeddings=[[0.5] * 24]),
     "vanished": lambda c: c.delete(ids=["r-00005"]),
+    "described anew": lambda c: c.modify(metadata={"embedding_model": "another"}),
 }
 
 
@@ -144,6 +145,8 @@ def test_a_source_that_changes_meanwhile_is_noticed(
         out, err = process.communicate()
     if change == "embedding":
         assert "1 different in the target: r-00005" in out
+    elif change == "described anew":
+        assert "metadata of small_rules changed" in err
     else:
         assert "written to while it was copied" in err
     assert process.returncode == 1 and collections.names(cloud.behind) != {NAME}

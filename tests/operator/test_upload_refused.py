@@ -14,7 +14,7 @@ from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
-from .conftest import RULEBOOK, Operator, free_port
+from .conftest import RULEBOOK, Operator, free_port, wait_for
 
 LONG_ID = "chapter-" + "é" * 61
 VECTOR = [[0.5] * 1536]
@@ -93,9 +93,13 @@ def test_the_largest_allowed_of_everything_is_accepted_by_the_cloud(
     data.documents[1] = "é" * 8192
     data.uris[2] = "u" * 256
     data.metadatas[3] = {f"k{n:035}": "v" * 4096 for n in range(32)}
-    collections.fill(source.url, "n" * 107, data, metadata={"description": "d" * 256})
-    ran = operator.upload("n" * 107, "--batch-size", 300)
+    collections.fill(source.url, "n" * 128, data, metadata={"description": "d" * 256})
+    ran = operator.upload("n" * 128, "--batch-size", 300)
     assert ran.status == 0, ran
+    # The names beside it, of the new one and of the replaced one, have to fit, too.
+    collections.client(cloud.behind).get_collection("n" * 128, embedding_function=None).delete(ids=[data.ids[5]])
+    assert operator.upload("n" * 128, "--yes").status == 0
+    assert collections.names(cloud.behind) == {"n" * 128}
 
 
 def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
@@ -103,7 +107,8 @@ def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
 ) -> None:
     data = collections.rows(5, 8)
     data.ids[0], data.ids[1] = LONG_ID + "-one", LONG_ID + "-two"
-    data.metadatas[2] = {"parent_category_id": LONG_ID + "-one"}
+    data.metadatas[2] = {"parent_category_id": LONG_ID + "-one", "parent_chunk_uid": LONG_ID + "-two"}
+    data.metadatas[3] = {"first_part_id": LONG_ID + "-one", "original_chunk_uid": LONG_ID + "-two"}
     collections.fill(source.url, "long", data)
     ran = operator.upload("long", "--fix-ids", "--json")
     assert ran.status == 0, ran
@@ -113,8 +118,10 @@ def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
     for old, new in replaced.items():
         assert len(new.encode()) <= 128 and new.startswith("chapter-é") and new not in here
         assert there[new][1] == {**(here[old][1] or {}), "original_id": old}
-    assert there["r-00002"][1] == {"parent_category_id": replaced[data.ids[0]]}, "a family stays together"
-    assert {there[i] == here[i] for i in ("r-00003", "r-00004")} == {True}
+    one, two = (replaced[identity] for identity in data.ids[:2])
+    assert there["r-00002"][1] == {"parent_category_id": one, "parent_chunk_uid": two}, "a family stays together"
+    assert there["r-00003"][1] == {"first_part_id": one, "original_chunk_uid": two}, "and the parts of a section"
+    assert there["r-00004"] == here["r-00004"]
     cloud.reset()
     again = operator.upload("long", "--fix-ids")
     assert again.status == 0 and not cloud.writes
@@ -187,6 +194,21 @@ def test_the_cloud_is_not_configured(operator: Operator, rulebook: collections.R
     without = {name: value for name, value in operator.environment.items() if not name.lower().startswith("chroma_cloud")}
     ran = operator.upload(RULEBOOK, env=without)
     assert ran.status == 2 and "set chroma_cloud_api_key and chroma_cloud_tenant_id" in ran.sentence()
+
+
+def test_a_damaged_journal(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
+    cloud.faults.push(Fault("hang", path="*/upsert", skip=1, times=None))
+    with operator.start("upload_to_chromacloud.py", RULEBOOK) as process:
+        wait_for(lambda: cloud.accepted)
+        process.kill()
+    cloud.faults.clear()
+    (journal,) = (operator.data_dir / "copies").glob("*.sqlite3")
+    journal.write_bytes(b"no database at all, and longer than its head\n" * 100)
+    ran = operator.upload(RULEBOOK)
+    assert ran.status == 1 and f"{journal} is damaged" in ran.sentence() and "Delete it" in ran.sentence()
+    journal.unlink()
+    assert operator.upload(RULEBOOK, "--restart", "--yes").status == 0
+    assert collections.names(cloud.behind) == {RULEBOOK}
 
 
 def test_a_full_disk(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
