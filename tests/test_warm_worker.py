@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -342,6 +343,64 @@ def test_a_frozen_worker_does_not_pay_when_it_wakes(
     # Its last line is about the request that it has lost.
     eventually(lambda: re.search(rf" {worker} (WARNING|ERROR|INFO) .*POST /api/query 5", keyed.log()))
     assert chats(openai) == 1
+
+
+# -- a worker that turns a request away --------------------------------------------------------------------------------
+
+
+def asked_and_lost(program: Program) -> tuple[list[str], int]:
+    """The outcome of each question in the ledger, and how many of them count as lost."""
+    with contextlib.closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
+        outcomes = [row[0] for row in db.execute("SELECT outcome FROM requests")]
+        lost = db.execute("SELECT coalesce(sum(orphaned), 0) FROM user_days").fetchone()[0]
+    return outcomes, lost
+
+
+def full(program: Program, auth: GatedAuth) -> None:
+    auth.gate.clear()
+    held = [program.start_question(auth.token_for("bob")) for _ in range(2)]
+    eventually(lambda: auth.asked() == len(held) + 1)
+    # The worker's threads wait for the auth API; whoever is known already need not.
+
+
+def stale(program: Program, auth: GatedAuth) -> None:
+    program.deploy("7.0.0")
+
+
+def frozen(program: Program, auth: GatedAuth) -> None:
+    os.kill(*program.workers(), signal.SIGSTOP)
+
+
+def gone(program: Program, auth: GatedAuth) -> None:
+    kill(*program.workers())
+
+
+@pytest.mark.parametrize("turn_away", [full, stale, frozen, gone])
+def test_a_request_that_the_worker_has_not_taken_is_not_told_to_the_ledger_as_lost(
+    program: Program, auth: GatedAuth, turn_away: Callable[[Program, GatedAuth], None]
+) -> None:
+    program.configure(WARM_WORKER_THREADS="2")
+    token = auth.token_for("alice")
+    assert program.request("GET", "/api/me", token=token).status == 200
+    worker = program.warm()
+    turn_away(program, auth)
+    call = program.start_question(token)
+    reply = call.reply()
+    assert (reply.status, program.answered_by(reply)) == (200, call.process.pid)
+    assert asked_and_lost(program) == (["answered"], 0)
+    if turn_away is frozen:
+        os.kill(worker, signal.SIGCONT)
+
+
+def test_a_request_that_the_worker_has_taken_and_lost_is_told_to_the_ledger(program: Program, auth: GatedAuth) -> None:
+    worker = program.warm()
+    auth.gate.clear()
+    call = program.start_question(auth.token_for("alice"))
+    eventually(auth.asked)
+    kill(worker)
+    auth.gate.set()
+    assert call.reply().status == 200
+    assert asked_and_lost(program) == (["orphaned", "answered"], 1)
 
 
 # -- new code, new settings --------------------------------------------------------------------------------------------
