@@ -52,8 +52,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def fastcgi(program: Program, auth: Auth = "none") -> Iterator[Server]:
-    """mod_fcgid, which collects 64 KB of a reply before it sends them unless it is told not to."""
+def fastcgi(program: Program, auth: Auth = "none", collects: int = 0) -> Iterator[Server]:
+    """mod_fcgid, which `collects` 65536 bytes of a reply before it sends them unless it is told not to."""
     sockets = program.home / "fcgid"
     sockets.mkdir()
     program.account.owns(sockets)
@@ -64,7 +64,7 @@ def fastcgi(program: Program, auth: Auth = "none") -> Iterator[Server]:
         f"FcgidProcessTableFile {quoted(sockets / 'table')}",
         f"FcgidInitialEnv DNDCHAT_ENV_FILE {quoted(program.settings_file)}",
         "FcgidMaxProcesses 2",
-        "FcgidOutputBufferSize 0",
+        f"FcgidOutputBufferSize {collects}",
         f"<Directory {quoted(program.root / 'cgi-bin')}>",
         '<FilesMatch "[.]fcgi$">',
         "SetHandler fcgid-script",
@@ -199,6 +199,32 @@ def test_fastcgi_gets_the_token_whichever_way_the_host_hands_it_over(program: Pr
     with fastcgi(program, way) as server:
         assert server.ask(auth.token_for("alice"))[0] == 200
         assert server.request("POST", "/api/query", b"{}", {"Content-Type": "application/json"})[0] == 401
+
+
+def test_fastcgi_from_a_plain_checkout(program: Program, auth: GatedAuth, openai: GatedOpenAI) -> None:
+    """It finds its interpreter itself; and a server that collects the words delivers all of them at the end."""
+    script = program.root / "cgi-bin/dndchat.fcgi"
+    script.write_text(script.read_text().replace(f"#!{program.python} -IS", "#!/usr/bin/env python3"))
+    openai.script_answer("An owlbear is a beast [1].")
+    with fastcgi(program, collects=65536) as server, Stream(server.port, auth.token_for("alice")) as client:
+        found = list(client)
+    assert [name for name, _ in found] == ["sources", *["delta"] * 6, "done"]
+
+
+def test_an_index_that_is_built_or_replaced_counts_from_the_next_question_on(server: Server, auth: GatedAuth) -> None:
+    """Processes that live on must not answer from a file that is no longer there."""
+    token = auth.token_for("alice")
+
+    def found() -> tuple[bool, list[str]]:
+        status, _, body = server.ask(token, question="What is a zorbat?")
+        assert status == 200
+        zorbats = [source["excerpt"] for source in body["sources"] if source["name"] == "Zorbat"]
+        return any("No lexical index" in line for line in body["diagnostics"]), zorbats
+
+    assert found() == (True, [])
+    for text in ("A zorbat is round.", "A zorbat is square."):
+        server.program.build_index(text, name="Zorbat")
+        assert found() == (False, [text])
 
 
 def test_questions_at_once(server: Server, auth: GatedAuth, openai: GatedOpenAI) -> None:

@@ -500,6 +500,16 @@ def test_a_settings_file_that_appears_is_in_force_with_the_next_request(program:
     assert program.request(environ=without).json()["components"]["auth"] == "configured"
 
 
+def test_a_new_index_is_in_force_with_the_next_question(keyed: Program, auth: GatedAuth) -> None:
+    """Without another worker: it is opened anew."""
+    worker = keyed.warm()
+    for text in ("A zorbat is round.", "A zorbat is square."):
+        keyed.build_index(text, name="Zorbat")
+        reply = keyed.ask(auth.token_for("alice"), "What is a zorbat?")
+        assert keyed.answered_by(reply) == worker
+        assert [source["excerpt"] for source in reply.json()["sources"] if source["name"] == "Zorbat"] == [text]
+
+
 def test_switching_it_off_ends_it(program: Program) -> None:
     program.warm()
     program.configure(WARM_WORKER="off")
