@@ -31,7 +31,7 @@ from tests.doubles.openai_chat import event
 from tests.support import scgi
 from tests.support.apache_config import Mpm
 from tests.support.gated import GatedAuth
-from tests.support.program import Program, eventually
+from tests.support.program import Call, Program, eventually
 from tests.support.relay import Relay
 
 HEALTH = "/health"
@@ -56,6 +56,14 @@ def keyed(base: Path, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay) -> I
 def chats(openai: OpenAIDouble) -> int:
     """How many answers the model was asked for."""
     return sum(request.path == "/v1/chat/completions" for request in openai.requests)
+
+
+def asked_and_lost(program: Program) -> tuple[list[str], int]:
+    """The outcome of each question in the ledger, and how many of them count as lost."""
+    with contextlib.closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
+        outcomes = [row[0] for row in db.execute("SELECT outcome FROM requests")]
+        lost = db.execute("SELECT coalesce(sum(orphaned), 0) FROM user_days").fetchone()[0]
+    return outcomes, lost
 
 
 def kill(pid: int) -> None:
@@ -193,6 +201,8 @@ def test_a_worker_killed_before_it_has_said_anything_loses_no_request(program: P
     assert reply.json()["answer"]
     assert program.answered_by(reply) == call.process.pid
     assert auth.asked() == 2
+    # It had been taken, so nobody could know how far it had come.
+    assert asked_and_lost(program) == (["orphaned", "answered"], 1)
 
 
 def test_a_worker_killed_in_the_middle_of_a_reply_gets_no_second_one_appended(
@@ -348,59 +358,46 @@ def test_a_frozen_worker_does_not_pay_when_it_wakes(
 # -- a worker that turns a request away --------------------------------------------------------------------------------
 
 
-def asked_and_lost(program: Program) -> tuple[list[str], int]:
-    """The outcome of each question in the ledger, and how many of them count as lost."""
-    with contextlib.closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
-        outcomes = [row[0] for row in db.execute("SELECT outcome FROM requests")]
-        lost = db.execute("SELECT coalesce(sum(orphaned), 0) FROM user_days").fetchone()[0]
-    return outcomes, lost
-
-
-def full(program: Program, auth: GatedAuth) -> None:
+def full(program: Program, auth: GatedAuth) -> list[Call]:
+    """Its two threads wait for the auth API; whoever is known already need not."""
     auth.gate.clear()
     held = [program.start_question(auth.token_for("bob")) for _ in range(2)]
-    eventually(lambda: auth.asked() == len(held) + 1)
-    # The worker's threads wait for the auth API; whoever is known already need not.
+    eventually(lambda: auth.asked() == 1 + len(held))
+    return held
 
 
-def stale(program: Program, auth: GatedAuth) -> None:
+def stale(program: Program, auth: GatedAuth) -> list[Call]:
     program.deploy("7.0.0")
+    return []
 
 
-def frozen(program: Program, auth: GatedAuth) -> None:
+def frozen(program: Program, auth: GatedAuth) -> list[Call]:
     os.kill(*program.workers(), signal.SIGSTOP)
+    return []
 
 
-def gone(program: Program, auth: GatedAuth) -> None:
+def gone(program: Program, auth: GatedAuth) -> list[Call]:
     kill(*program.workers())
+    return []
 
 
 @pytest.mark.parametrize("turn_away", [full, stale, frozen, gone])
 def test_a_request_that_the_worker_has_not_taken_is_not_told_to_the_ledger_as_lost(
-    program: Program, auth: GatedAuth, turn_away: Callable[[Program, GatedAuth], None]
+    program: Program, auth: GatedAuth, turn_away: Callable[[Program, GatedAuth], list[Call]]
 ) -> None:
     program.configure(WARM_WORKER_THREADS="2")
     token = auth.token_for("alice")
     assert program.request("GET", "/api/me", token=token).status == 200
     worker = program.warm()
-    turn_away(program, auth)
+    held = turn_away(program, auth)
     call = program.start_question(token)
     reply = call.reply()
     assert (reply.status, program.answered_by(reply)) == (200, call.process.pid)
     assert asked_and_lost(program) == (["answered"], 0)
+    auth.gate.set()
+    assert [other.reply().status for other in held] == [200] * len(held)
     if turn_away is frozen:
         os.kill(worker, signal.SIGCONT)
-
-
-def test_a_request_that_the_worker_has_taken_and_lost_is_told_to_the_ledger(program: Program, auth: GatedAuth) -> None:
-    worker = program.warm()
-    auth.gate.clear()
-    call = program.start_question(auth.token_for("alice"))
-    eventually(auth.asked)
-    kill(worker)
-    auth.gate.set()
-    assert call.reply().status == 200
-    assert asked_and_lost(program) == (["orphaned", "answered"], 1)
 
 
 # -- new code, new settings --------------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
         "rtt": rtt,
         "installation": _installation(),
         "far": {},
+        "memory_far": {},
         "load": [os.getloadavg()[0]],
     }
     failure: WrongReply | None = None
@@ -110,6 +111,7 @@ def _far(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServ
         client = Client(there.apache.port, outside.token)
         measure.warm_up(there, client)
         run["far"] = measure.far(there, client, plan, progress)
+        run["memory_far"] = measure.memory(there, client, plan, progress)
 
 
 def _installation() -> dict[str, float]:

@@ -42,7 +42,7 @@ def svg(run: Mapping[str, Any]) -> str:
 
 
 def _charts(run: Mapping[str, Any]) -> list[_Chart]:
-    latency, memory = run["latency"], run["memory"]
+    latency, memory = run["latency"], run["memory_far"] or run["memory"]
     charts = [
         _Chart(
             "Time of one request, median",

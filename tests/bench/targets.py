@@ -35,7 +35,9 @@ def judge(run: Mapping[str, Any]) -> list[Verdict]:
         _at_most("one-shot answered question, p50", "Flask hello one-shot", answered / hello, 1.5),
         _at_least("one-shot answered question, p50", "faster than the obvious program", obvious / answered, 7),
     ]
-    peak, obvious_peak = memory["oneshot"]["started"], memory["obvious"]["started"]
+    # With TLS, as on a host, where that was measured.
+    memory_used = run["memory_far"] or memory
+    peak, obvious_peak = memory_used["oneshot"]["started"], memory_used["obvious"]["started"]
     found += [
         _plain("one-shot peak memory", "≤ 45 MB", f"{peak:.1f} MB", peak <= 45),
         _at_most("one-shot peak memory", "the obvious program", peak / obvious_peak, 0.4),
