@@ -1,4 +1,4 @@
-"""The same program under other servers: mod_fcgid with a real Apache, and gunicorn."""
+"""The same program under other servers: mod_fcgid with a real Apache, gunicorn alone, and gunicorn behind mod_proxy."""
 
 from __future__ import annotations
 
@@ -118,6 +118,16 @@ def gunicorn(program: Program) -> Iterator[Server]:
             process.wait()
 
 
+@contextlib.contextmanager
+def proxied(program: Program) -> Iterator[Server]:
+    """gunicorn behind mod_proxy, without another word of configuration."""
+    with gunicorn(program) as behind:
+        target = f"http://127.0.0.1:{behind.port}"
+        lines = [f"ProxyPass {path} {target}{path}" for path in ("/api/", "/health")]
+        with program.apache(extra_modules=["proxy", "proxy_http"], extra_config="\n".join(lines)) as server:
+            yield Server(server.port, program)
+
+
 @pytest.fixture
 def program(base: Path, auth: GatedAuth, openai: GatedOpenAI, chroma: Relay) -> Iterator[Program]:
     settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url, "CHROMA_PORT": str(chroma.port)}
@@ -125,7 +135,7 @@ def program(base: Path, auth: GatedAuth, openai: GatedOpenAI, chroma: Relay) -> 
         yield made
 
 
-@pytest.fixture(params=[fastcgi, gunicorn])
+@pytest.fixture(params=[fastcgi, gunicorn, proxied])
 def server(program: Program, request: pytest.FixtureRequest) -> Iterator[Server]:
     start: Callable[[Program], contextlib.AbstractContextManager[Server]] = request.param
     with start(program) as running:
