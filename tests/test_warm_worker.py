@@ -522,13 +522,15 @@ def test_a_setting_with_letters_beyond_ascii_is_not_taken_for_a_change(program: 
     assert {program.answered_by(program.request()) for _ in range(3)} == {worker}
 
 
-def test_deploying_under_load_fails_no_request(program: Program) -> None:
+def test_deploying_under_load_fails_no_request(program: Program, auth: GatedAuth) -> None:
+    program.configure(TOKEN_BUCKET_CAPACITY="1000", DAILY_USER_REQUEST_LIMIT="1000", MAX_IN_FLIGHT_PER_USER="0")
+    token = auth.token_for("alice")
     done = threading.Event()
     statuses: list[int] = []
 
     def client() -> None:
         while not done.is_set():
-            statuses.append(program.request().status)
+            statuses.extend((program.request().status, program.ask(token).status))
 
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         clients = [pool.submit(client) for _ in range(3)]
@@ -543,6 +545,7 @@ def test_deploying_under_load_fails_no_request(program: Program) -> None:
             one.result()
     assert set(statuses) == {200}
     assert len(statuses) > 16
+    assert asked_and_lost(program) == (["answered"] * (len(statuses) // 2), 0)
     program.warm()
     worker = eventually(program.workers, lambda pids: len(pids) == 1)[0]
     reply = program.request()
