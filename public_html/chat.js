@@ -141,7 +141,7 @@ async function ask(question) {
       if (!turn.isConnected) return;
       if (name === 'delta') heard.text += data.text;
       else if (name === 'sources') heard.sources = data.sources;
-      else heard[name] = data; // done, error
+      else if (name === 'done' || name === 'error') heard[name] = data;
       if (name === 'delta' && $('status').textContent === 'Looking it up…') $('status').textContent = 'Writing…';
       draft.show();
     });

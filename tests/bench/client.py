@@ -67,14 +67,14 @@ class Client:
         _check(contestant, scenario, response.status, b"".join(pieces))
         return Timing(sent_at, total, first_word)
 
-    def load(self, contestant: Contestant, clients: int, seconds: float) -> tuple[int, float]:
+    def load(self, contestant: Contestant, scenario: Scenario, clients: int, seconds: float) -> tuple[int, float]:
         """So many clients ask without a pause for so long: requests answered, and the seconds until the last one was."""
         lock = threading.Lock()
         finished: list[float] = []
         started = time.perf_counter()
 
         def ask() -> bool:
-            self.ask(contestant, contestant.typical)
+            self.ask(contestant, scenario)
             with lock:
                 finished.append(time.perf_counter() - started)
             return finished[-1] < seconds

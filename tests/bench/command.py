@@ -27,8 +27,8 @@ from tests.support.chroma_server import ChromaServer, ChromaServerError
 
 EXAMPLE = """\
 examples:
-  scripts/bench_cgi.py                    about ten minutes; writes docs/benchmark.md, docs/bench.svg and the README's summary
-  scripts/bench_cgi.py --quick            under two minutes; writes nothing
+  scripts/bench_cgi.py                    15 minutes; writes docs/benchmark.md, docs/bench.svg and the README's summary
+  scripts/bench_cgi.py --quick            3 minutes; writes nothing
   scripts/bench_cgi.py --json --rtt 150 --out /tmp >run.json
 """
 

@@ -63,15 +63,18 @@ def latency(serving: Serving, client: Client, plan: Plan, progress: Progress) ->
 
 
 def throughput(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Requests a second with so many clients, each of what the contestant is there for."""
-    answered: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+    """Requests a second with so many clients, by contestant and scenario; most time goes to what a contestant is there for."""
+    runs: dict[tuple[str, str, int], list[tuple[int, float]]] = defaultdict(list)
+    places = [(c, s, n) for c in ALL for s in c.scenarios if s != "streamed" for n in CLIENTS]
     for number in range(plan.load_slices):
-        for contestant, clients in _turns([(c, n) for c in ALL for n in CLIENTS], number):
-            progress.step(f"throughput, {clients} clients: {contestant.title}")
-            answered[contestant.key, clients].append(client.load(contestant, clients, plan.load_seconds))
+        for contestant, scenario, clients in _turns([p for p in places if not number or p[1] == p[0].typical], number):
+            progress.step(f"throughput, {clients} clients: {contestant.title}, {scenario}")
+            runs[contestant.key, scenario, clients].append(client.load(contestant, scenario, clients, plan.load_seconds))
             serving.world.forget()
-    rates = {place: sum(n for n, _ in runs) / sum(seconds for _, seconds in runs) for place, runs in answered.items()}
-    return _by_contestant({(key, str(clients)): round(rate, 2) for (key, clients), rate in rates.items()})
+    rates: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for (key, scenario, clients), done in sorted(runs.items()):
+        rates[key, scenario][str(clients)] = round(sum(n for n, _ in done) / sum(seconds for _, seconds in done), 2)
+    return _by_contestant(rates)
 
 
 def memory(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
