@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -219,6 +220,38 @@ def test_fastcgi_from_a_plain_checkout(program: Program, auth: GatedAuth, openai
     with fastcgi(program, collects=65536) as server, Stream(server.port, auth.token_for("alice")) as client:
         found = list(client)
     assert [name for name, _ in found] == ["sources", *["delta"] * 6, "done"]
+
+
+def test_fastcgi_takes_a_request_while_the_threads_of_the_last_ones_are_not_done(program: Program) -> None:
+    """mod_fcgid sends the next as soon as it has the reply, not when the connection is put away; one hung up on is a 500."""
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(str(program.home / "fcgi.sock"))
+        listener.listen()
+        command = [program.python, "-IS", program.root / "cgi-bin/dndchat.fcgi"]
+        environ = {"DNDCHAT_ENV_FILE": str(program.settings_file)}
+        process = subprocess.Popen(command, stdin=listener, env=environ, **program.account.popen_arguments())
+        stack.callback(process.wait, 20)
+        stack.callback(process.terminate)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(20)
+            client.connect(listener.getsockname())
+            client.sendall(fastcgi_request(REQUEST_METHOD="GET", PATH_INFO="/health", SERVER_NAME="a", SERVER_PORT="80"))
+            reply = b""
+            while piece := client.recv(65536):
+                reply += piece
+            assert b"Status: 200 OK" in reply
+
+
+def fastcgi_request(**variables: str) -> bytes:
+    """A request without a body, as the FastCGI specification has it."""
+
+    def record(kind: int, content: bytes = b"") -> bytes:
+        return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
+
+    begin, parameters, body = 1, 4, 5
+    pairs = b"".join(bytes([len(name), len(value)]) + f"{name}{value}".encode() for name, value in variables.items())
+    return record(begin, struct.pack("!HB5x", 1, 0)) + record(parameters, pairs) + record(parameters) + record(body)
 
 
 def test_an_index_that_is_built_or_replaced_counts_from_the_next_question_on(server: Server, auth: GatedAuth) -> None:
