@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import InvalidToken, LedgerUnavailable
 from app.models import Question, User
+from app.settings import file_stamp
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,12 +45,17 @@ class Container:
     def __init__(self, settings: Settings, dev_token: str = "") -> None:
         self.settings = settings
         self._dev_token = dev_token
+        self._index: tuple[object, LexicalIndex | None] = None, None
+        self._answering: tuple[LexicalIndex | None, Answering] | None = None
 
     def close(self) -> None:
         """Let go of connections and files; what is used afterwards is opened again."""
-        for name in ("auth", "answering", "ledger", "_openai", "_chroma", "_sample_index", "_collection_index"):
+        if self._index[1] is not None:
+            self._index[1].close()
+        self._index, self._answering = (None, None), None
+        for name in ("auth", "ledger", "_openai", "_chroma", "_sample_index"):
             part = self.__dict__.pop(name, None)
-            if hasattr(part, "close"):
+            if part is not None:
                 part.close()
 
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
@@ -116,8 +122,15 @@ class Container:
         path = settings.data_dir / LEDGER_FILE
         return Ledger(path, settings.limits, settings.pricing, orphan_after=orphan_after)
 
-    @cached_property
+    @property
     def answering(self) -> Answering:
+        """Another one when the index is; a question that is being answered goes on with the one it began with."""
+        index = self._collection_index()
+        if self._answering is None or self._answering[0] is not index:
+            self._answering = index, self._make_answering(index)
+        return self._answering[1]
+
+    def _make_answering(self, index: LexicalIndex | None) -> Answering:
         from app.answering.pipeline import Answering
         from app.answering.writers import ModelWriter, QuotingWriter
 
@@ -125,7 +138,7 @@ class Container:
             return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: 0, self._lexical)
         from app.rag.retrieval import HybridRetriever
 
-        retriever = HybridRetriever(self._collection_index, self._openai, self._chroma)
+        retriever = HybridRetriever(index, self._openai, self._chroma)
         return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
 
     def _most_cost(self, question: Question) -> int:
@@ -141,17 +154,22 @@ class Container:
     def _lexical(self) -> HybridRetriever:
         from app.rag.retrieval import HybridRetriever
 
-        return HybridRetriever(self._collection_index or self._sample_index)
+        return HybridRetriever(self._collection_index() or self._sample_index)
 
-    @cached_property
     def _collection_index(self) -> LexicalIndex | None:
-        """The index over the Chroma collection; None in embedded mode, and until it is built."""
+        """The index over the Chroma collection as it is now; None in embedded mode, and until it is built.
+
+        A process that lives on must see one that is built or replaced meanwhile.
+        """
         if self.settings.mode == "embedded":
             return None
         from app.adapters.lexical import LexicalIndex, index_path
 
         path = index_path(self.settings.data_dir, self.settings.chroma.collection)
-        return LexicalIndex(path) if path.is_file() else None
+        stamp = file_stamp(path)
+        if self._index[0] != stamp:
+            self._index = stamp, LexicalIndex(path) if stamp else None
+        return self._index[1]
 
     @cached_property
     def _openai(self) -> OpenAI:

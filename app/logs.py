@@ -6,7 +6,9 @@ that spans lines.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
 import sys
 import time
@@ -26,6 +28,29 @@ class _Formatter(logging.Formatter):
         return super().formatMessage(record)
 
 
+class _File(logging.FileHandler):
+    """The file at its path: when it was moved away (`app.ledger.rotation`), a process that lives on begins the next one.
+
+    As `logging.handlers.WatchedFileHandler`, whose module brings twenty others.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Where it cannot be opened anew, the old one still takes lines.
+        with contextlib.suppress(OSError):
+            if self.stream is not None and self._was_moved(self.stream.fileno()):
+                moved, self.stream = self.stream, self._open()
+                moved.close()
+        super().emit(record)
+
+    def _was_moved(self, descriptor: int) -> bool:
+        ours = os.fstat(descriptor)
+        try:
+            there = os.stat(self.baseFilename)  # noqa: PTH116  # the handler keeps it as text
+        except FileNotFoundError:
+            return True
+        return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
+
+
 def configure(log_file: Path | None) -> None:
     """Send what the program logs to `log_file`; None or a file that cannot be opened: to stderr."""
     handler: logging.Handler
@@ -33,7 +58,7 @@ def configure(log_file: Path | None) -> None:
         if log_file is None:
             raise FileNotFoundError
         datadir.ensure(log_file.parent)
-        handler = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+        handler = _File(log_file, encoding="utf-8", errors="backslashreplace")
     except OSError:
         # Under CGI that is the web server's error log.
         handler = logging.StreamHandler(sys.stderr)

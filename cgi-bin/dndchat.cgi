@@ -47,53 +47,71 @@ def relay(reply_to):
     body = read_body()
     if body is None:
         return False
-    if exchange(body, reply_to):
-        return True
-    # The ledger sees to it that a question is not paid for twice, should the worker have come that far, or go on.
-    os.environ["DNDCHAT_LOST_REQUEST_ID"] = os.environ["DNDCHAT_REQUEST_ID"]
-    os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
+    connection = hand_over(body)
+    if connection is not None:
+        answered = copy_reply(connection, reply_to)
+        connection.close()
+        if answered:
+            return True
+        # It may have paid for the answer before it died, or do so when it wakes. By this id the ledger sees to it that nobody
+        # pays a second time. Of a request that no worker has taken it need not know.
+        os.environ["DNDCHAT_LOST_REQUEST_ID"] = os.environ["DNDCHAT_REQUEST_ID"]
+        os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
     put_back(body)
     return False
 
 
-def exchange(body, reply_to):
-    """Hand the request over and copy the reply. False when not a byte of a reply came."""
+def hand_over(body):
+    """A connection to the worker that has taken the request; None when none has, and then none will."""
     # What `socket` is built on, which has all that is needed: `socket` itself makes enumerations for 5 ms, as long as Python
     # takes to start.
     import _socket
 
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    # Its first line says that it takes the request, and for how many seconds it may be silent; what follows is the reply.
+    patience = b""
     try:
         connection.settimeout(ACKNOWLEDGE_SECONDS)
         # A socket's whole path may be too long for the kernel; its name is not.
         os.chdir(DATA_DIR)
         connection.connect(SOCKET)
         connection.sendall(scgi_head(len(body)) + body)
-        # The worker's first line says for how many seconds it may be silent; what follows is the reply.
-        patience = b""
-        while not patience.endswith(b"\n"):
+        # No more than a number of seconds: whoever says more has taken the socket, but is no worker.
+        while not patience.endswith(b"\n") and len(patience) < 5:
             byte = connection.recv(1)
+            if not byte:
+                break
             patience += byte
-            # An end, or more than a number of seconds: whoever has taken the socket, it is no worker.
-            if not byte or len(patience) > 5:
-                connection.close()
-                return False
-        connection.settimeout(int(patience))
-        piece = connection.recv(65536)
-    except (OSError, ValueError):
-        piece = b""
-    if not piece:
-        connection.close()
-        return False
+    except OSError:
+        # Busy, stopped or gone. From here on it cannot say that it takes the request, and so will not; unless it just has.
+        try:
+            connection.shutdown(_socket.SHUT_RDWR)
+            patience += connection.recv(5)
+        except OSError:  # not even connected
+            pass
     try:
+        if patience.endswith(b"\n"):
+            connection.settimeout(int(patience))
+            return connection
+    except ValueError:
+        pass
+    connection.close()
+    return None
+
+
+def copy_reply(connection, reply_to):
+    """Whether a reply came. One that breaks off has come: there is no taking back what the client has."""
+    answered = False
+    try:
+        piece = connection.recv(65536)
         while piece:
+            answered = True
             write(reply_to, piece)
             piece = connection.recv(65536)
     except OSError:
         # The client or the worker is gone in the middle: there is nothing left to say, and nobody to say it to.
         pass
-    connection.close()
-    return True
+    return answered
 
 
 def read_body():

@@ -1,17 +1,22 @@
-// The chat page: token, login, one question at a time, its answer or what went wrong in words. How Markdown becomes nodes is
-// in markdown.js. What the server says is never put into innerHTML.
-import { make, render } from './markdown.js';
+// The chat page: token, login, one question at a time, its answer while it is written, or what went wrong in words. How Markdown
+// becomes nodes is in markdown.js, how a reply becomes events in stream.js. What the server says is never put into innerHTML.
+import { make, render, settled, update } from './markdown.js';
+import { events } from './stream.js';
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 60_000; // of silence
+const STOP_AFTER_MS = 600; // until then a second click belongs to the first
+const STREAMS = 'body' in Response.prototype && 'TextDecoder' in window;
 const HISTORY = { entries: 10, characters: 8000, perAnswer: 3000 }; // the first two are the server's bounds
 const AUTH_API = (document.querySelector('meta[name="auth-api"]')?.content || '').trim().replace(/\/+$/, '');
 const TOKEN_KEY = 'dndchat.token';
+const BROKEN_OFF = 'The connection broke off before the answer was complete. Try again.';
 const $ = (id) => document.getElementById(id);
 
 let token = '';
 let turns = []; // of the conversation, as the server wants them in `history`
 let asked = 0;
 let waiting = null; // the AbortController of the question under way
+let stopTimer = 0;
 
 function keepToken(value) {
   token = /^[\x21-\x7e]+$/.test(value || '') ? value : ''; // anything else cannot be sent in a header
@@ -60,19 +65,38 @@ async function logIn(event) {
   show();
 }
 
-/** POST `document` as JSON: `{reply, body}`, with an empty body when it is not a JSON object, or `{failure}` in words. */
-async function post(url, document, headers, who) {
+/**
+ * POST `document` as JSON: `{reply, body}`, with an empty body when it is not a JSON object, or `{failure}` in words. A reply
+ * that is a stream goes to `hear(name, data)`, event by event; its body is empty, and what breaks it off is a failure.
+ */
+async function post(url, document, headers, who, hear) {
   const abort = waiting = new AbortController();
+  let begun = false;
   let late = false;
-  const timer = setTimeout(() => { late = true; abort.abort(); }, PATIENCE_MS);
+  let timer;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { late = true; abort.abort(); }, PATIENCE_MS);
+  };
+  wait();
   try {
     const options = { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, signal: abort.signal };
     const reply = await fetch(url, { ...options, body: JSON.stringify(document) });
+    if (hear && reply.body && /^text\/event-stream\b/.test(reply.headers.get('Content-Type'))) {
+      begun = true;
+      for await (const [name, data] of events(reply.body)) {
+        wait();
+        hear(name, data);
+      }
+      return { reply, body: {} };
+    }
     const text = await reply.text();
     let body = null;
     try { body = JSON.parse(text); } catch { /* a page of the web server's, or of a hotel's network */ }
     return { reply, body: body && typeof body === 'object' ? body : {} };
   } catch {
+    if (abort.signal.aborted && !late) return { failure: 'You stopped this answer.', stopped: true };
+    if (begun) return { failure: BROKEN_OFF };
     if (late) return { failure: `${who} did not answer within ${PATIENCE_MS / 1000} seconds. Try again.` };
     return { failure: `${who} cannot be reached. ${navigator.onLine ? 'Try again shortly.' : 'You seem to be offline.'}` };
   } finally {
@@ -86,6 +110,18 @@ function busy(is, words = '') {
   $('ask').classList.toggle('busy', is);
   // Not `disabled`, which would take the focus away from whoever pressed it.
   $('send').setAttribute('aria-disabled', String(is));
+  clearTimeout(stopTimer);
+  if (is) stopTimer = setTimeout(showStop, STOP_AFTER_MS, true);
+  else showStop(false);
+}
+
+/** The button to stop in the place of the one to ask, or back; whoever had the focus on the one has it on the other. */
+function showStop(is) {
+  const [from, to] = is ? [$('send'), $('stop')] : [$('stop'), $('send')];
+  const focused = document.activeElement === from;
+  to.hidden = false;
+  if (focused) to.focus();
+  from.hidden = true;
 }
 
 async function ask(question) {
@@ -93,28 +129,74 @@ async function ask(question) {
   const turn = make('article', {}, make('h3', {}, make('span', { className: 'unseen' }, 'You asked: '), question));
   $('intro').hidden = true;
   $('log').append(turn);
-  turn.scrollIntoView();
+  turn.scrollIntoView(); // and nothing scrolls later: there is room below it for the answer
   $('question').value = '';
   if (matchMedia('(pointer: coarse)').matches) $('question').blur(); // puts the phone's keyboard away
   busy(true, 'Looking it up…');
-  const { reply, body, failure } = await post('api/query', { question, history: recent() },
-    { Accept: 'application/json', Authorization: `Bearer ${token}` }, 'The server');
+  const heard = { text: '', sources: [] };
+  const draft = draftIn(turn, heard);
+  const { reply, body, failure, stopped } = await post('api/query', { question, history: recent(), stream: STREAMS },
+    { Accept: STREAMS ? 'text/event-stream, application/json' : 'application/json', Authorization: `Bearer ${token}` },
+    'The server', (name, data) => {
+      if (!turn.isConnected) return;
+      if (name === 'delta') heard.text += data.text;
+      else if (name === 'sources') heard.sources = data.sources;
+      else if (name === 'done' || name === 'error') heard[name] = data;
+      if (name === 'delta' && $('status').textContent === 'Looking it up…') $('status').textContent = 'Writing…';
+      draft.show();
+    });
   if (!turn.isConnected) return; // started over meanwhile
   busy(false);
-  if (reply?.ok && typeof body.answer === 'string') {
-    turn.append(...answer(body));
-    turn.scrollIntoView(); // to its beginning, for which there was no room before
-    remember(question, body.answer);
+  const whole = heard.done ? { ...heard.done, answer: heard.text } : body;
+  if (typeof whole?.answer === 'string' && reply.ok) {
+    draft.finish(...answer(whole));
+    remember(question, whole.answer);
     return;
   }
-  $('question').value ||= question; // so that Enter asks again
-  turn.append(make('p', { className: 'problem' }, failure || inWords(reply, body)));
+  const broken = failure || (reply.ok && heard.sources.length && BROKEN_OFF);
+  const words = heard.error ? `The answer broke off. ${inWords(reply, heard.error)}` : broken || inWords(reply, body);
+  // What came until then stays.
+  const partly = heard.text ? answer({ answer: heard.text, sources: heard.sources }) : [];
+  draft.finish(...partly, make('p', { className: 'problem' }, words));
+  if (stopped && heard.text) remember(question, heard.text);
+  else $('question').value ||= question; // so that Enter asks again
   if (reply?.status === 401) {
     keepToken('');
     show(inWords(reply, body));
   } else if (Array.isArray(body?.passages) && body.passages.length) {
     turn.append(...sources('The passages on it, to read yourself', body.passages, true));
   }
+}
+
+/**
+ * Shows the words of `heard` at the end of `turn` while they come, drawn no more often than the screen is. A screen reader is
+ * told nothing of them; it is told of the finished answer, which takes their place.
+ */
+function draftIn(turn, heard) {
+  const text = make('div', { className: 'answer' });
+  text.setAttribute('aria-live', 'off');
+  text.setAttribute('aria-busy', 'true');
+  let planned = 0;
+  let notBefore = 0;
+  const draw = (now) => {
+    planned = 0;
+    if (now < notBefore) return plan();
+    const started = performance.now();
+    if (!text.isConnected) turn.append(text);
+    update(text, render(settled(heard.text), { cite: citations(heard.sources) }));
+    notBefore = now + 4 * (performance.now() - started); // a very long answer leaves time for scrolling
+  };
+  const plan = () => { planned ||= requestAnimationFrame(draw); };
+  return {
+    show: plan,
+    finish: (...nodes) => {
+      cancelAnimationFrame(planned);
+      const focused = text.contains(document.activeElement) && document.activeElement.getAttribute('href');
+      text.remove();
+      turn.append(...nodes);
+      if (focused) turn.querySelector(`.answer [href="${focused}"]`)?.focus({ preventScroll: true });
+    },
+  };
 }
 
 /** An error of the contract, as a person wants it: what happened, what it cost, when it may work again. */
@@ -125,7 +207,7 @@ function inWords(reply, body) {
   if (seconds > 0) words.push(`You can ask again ${fromNow(seconds)}.`);
   else if (body.error === 'budget_exceeded') words.push('The budget is for one day and starts anew at midnight UTC.');
   if (status === 502 || status === 504) words.push('This question did not count.');
-  if (status >= 500 && body.request_id) words.push(`(Reference: ${body.request_id})`);
+  if ((status >= 500 || reply.ok) && body.request_id) words.push(`(Reference: ${body.request_id})`);
   return words.join(' ');
 }
 
@@ -154,20 +236,27 @@ function recent() {
   return turns.slice(first);
 }
 
-function answer(body) {
-  const all = Array.isArray(body.sources) ? body.sources : [];
-  const cite = (n) => {
+/** What makes a citation of number n a link to that source; `asked` is the number of the question. */
+function citations(all, named = new Set()) {
+  return (n) => {
     const source = all.find((one) => one.n === n);
     if (!source) return `[${n}]`;
+    named.add(n);
     const link = make('a', { className: 'cite', href: `#source-${asked}-${n}` }, `[${n}]`);
     link.setAttribute('aria-label', `[${n}], source: ${source.name}`);
-    // The address then moves there, so that Back returns to the sentence.
-    link.addEventListener('click', () => { $(link.hash.slice(1)).parentElement.open = true; });
+    // The address then moves there, so that Back returns to the sentence. While the answer is written there is none yet.
+    link.addEventListener('click', () => { ($(link.hash.slice(1))?.parentElement || {}).open = true; });
     return link;
   };
+}
+
+function answer(body) {
+  const all = Array.isArray(body.sources) ? body.sources : [];
+  const named = new Set();
   const text = make('div', { className: 'answer' });
-  text.append(render(body.answer, { cite }));
-  const others = all.filter((one) => one.cited === false);
+  text.append(render(body.answer, { cite: citations(all, named) }));
+  const cited = (one) => one.cited ?? named.has(one.n); // of an answer that broke off nobody has said which are
+  const others = all.filter((one) => !cited(one));
   const errors = Array.isArray(body.errors) ? body.errors : [];
   const left = body.meta?.rate_limit?.daily_remaining;
   const model = body.meta?.model;
@@ -175,7 +264,7 @@ function answer(body) {
   return [
     text,
     ...errors.map((error) => make('p', { className: 'problem' }, String(error))),
-    ...sources('Sources', all.filter((one) => one.cited !== false)),
+    ...sources('Sources', all.filter(cited)),
     make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others)),
     make('p', { className: 'hint' }, about.filter(Boolean).join(' · ')),
   ];
@@ -223,6 +312,7 @@ $('question').addEventListener('keydown', (event) => {
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => { ask(button.textContent); readyToType(); });
 }
+$('stop').addEventListener('click', () => waiting?.abort());
 $('restart').addEventListener('click', () => {
   restart();
   $('status').textContent = 'Started over.';

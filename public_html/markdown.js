@@ -29,6 +29,23 @@ export function render(markdown, { cite = (n) => `[${n}]`, breaks = false } = {}
   return blocks(document.createDocumentFragment(), lines, { cite, breaks }, 0);
 }
 
+/** As much of a text that is still being written as will look the same when more of it is there. */
+export function settled(text) {
+  const lines = text.split('\n');
+  const last = () => lines[lines.length - 1] || '';
+  if (lines.filter((line) => FENCE.test(line)).length % 2) return text; // code
+  // A row of a table is shown when it is complete; its head when the line below it says that it is one.
+  if (/\||^[\s:-]*$/.test(last())) {
+    lines.pop();
+    if (last().includes('|') && !(lines[lines.length - 2] || '').includes('|')) lines.pop();
+    return lines.join('\n');
+  }
+  // What may become a heading, a quote or an item; half a citation, an opening sign without its words.
+  const line = lines.pop().replace(/^ *(?:#{1,6}|>|[-*+]|\d{1,3}[.)]?) *$/, '').replace(/(?:\[[\d, ]*|\\|[*_`]+)$/, '').trimEnd();
+  const open = (sign) => line.split(sign).length % 2 === 0;
+  return [...lines, line + (open('`') ? '`' : '') + (open('**') ? '**' : '')].join('\n');
+}
+
 function blocks(parent, lines, options, depth) {
   let paragraph = [];
   const put = (...nodes) => {
@@ -94,6 +111,18 @@ function blocks(parent, lines, options, depth) {
   }
   put();
   return parent;
+}
+
+/** Give `element` the children of `fresh`, and leave alone those that are the same: somebody may be reading there. */
+export function update(element, fresh) {
+  const same = (old, node) => old && (old.isEqualNode(node)
+    // Of a table's box the rest is where the reader has scrolled to.
+    || (old.className === 'scroll' && node.className === 'scroll' && old.firstChild.isEqualNode(node.firstChild)));
+  const nodes = [...fresh.childNodes];
+  const first = nodes.findIndex((node, n) => !same(element.childNodes[n], node));
+  const kept = first < 0 ? nodes.length : first;
+  while (element.childNodes.length > kept) element.lastChild.remove();
+  element.append(...nodes.slice(kept));
 }
 
 // A wide table scrolls inside its box, which the keyboard can reach while there is something to scroll.

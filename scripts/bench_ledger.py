@@ -103,8 +103,13 @@ def medians(figures: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(1000 * seconds, 2) for name, seconds in {**parts, **both}.items()}
 
 
+EXAMPLES = """examples:
+  scripts/bench_ledger.py                 the file opened anew for each question, as CGI does
+  scripts/bench_ledger.py --warm --json   kept open, as the worker does"""
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=20, help="in each process and round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=8, help="how often each case gets its turn (default %(default)s)")
     parser.add_argument("--rows", type=int, default=100_000, help="old questions in the full ledger (default %(default)s)")

@@ -42,8 +42,13 @@ def run(settings: Settings, keep_days: int, dry_run: bool) -> dict[str, object]:
     return {"dry_run": False, **counts, "alerts_sent": sent, "log_rotated": rotates}
 
 
+EXAMPLES = """examples:
+  scripts/cleanup_ledger.py --dry-run     what would be done
+  17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py >/dev/null     for cron"""
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--keep-days", type=positive, default=90, help="days to keep single questions for (default %(default)s)"
     )

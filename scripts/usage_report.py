@@ -15,9 +15,13 @@ from app.errors import LedgerUnavailable, SettingsError
 from app.ledger import report
 from app.settings import load
 
+EXAMPLES = """examples:
+  scripts/usage_report.py                 the last seven days
+  scripts/usage_report.py --days 30 --json"""
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=7, help="UTC days, today included (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     arguments = parser.parse_args()

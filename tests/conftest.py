@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import load_sample_rules
 from tests.support.gated import GatedAuth, GatedOpenAI
+from tests.support.page import open_chromium
 from tests.support.program import checkout
 from tests.support.relay import Relay
 
@@ -46,3 +48,9 @@ def openai() -> Iterator[GatedOpenAI]:
 def chroma(rules: ChromaServer) -> Iterator[Relay]:
     with Relay(rules.url) as relay:
         yield relay
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with open_chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser

@@ -23,6 +23,7 @@ from tests.support.apache_config import ROOT, Auth, Mpm
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import load_sample_rules
 from tests.support.host import Host, installed, variant
+from tests.support.program import eventually
 from tests.support.real_parts import needs_suexec
 from tests.support.relay import Relay
 
@@ -403,6 +404,26 @@ def test_under_suexec_the_token_arrives_and_the_program_is_its_owners(
         paths = ["/api/query", DIRECT] if with_cgi_bin_htaccess else ["/api/query"]
         asked_as_alice(host, auth, token, *paths)
         assert host.data_dir.stat().st_uid == nobody.uid
+
+
+@needs_suexec
+def test_under_suexec_a_warm_worker_answers_and_is_its_owners(mpm: Mpm, auth: AuthDouble, token: str) -> None:
+    nobody = Account.named("nobody")
+    with installed(nobody) as own, Host(own, mpm, suexec=nobody) as host:
+        host.configure(AUTH_API_URL=auth.url, WARM_WORKER="on")
+
+        def answered_by(**fields: object) -> int:
+            reply = host.ask(BEHOLDER, token, **fields)
+            assert reply.status == 200, reply.text
+            line = next(line for line in host.log().splitlines() if f" {reply.headers['X-Request-ID']} " in line)
+            return int(line.split()[1])
+
+        first = answered_by()
+        worker = eventually(lambda: [int(number) for number in re.findall(r"warm worker (\d+) started", host.log())])
+        eventually(own.joinpath("var/worker.sock").exists)
+        assert [answered_by(), answered_by(stream=True)] == worker * 2
+        assert first not in worker
+        assert Path(f"/proc/{worker[0]}").stat().st_uid == nobody.uid
 
 
 def asked_as_alice(host: Host, auth: AuthDouble, token: str, *paths: str) -> None:

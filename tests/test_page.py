@@ -6,24 +6,14 @@ rules. A test may put a reply of its own before the application's, made by the a
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import shutil
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, Keys
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
-from werkzeug.serving import make_server
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from app.answering.events import Sources
 from app.bootstrap import create_app
@@ -32,24 +22,9 @@ from app.models import Passage
 from app.rag.quotation import quote
 from app.settings import load
 from app.web import replies
-from tests.support.apache import render_htaccess
+from tests.support.page import TOKEN, Page, Site
 
-PAGES = Path(__file__).resolve().parent.parent / "public_html"
-TOKEN = "a-token-for-development"
 FIGHTER = "How many experience points does a fighter need to reach 9th level?"
-
-# Without a sandbox, because CI runs as root; and nothing that would call out.
-SWITCHES = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 HOSTILE = """<script>window.hacked = 1</script> <img src=x onerror="window.hacked = 2"> **bold<svg onload=window.hacked=3>**
 [press](javascript:window.hacked=4) <a href="javascript:window.hacked=5">this</a> [1](javascript:window.hacked=6) `<b>code</b>`
@@ -63,127 +38,18 @@ HOSTILE = """<script>window.hacked = 1</script> <img src=x onerror="window.hacke
 """
 
 
-@dataclass
-class Site:
-    """The server under the page: `canned` maps a question to a reply, `asked` keeps what the page sent."""
-
-    address: str = ""
-    canned: dict[str, Response] = field(default_factory=dict)
-    auth_api: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     data = tmp_path_factory.mktemp("data")
-    app = create_app(load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data), dev_token=TOKEN)
-    policy = re.search(r'Content-Security-Policy "([^"]+)"', render_htaccess(cgi_url="/x.cgi", auth_origin="https://a.example"))
-    assert policy
-    made = Site()
-
-    def site(environ: Any, start_response: Any) -> Any:
-        request = Request(environ)
-        if request.path == "/api/query":
-            made.asked.append(json.loads(request.get_data()))
-            reply = made.canned.get(made.asked[-1]["question"])
-            if reply:
-                return reply(environ, start_response)
-            return app(request_again(environ, request.get_data()), start_response)
-        if request.path == "/auth/login":
-            right = request.get_json() == {"username": "elf", "password": "mellon"}
-            found = {"success": True, "data": {"access_token": TOKEN}} if right else {"success": False}
-            return Response(json.dumps(found), 200 if right else 401)(environ, start_response)
-        name = request.path.lstrip("/") or "index.html"
-        text = (
-            (PAGES / name).read_text(encoding="utf-8").replace('"auth-api" content=""', f'"auth-api" content="{made.auth_api}"')
-        )
-        kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-        page = Response(text, content_type=kinds[Path(name).suffix] + "; charset=utf-8")
-        page.headers["Content-Security-Policy"] = policy[1]
-        return page(environ, start_response)
-
-    running = make_server("127.0.0.1", 0, site, threaded=True)
-    made.address = f"http://127.0.0.1:{running.server_port}/"
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    running.shutdown()
-    thread.join()
-    running.server_close()
-
-
-def request_again(environ: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """The request as it was before its body was read."""
-    return {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (browser and driver):
-        pytest.fail("the page is tested in Chromium: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = browser
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in SWITCHES:
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    opened = Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
-
-
-class Page:
-    """What the tests do on the page and look for."""
-
-    def __init__(self, browser: Chrome, site: Site) -> None:
-        self.browser, self.site = browser, site
-
-    def open(self, token: str = TOKEN, width: int = 1000) -> None:
-        size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.browser.get("about:blank")  # otherwise only the fragment would change
-        self.browser.get(self.site.address + (f"#token={token}" if token else ""))
-
-    def type(self, *keys: str) -> None:
-        """To whatever has the focus, as a keyboard does."""
-        self.browser.switch_to.active_element.send_keys(*keys)
-
-    def ask(self, question: str, waits_for: str = "article:last-child .answer, article:last-child .problem") -> WebElement:
-        turns = len(self.all("article"))
-        self.type(question, Keys.ENTER)
-        self.until(lambda: len(self.all("article")) == turns + 1)
-        return self.one(waits_for)
-
-    def one(self, selector: str) -> WebElement:
-        return self.until(lambda: next(iter(self.all(selector)), None))
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.browser, 5, poll_frequency=0.05).until(lambda _: condition())
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def announcer(self, element: WebElement) -> str:
-        """The role, as the browser computes it, of the live region that holds this element."""
-        region = self.run("return arguments[0].closest('[role=log], [role=alert], [role=status]')", element)
-        return region.aria_role if region and region.is_displayed() else ""
+    settings = load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data)
+    with Site(create_app(settings, dev_token=TOKEN)) as site:
+        yield site
 
 
 @pytest.fixture
 def page(chromium: Chrome, server: Site) -> Iterator[Page]:
-    server.canned.clear()
-    server.asked.clear()
-    server.auth_api = ""
-    chromium.get(server.address)
-    chromium.execute_script("sessionStorage.clear()")
-    chromium.get_log("browser")
-    yield Page(chromium, server)
-    # Whatever the page's own files violate of the policy is said here, and scripts that fail.
-    assert [entry["message"] for entry in chromium.get_log("browser") if "status of" not in entry["message"]] == []
+    with Page(chromium, server) as page:
+        yield page
 
 
 def error(known: Any, **headers: str) -> Response:

@@ -23,6 +23,7 @@ from tests.doubles.faults import Fault
 from tests.doubles.recording import RecordedRequest
 from tests.doubles.server import Double
 from tests.support.accounts import Account
+from tests.support.apache_config import ROOT
 from tests.support.checkout import copy_checkout
 
 pytestmark = pytest.mark.timeout(120)
@@ -115,6 +116,17 @@ def test_help_is_for_people_and_does_nothing(copied: Project, script: str, optio
     done = copied.run(script, option)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: scripts/{script}")
+
+
+# All but the one that only the program itself starts.
+COMMANDS = sorted({path.name for path in (ROOT / "scripts").glob("*.py")} - {"send_alerts.py"})
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_the_help_of_a_command_has_an_example(script: str) -> None:
+    command = [ROOT / ".venv/bin/python3", ROOT / "scripts" / script, "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"scripts/{script}" in shown.partition("xample")[2]
 
 
 @pytest.mark.parametrize("script", ["setup.sh", "start_flask.sh", "stop_flask.sh"])

@@ -1,4 +1,4 @@
-"""The same program under other servers: mod_fcgid with a real Apache, and gunicorn."""
+"""The same program under other servers: mod_fcgid with a real Apache, gunicorn alone, and gunicorn behind mod_proxy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,8 +53,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def fastcgi(program: Program, auth: Auth = "none") -> Iterator[Server]:
-    """mod_fcgid, which collects 64 KB of a reply before it sends them unless it is told not to."""
+def fastcgi(program: Program, auth: Auth = "none", collects: int = 0) -> Iterator[Server]:
+    """mod_fcgid, which `collects` 65536 bytes of a reply before it sends them unless it is told not to."""
     sockets = program.home / "fcgid"
     sockets.mkdir()
     program.account.owns(sockets)
@@ -64,7 +65,7 @@ def fastcgi(program: Program, auth: Auth = "none") -> Iterator[Server]:
         f"FcgidProcessTableFile {quoted(sockets / 'table')}",
         f"FcgidInitialEnv DNDCHAT_ENV_FILE {quoted(program.settings_file)}",
         "FcgidMaxProcesses 2",
-        "FcgidOutputBufferSize 0",
+        f"FcgidOutputBufferSize {collects}",
         f"<Directory {quoted(program.root / 'cgi-bin')}>",
         '<FilesMatch "[.]fcgi$">',
         "SetHandler fcgid-script",
@@ -118,6 +119,16 @@ def gunicorn(program: Program) -> Iterator[Server]:
             process.wait()
 
 
+@contextlib.contextmanager
+def proxied(program: Program) -> Iterator[Server]:
+    """gunicorn behind mod_proxy, without another word of configuration."""
+    with gunicorn(program) as behind:
+        target = f"http://127.0.0.1:{behind.port}"
+        lines = [f"ProxyPass {path} {target}{path}" for path in ("/api/", "/health")]
+        with program.apache(extra_modules=["proxy", "proxy_http"], extra_config="\n".join(lines)) as server:
+            yield Server(server.port, program)
+
+
 @pytest.fixture
 def program(base: Path, auth: GatedAuth, openai: GatedOpenAI, chroma: Relay) -> Iterator[Program]:
     settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url, "CHROMA_PORT": str(chroma.port)}
@@ -125,7 +136,7 @@ def program(base: Path, auth: GatedAuth, openai: GatedOpenAI, chroma: Relay) -> 
         yield made
 
 
-@pytest.fixture(params=[fastcgi, gunicorn])
+@pytest.fixture(params=[fastcgi, gunicorn, proxied])
 def server(program: Program, request: pytest.FixtureRequest) -> Iterator[Server]:
     start: Callable[[Program], contextlib.AbstractContextManager[Server]] = request.param
     with start(program) as running:
@@ -199,6 +210,64 @@ def test_fastcgi_gets_the_token_whichever_way_the_host_hands_it_over(program: Pr
     with fastcgi(program, way) as server:
         assert server.ask(auth.token_for("alice"))[0] == 200
         assert server.request("POST", "/api/query", b"{}", {"Content-Type": "application/json"})[0] == 401
+
+
+def test_fastcgi_from_a_plain_checkout(program: Program, auth: GatedAuth, openai: GatedOpenAI) -> None:
+    """It finds its interpreter itself; and a server that collects the words delivers all of them at the end."""
+    script = program.root / "cgi-bin/dndchat.fcgi"
+    script.write_text(script.read_text().replace(f"#!{program.python} -IS", "#!/usr/bin/env python3"))
+    openai.script_answer("An owlbear is a beast [1].")
+    with fastcgi(program, collects=65536) as server, Stream(server.port, auth.token_for("alice")) as client:
+        found = list(client)
+    assert [name for name, _ in found] == ["sources", *["delta"] * 6, "done"]
+
+
+def test_fastcgi_takes_a_request_while_the_threads_of_the_last_ones_are_not_done(program: Program) -> None:
+    """mod_fcgid sends the next as soon as it has the reply, not when the connection is put away; one hung up on is a 500."""
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        listener.bind(str(program.home / "fcgi.sock"))
+        listener.listen()
+        command = [program.python, "-IS", program.root / "cgi-bin/dndchat.fcgi"]
+        environ = {"DNDCHAT_ENV_FILE": str(program.settings_file)}
+        process = subprocess.Popen(command, stdin=listener, env=environ, **program.account.popen_arguments())
+        stack.callback(process.wait, 20)
+        stack.callback(process.terminate)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(20)
+            client.connect(listener.getsockname())
+            client.sendall(fastcgi_request(REQUEST_METHOD="GET", PATH_INFO="/health", SERVER_NAME="a", SERVER_PORT="80"))
+            reply = b""
+            while piece := client.recv(65536):
+                reply += piece
+            assert b"Status: 200 OK" in reply
+
+
+def fastcgi_request(**variables: str) -> bytes:
+    """A request without a body, as the FastCGI specification has it."""
+
+    def record(kind: int, content: bytes = b"") -> bytes:
+        return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
+
+    begin, parameters, body = 1, 4, 5
+    pairs = b"".join(bytes([len(name), len(value)]) + f"{name}{value}".encode() for name, value in variables.items())
+    return record(begin, struct.pack("!HB5x", 1, 0)) + record(parameters, pairs) + record(parameters) + record(body)
+
+
+def test_an_index_that_is_built_or_replaced_counts_from_the_next_question_on(server: Server, auth: GatedAuth) -> None:
+    """Processes that live on must not answer from a file that is no longer there."""
+    token = auth.token_for("alice")
+
+    def found() -> tuple[bool, list[str]]:
+        status, _, body = server.ask(token, question="What is a zorbat?")
+        assert status == 200
+        zorbats = [source["excerpt"] for source in body["sources"] if source["name"] == "Zorbat"]
+        return any("No lexical index" in line for line in body["diagnostics"]), zorbats
+
+    assert found() == (True, [])
+    for text in ("A zorbat is round.", "A zorbat is square."):
+        server.program.build_index(text, name="Zorbat")
+        assert found() == (False, [text])
 
 
 def test_questions_at_once(server: Server, auth: GatedAuth, openai: GatedOpenAI) -> None:

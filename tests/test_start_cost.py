@@ -74,7 +74,7 @@ def test_the_wrapper_of_a_warm_worker_loads_no_module_written_in_python() -> Non
     """All that `dndchat.cgi` imports where a worker answers. `socket` would bring 20 modules and take 5 ms."""
     program = ast.parse((ROOT / "cgi-bin/dndchat.cgi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in program.body if isinstance(node, ast.FunctionDef)}
-    for name in ("main", "relay", "read_body", "exchange", "scgi_head", "write"):
+    for name in ("main", "relay", "read_body", "hand_over", "copy_reply", "scgi_head", "write"):
         assert set(_imports(functions[name].body)) <= {"_socket", "select", "time"}
     assert _imports([node for node in program.body if not isinstance(node, ast.FunctionDef)]) == ["os", "sys"]
 

@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -30,7 +31,7 @@ from tests.doubles.openai_chat import event
 from tests.support import scgi
 from tests.support.apache_config import Mpm
 from tests.support.gated import GatedAuth
-from tests.support.program import Program, eventually
+from tests.support.program import Call, Program, eventually
 from tests.support.relay import Relay
 
 HEALTH = "/health"
@@ -55,6 +56,14 @@ def keyed(base: Path, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay) -> I
 def chats(openai: OpenAIDouble) -> int:
     """How many answers the model was asked for."""
     return sum(request.path == "/v1/chat/completions" for request in openai.requests)
+
+
+def asked_and_lost(program: Program) -> tuple[list[str], int]:
+    """The outcome of each question in the ledger, and how many of them count as lost."""
+    with contextlib.closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
+        outcomes = [row[0] for row in db.execute("SELECT outcome FROM requests")]
+        lost = db.execute("SELECT coalesce(sum(orphaned), 0) FROM user_days").fetchone()[0]
+    return outcomes, lost
 
 
 def kill(pid: int) -> None:
@@ -192,6 +201,8 @@ def test_a_worker_killed_before_it_has_said_anything_loses_no_request(program: P
     assert reply.json()["answer"]
     assert program.answered_by(reply) == call.process.pid
     assert auth.asked() == 2
+    # It had been taken, so nobody could know how far it had come.
+    assert asked_and_lost(program) == (["orphaned", "answered"], 1)
 
 
 def test_a_worker_killed_in_the_middle_of_a_reply_gets_no_second_one_appended(
@@ -344,6 +355,51 @@ def test_a_frozen_worker_does_not_pay_when_it_wakes(
     assert chats(openai) == 1
 
 
+# -- a worker that turns a request away --------------------------------------------------------------------------------
+
+
+def full(program: Program, auth: GatedAuth) -> list[Call]:
+    """Its two threads wait for the auth API; whoever is known already need not."""
+    auth.gate.clear()
+    held = [program.start_question(auth.token_for("bob")) for _ in range(2)]
+    eventually(lambda: auth.asked() == 1 + len(held))
+    return held
+
+
+def stale(program: Program, auth: GatedAuth) -> list[Call]:
+    program.deploy("7.0.0")
+    return []
+
+
+def frozen(program: Program, auth: GatedAuth) -> list[Call]:
+    os.kill(*program.workers(), signal.SIGSTOP)
+    return []
+
+
+def gone(program: Program, auth: GatedAuth) -> list[Call]:
+    kill(*program.workers())
+    return []
+
+
+@pytest.mark.parametrize("turn_away", [full, stale, frozen, gone])
+def test_a_request_that_the_worker_has_not_taken_is_not_told_to_the_ledger_as_lost(
+    program: Program, auth: GatedAuth, turn_away: Callable[[Program, GatedAuth], list[Call]]
+) -> None:
+    program.configure(WARM_WORKER_THREADS="2")
+    token = auth.token_for("alice")
+    assert program.request("GET", "/api/me", token=token).status == 200
+    worker = program.warm()
+    held = turn_away(program, auth)
+    call = program.start_question(token)
+    reply = call.reply()
+    assert (reply.status, program.answered_by(reply)) == (200, call.process.pid)
+    assert asked_and_lost(program) == (["answered"], 0)
+    auth.gate.set()
+    assert [other.reply().status for other in held] == [200] * len(held)
+    if turn_away is frozen:
+        os.kill(worker, signal.SIGCONT)
+
+
 # -- new code, new settings --------------------------------------------------------------------------------------------
 
 
@@ -441,6 +497,16 @@ def test_a_settings_file_that_appears_is_in_force_with_the_next_request(program:
     assert program.request(environ=without).json()["components"]["auth"] == "configured"
 
 
+def test_a_new_index_is_in_force_with_the_next_question(keyed: Program, auth: GatedAuth) -> None:
+    """Without another worker: it is opened anew."""
+    worker = keyed.warm()
+    for text in ("A zorbat is round.", "A zorbat is square."):
+        keyed.build_index(text, name="Zorbat")
+        reply = keyed.ask(auth.token_for("alice"), "What is a zorbat?")
+        assert keyed.answered_by(reply) == worker
+        assert [source["excerpt"] for source in reply.json()["sources"] if source["name"] == "Zorbat"] == [text]
+
+
 def test_switching_it_off_ends_it(program: Program) -> None:
     program.warm()
     program.configure(WARM_WORKER="off")
@@ -456,13 +522,15 @@ def test_a_setting_with_letters_beyond_ascii_is_not_taken_for_a_change(program: 
     assert {program.answered_by(program.request()) for _ in range(3)} == {worker}
 
 
-def test_deploying_under_load_fails_no_request(program: Program) -> None:
+def test_deploying_under_load_fails_no_request(program: Program, auth: GatedAuth) -> None:
+    program.configure(TOKEN_BUCKET_CAPACITY="1000", DAILY_USER_REQUEST_LIMIT="1000", MAX_IN_FLIGHT_PER_USER="0")
+    token = auth.token_for("alice")
     done = threading.Event()
     statuses: list[int] = []
 
     def client() -> None:
         while not done.is_set():
-            statuses.append(program.request().status)
+            statuses.extend((program.request().status, program.ask(token).status))
 
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         clients = [pool.submit(client) for _ in range(3)]
@@ -477,6 +545,7 @@ def test_deploying_under_load_fails_no_request(program: Program) -> None:
             one.result()
     assert set(statuses) == {200}
     assert len(statuses) > 16
+    assert asked_and_lost(program) == (["answered"] * (len(statuses) // 2), 0)
     program.warm()
     worker = eventually(program.workers, lambda pids: len(pids) == 1)[0]
     reply = program.request()

@@ -1,7 +1,6 @@
 """Keeping the log small: `dndchat.log` becomes `dndchat.log.1`, that becomes `.2`, and the oldest goes.
 
-Processes open the log by name when they start, so they need not be told; one that lives on writes to the renamed file until
-it ends.
+Nobody need be told: `app.logs` looks for each line whether the file is still there, and begins the next one.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench.contestants import Contestant, Scenario
@@ -66,29 +67,19 @@ class Client:
         _check(contestant, scenario, response.status, b"".join(pieces))
         return Timing(sent_at, total, first_word)
 
-    def load(self, contestant: Contestant, clients: int, seconds: float) -> tuple[int, float]:
+    def load(self, contestant: Contestant, scenario: Scenario, clients: int, seconds: float) -> tuple[int, float]:
         """So many clients ask without a pause for so long: requests answered, and the seconds until the last one was."""
         lock = threading.Lock()
         finished: list[float] = []
-        failures: list[BaseException] = []
         started = time.perf_counter()
 
-        def one() -> None:
-            try:
-                while not failures and (not finished or time.perf_counter() - started < seconds):
-                    self.ask(contestant, contestant.typical)
-                    with lock:
-                        finished.append(time.perf_counter() - started)
-            except BaseException as error:
-                failures.append(error)
+        def ask() -> bool:
+            self.ask(contestant, scenario)
+            with lock:
+                finished.append(time.perf_counter() - started)
+            return finished[-1] < seconds
 
-        threads = [threading.Thread(target=one) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        at_once(clients, ask)
         return len(finished), max(finished)
 
     def question(self, *, stream: bool = False) -> bytes:
@@ -105,6 +96,26 @@ class Client:
         body = self.question(stream=scenario == "streamed")
         headers |= {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         return "POST", "/api/query", headers, body
+
+
+def at_once(clients: int, ask: Callable[[], bool]) -> None:
+    """So many threads call `ask`, each until it says that there is no more to do. Raises what it has raised in one."""
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            while not failures and ask():
+                pass
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _check(contestant: Contestant, scenario: Scenario, status: int, body: bytes) -> None:

@@ -27,8 +27,8 @@ from tests.support.chroma_server import ChromaServer, ChromaServerError
 
 EXAMPLE = """\
 examples:
-  scripts/bench_cgi.py                    about ten minutes; writes docs/benchmark.md, docs/bench.svg and the README's summary
-  scripts/bench_cgi.py --quick            under two minutes; writes nothing
+  scripts/bench_cgi.py                    15 minutes; writes docs/benchmark.md, docs/bench.svg and the README's summary
+  scripts/bench_cgi.py --quick            3 minutes; writes nothing
   scripts/bench_cgi.py --json --rtt 150 --out /tmp >run.json
 """
 
@@ -76,6 +76,7 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
         "rtt": rtt,
         "installation": _installation(),
         "far": {},
+        "memory_far": {},
         "load": [os.getloadavg()[0]],
     }
     failure: WrongReply | None = None
@@ -110,6 +111,7 @@ def _far(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServ
         client = Client(there.apache.port, outside.token)
         measure.warm_up(there, client)
         run["far"] = measure.far(there, client, plan, progress)
+        run["memory_far"] = measure.memory(there, client, plan, progress)
 
 
 def _installation() -> dict[str, float]:

@@ -42,7 +42,7 @@ def svg(run: Mapping[str, Any]) -> str:
 
 
 def _charts(run: Mapping[str, Any]) -> list[_Chart]:
-    latency, memory = run["latency"], run["memory"]
+    latency, memory = run["latency"], run["memory_far"] or run["memory"]
     charts = [
         _Chart(
             "Time of one request, median",
@@ -65,7 +65,7 @@ def _charts(run: Mapping[str, Any]) -> list[_Chart]:
         _Chart(
             "Requests per second, 8 clients",
             "answered questions; bare Python and Flask hello: their one page. Longer is better",
-            [(c, run["throughput"][c.key]["8"]) for c in ALL],
+            [(c, run["throughput"][c.key][c.typical]["8"]) for c in ALL],
             "/s",
         ),
         _Chart(

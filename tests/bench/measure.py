@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench import scgi
-from tests.bench.client import Client, WrongReply
-from tests.bench.contestants import ALL, ANSWERING, CGI, COPIES, GUNICORN, WARM, Contestant, Scenario
+from tests.bench.client import Client, WrongReply, at_once
+from tests.bench.contestants import ALL, ANSWERING, CGI, COPIES, FASTCGI, GUNICORN, WARM, Contestant, Scenario
 from tests.bench.progress import Progress
 from tests.bench.site import Serving, descriptors, status_megabytes
 from tests.bench.targets import CLIENTS_AT_ONCE
@@ -44,6 +44,11 @@ def warm_up(serving: Serving, client: Client) -> None:
     """Everything once: files are read, workers started, collections found. Nothing is kept of it."""
     for contestant in ALL:
         client.ask(contestant, contestant.typical)
+    serving.wait_for_worker()
+    # Processes that stay are to have their connections; gunicorn gives a question to whichever is free.
+    for contestant, times in ((WARM, 2), (FASTCGI, 2), (GUNICORN, 6)):
+        for _ in range(times):
+            client.ask(contestant, contestant.typical)
 
 
 def latency(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -58,19 +63,23 @@ def latency(serving: Serving, client: Client, plan: Plan, progress: Progress) ->
 
 
 def throughput(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Requests a second with so many clients, each of what the contestant is there for."""
-    answered: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+    """Requests a second with so many clients, by contestant and scenario; most time goes to what a contestant is there for."""
+    runs: dict[tuple[str, str, int], list[tuple[int, float]]] = defaultdict(list)
+    places = [(c, s, n) for c in ALL for s in c.scenarios if s != "streamed" for n in CLIENTS]
     for number in range(plan.load_slices):
-        for contestant, clients in _turns([(c, n) for c in ALL for n in CLIENTS], number):
-            progress.step(f"throughput, {clients} clients: {contestant.title}")
-            answered[contestant.key, clients].append(client.load(contestant, clients, plan.load_seconds))
+        for contestant, scenario, clients in _turns([p for p in places if not number or p[1] == p[0].typical], number):
+            progress.step(f"throughput, {clients} clients: {contestant.title}, {scenario}")
+            runs[contestant.key, scenario, clients].append(client.load(contestant, scenario, clients, plan.load_seconds))
             serving.world.forget()
-    rates = {place: sum(n for n, _ in runs) / sum(seconds for _, seconds in runs) for place, runs in answered.items()}
-    return _by_contestant({(key, str(clients)): round(rate, 2) for (key, clients), rate in rates.items()})
+    rates: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for (key, scenario, clients), done in sorted(runs.items()):
+        rates[key, scenario][str(clients)] = round(sum(n for n, _ in done) / sum(seconds for _, seconds in done), 2)
+    return _by_contestant(rates)
 
 
 def memory(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Peak megabytes of the process that a request starts, and of those that are there between requests."""
+    before = {contestant: len(_peaks(serving, contestant)) for contestant in CGI}
     for number in range(plan.memory_runs):
         progress.step("memory, run", number + 1, plan.memory_runs)
         for contestant, _ in _turns([(c, None) for c in CGI], number):
@@ -79,21 +88,24 @@ def memory(serving: Serving, client: Client, plan: Plan, progress: Progress) -> 
     for contestant in ALL:
         entry: dict[str, Any] = {"started": None, "staying": []}
         if contestant in CGI:
-            lines = serving.site.peaks(contestant).read_text().split("\n")[:-1]
-            entry["started"] = round(statistics.median(int(line.split()[0]) for line in lines) * 1024 / 1e6, 1)
+            entry["started"] = round(statistics.median(_peaks(serving, contestant)[before[contestant] :]), 1)
         if contestant.key in COPIES:
             entry["staying"] = [round(status_megabytes(pid, "VmHWM"), 1) for pid in serving.processes(contestant.key)]
         found[contestant.key] = entry
     return found
 
 
+def _peaks(serving: Serving, contestant: Contestant) -> list[float]:
+    """The megabytes that the memory wrapper has noted so far."""
+    notes = serving.site.peaks(contestant)
+    lines = notes.read_text().split("\n")[:-1] if notes.exists() else []
+    return [int(line.split()[0]) * 1024 / 1e6 for line in lines]
+
+
 def far(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
     """With round trips: times, requests and connections of one question, and when the model was asked."""
     found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     places: list[tuple[Contestant, Scenario]] = [(c, s) for c in ANSWERING for s in ("answered", "streamed")]
-    # gunicorn gives a question to whichever process is free: all have to know their connections first.
-    for _ in range(6):
-        client.ask(GUNICORN, "answered")
     for number in range(plan.far_rounds):
         progress.step("round trips, round", number + 1, plan.far_rounds)
         for contestant, scenario in _turns(places, number):
@@ -149,32 +161,23 @@ def _ask_worker(serving: Serving, client: Client, count: int) -> None:
     }
     left = iter(itertools.islice(itertools.cycle(kinds), count))
     lock = threading.Lock()
-    failures: list[BaseException] = []
 
-    def one() -> None:
+    def ask() -> bool:
+        with lock:
+            expected = next(left, None)
+            if expected is None:
+                return False
+            body = client.question() if expected == b'"answer":' else b""
+        token = "" if expected == b"401 " else client.token
         try:
-            while not failures:
-                with lock:
-                    expected = next(left, None)
-                    if expected is None:
-                        return
-                    body = client.question() if expected == b'"answer":' else b""
-                token = "" if expected == b"401 " else client.token
-                reply = scgi.ask(serving.site.copy("warm"), *kinds[expected], body, token)
-                if expected not in reply:
-                    raise WrongReply(f"the warm worker: {reply[:300]!r}")
+            reply = scgi.ask(serving.site.copy("warm"), *kinds[expected], body, token)
         except OSError as error:
-            failures.append(WrongReply(f"the warm worker: {error}"))
-        except BaseException as error:
-            failures.append(error)
+            raise WrongReply(f"the warm worker: {error}") from error
+        if expected not in reply:
+            raise WrongReply(f"the warm worker: {reply[:300]!r}")
+        return True
 
-    threads = [threading.Thread(target=one) for _ in range(CLIENTS_AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    at_once(CLIENTS_AT_ONCE, ask)
 
 
 def _turns(places: Sequence[Any], number: int) -> list[Any]:

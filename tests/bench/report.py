@@ -10,6 +10,7 @@ from tests.bench.contestants import ALL, ANSWERING
 from tests.bench.targets import Verdict
 
 BEGIN, END = "<!-- benchmark: begin (scripts/bench_cgi.py) -->", "<!-- benchmark: end -->"
+SCENARIOS = ("health", "refused", "answered")
 MARKS = {True: "met", False: "**not met**", None: "not measured"}
 
 _HOW = """\
@@ -29,6 +30,7 @@ an order that changes every round. Every request is on a connection of its own, 
 - With round trips, everything outside speaks TLS and takes the time of one round trip for TCP, one for TLS 1.3 and one for
   each request; the model begins to write after 0.3 s. Requests and connections are what arrives outside, including
   connections that were opened and not used. The start of the process is the time of a health request just before.
+- *Processes* are those that one request starts, and those that stay.
 - *Memory* of a process that a request starts is `ru_maxrss` from `wait4` in a wrapper that Apache starts in its place (so
   nothing below the wrapper's own 9 MB can be seen); of processes that stay, VmHWM in `/proc`.
 - The *worker* is asked over its own socket, four requests at a time: a question, a refused one, `/api/me` and health in turn;
@@ -50,7 +52,7 @@ def markdown(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
         "Milliseconds, p50 / p95: everything outside answers without delay.",
         _latency(run),
         "## Requests per second",
-        "Answered questions (bare Python CGI and Flask hello: their one page).",
+        "With 1 / 4 / 8 clients at once.",
         _throughput(run),
     ]
     if run["far"]:
@@ -67,10 +69,10 @@ def summary(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     """What the README shows."""
     rows = []
     for contestant in ALL:
-        latency, rate = run["latency"][contestant.key], run["throughput"][contestant.key]["8"]
+        latency, rate = run["latency"][contestant.key], run["throughput"][contestant.key][contestant.typical]["8"]
         answered = latency.get("answered", {}).get("p50")
         first = run["far"].get(contestant.key, {}).get("streamed", {}).get("first_word", {}).get("p50")
-        peak = run["memory"][contestant.key]["started"]
+        peak = (run["memory_far"] or run["memory"])[contestant.key]["started"]
         cells = (
             _ms(latency["health"]["p50"]),
             _ms(answered),
@@ -114,13 +116,17 @@ def _latency(run: Mapping[str, Any]) -> str:
     rows = []
     for contestant in ALL:
         found = run["latency"][contestant.key]
-        rows.append((contestant.title, *(_pair(found.get(scenario)) for scenario in ("health", "refused", "answered"))))
+        rows.append((contestant.title, *(_pair(found.get(scenario)) for scenario in SCENARIOS)))
     return _table(("", "health", "refused (401)", "answered question"), rows)
 
 
 def _throughput(run: Mapping[str, Any]) -> str:
-    rows = [(c.title, *(f"{run['throughput'][c.key][n]:.1f}" for n in ("1", "4", "8"))) for c in ALL]
-    return _table(("", "1 client", "4 clients", "8 clients"), rows)
+    rows = []
+    for contestant in ALL:
+        found = run["throughput"][contestant.key]
+        cells = (" / ".join(f"{rate:.1f}" for rate in found.get(scenario, {}).values()) or "–" for scenario in SCENARIOS)
+        rows.append((contestant.title, *cells))
+    return _table(("", "health", "refused (401)", "answered question"), rows)
 
 
 def _far(run: Mapping[str, Any]) -> str:
@@ -145,15 +151,13 @@ def _memory(run: Mapping[str, Any]) -> str:
     rows = []
     for contestant in ALL:
         found = run["memory"][contestant.key]
-        started = f"{found['started']:.1f} MB" if found["started"] else "none"
-        rows.append(
-            (
-                contestant.title,
-                started,
-                " + ".join(f"{one:.1f}" for one in found["staying"]) + " MB" if found["staying"] else "none",
-            )
-        )
-    return _table(("", "process started by each request, peak", "processes that stay, peak of each"), rows)
+        started = found["started"], run["memory_far"].get(contestant.key, {}).get("started")
+        staying = found["staying"]
+        number = f"{1 if contestant.program else 0} + {len(staying)}"
+        megabytes = " + ".join(f"{one:.1f}" for one in staying) + " MB" if staying else "none"
+        rows.append((contestant.title, *(f"{one:.1f} MB" if one else "none" for one in started), number, megabytes))
+    heads = ("", "process started by each request, peak", "the same with TLS", "processes", "processes that stay, peak of each")
+    return _table(heads, rows)
 
 
 def _size(run: Mapping[str, Any]) -> str:

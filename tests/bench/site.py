@@ -97,6 +97,14 @@ class Serving:
         """The number of the warm worker's process."""
         return next(iter(self.processes("warm")), None)
 
+    def wait_for_worker(self) -> None:
+        """Until the warm worker takes requests, which it does some time after the reply of the process it comes from."""
+        deadline = time.monotonic() + 30
+        while not self.site.copy("warm").joinpath("var/worker.sock").exists():
+            if time.monotonic() > deadline:
+                raise SiteError("the warm worker did not start")
+            time.sleep(0.02)
+
     def processes(self, key: str) -> list[int]:
         """The processes of a contestant that are there between requests."""
         if key == "gunicorn":

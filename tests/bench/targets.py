@@ -35,12 +35,19 @@ def judge(run: Mapping[str, Any]) -> list[Verdict]:
         _at_most("one-shot answered question, p50", "Flask hello one-shot", answered / hello, 1.5),
         _at_least("one-shot answered question, p50", "faster than the obvious program", obvious / answered, 7),
     ]
-    peak, obvious_peak = memory["oneshot"]["started"], memory["obvious"]["started"]
+    # With TLS, as on a host, where that was measured.
+    memory_used = run["memory_far"] or memory
+    peak, obvious_peak = memory_used["oneshot"]["started"], memory_used["obvious"]["started"]
     found += [
         _plain("one-shot peak memory", "≤ 45 MB", f"{peak:.1f} MB", peak <= 45),
         _at_most("one-shot peak memory", "the obvious program", peak / obvious_peak, 0.4),
         _at_most("warm answered question, p50", "bare Python CGI", p50("warm", "answered") / bare, 3),
-        _at_least("warm throughput, 8 clients", "the obvious program", rates["warm"]["8"] / rates["obvious"]["8"], 40),
+        _at_least(
+            "warm throughput, 8 clients",
+            "the obvious program",
+            rates["warm"]["answered"]["8"] / rates["obvious"]["answered"]["8"],
+            40,
+        ),
     ]
     wrapper = memory["warm"]["started"]
     found.append(_plain("warm wrapper's own peak memory", "≤ 12 MB", f"{wrapper:.1f} MB", wrapper <= 12))

@@ -62,8 +62,11 @@ def run() -> dict[str, Any]:
         "load": [0.5, 2.5],
         "rtt": 80.0,
         "latency": latency,
-        "throughput": {c.key: {n: rates.get(c.key, 5.0) for n in ("1", "4", "8")} for c in ALL},
+        "throughput": {
+            c.key: {s: {n: rates.get(c.key, 5.0) for n in ("1", "4", "8")} for s in c.scenarios if s != "streamed"} for c in ALL
+        },
         "memory": memory,
+        "memory_far": copy.deepcopy(memory),
         "far": {c.key: far_figures() for c in ANSWERING},
         "worker": {"same_process": True, "marks": marks},
         "installation": {"host": 25.0, "obvious": 552.0},
@@ -80,8 +83,9 @@ def test_figures_on_the_limit_meet_it(run: dict[str, Any]) -> None:
         (("latency", "oneshot", "health", "p50"), 110.1, ["one-shot health, p50"]),
         (("latency", "oneshot", "answered", "p50"), 150.1, ["one-shot answered question, p50"] * 2),
         (("latency", "warm", "answered", "p50"), 30.1, ["warm answered question, p50"]),
-        (("throughput", "warm", "8"), 39.9, ["warm throughput, 8 clients"]),
+        (("throughput", "warm", "answered", "8"), 39.9, ["warm throughput, 8 clients"]),
         (("memory", "warm", "started"), 12.1, ["warm wrapper's own peak memory"]),
+        (("memory_far", "oneshot", "started"), 40.1, ["one-shot peak memory"]),
         (("far", "warm", "answered", "connections", "p50"), 1, ["new connections per question, warm"]),
         (
             ("far", "oneshot", "answered", "model_asked_after_start", "p50"),
@@ -105,7 +109,7 @@ def test_figures_beyond_the_limit_miss_it(run: dict[str, Any], path: tuple[Any, 
 
 
 def test_without_round_trips_their_targets_are_not_judged(run: dict[str, Any]) -> None:
-    run["far"] = {}
+    run["far"] = run["memory_far"] = {}
     unknown = [verdict for verdict in judge(run) if verdict.met is None]
     assert len(unknown) == 3
     assert "not measured" in report.markdown(run, judge(run))

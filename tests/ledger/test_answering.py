@@ -273,6 +273,18 @@ def test_a_reader_who_leaves_in_mid_answer_pays(site: Site) -> None:
     assert me["cost"]["daily_total"] == spent / 1e9
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answered_question_costs_four_transactions(site: Site, stream: bool) -> None:
+    """Each waits for the disk five times: admission, one before each of the two paid calls, and the end."""
+    site.ask()
+    said: list[str] = []
+    db = site.services.ledger.store._db
+    assert db is not None
+    db.set_trace_callback(said.append)
+    assert site.ask(stream=stream).status == 200
+    assert (said.count("BEGIN IMMEDIATE"), said.count("BEGIN")) == (4, 2)
+
+
 def test_limits_reach_the_caller(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]) -> None:
     site = Site(tmp_path, *doubles, TOKEN_BUCKET_CAPACITY="2", DAILY_USER_REQUEST_LIMIT="3")
     try:

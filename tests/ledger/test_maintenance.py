@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from app import logs
 from app.ledger import maintenance, report, rotation
 from app.ledger.ledger import Ledger
 from app.models import Usage
@@ -153,6 +156,22 @@ def test_the_command_counts_and_a_dry_run_does_nothing(tmp_path: Path) -> None:
     plain = script("cleanup_ledger.py", data_dir=tmp_path)
     assert "requests: 0" in plain.stdout
     assert "integrity: ok" in plain.stdout
+
+
+def test_a_process_that_lives_on_writes_to_the_new_log(tmp_path: Path) -> None:
+    log_file = tmp_path / "logs/dndchat.log"
+    logs.configure(log_file)
+    try:
+        log = logging.getLogger("app.test")
+        log.info("one")
+        rotation.rotate(log_file)
+        log.info("two")
+        assert [path.read_text().split()[-1] for path in (log_file.with_suffix(".log.1"), log_file)] == ["one", "two"]
+        # With its directory gone there is nowhere to write, and nobody is troubled by that.
+        shutil.rmtree(log_file.parent)
+        log.info("three")
+    finally:
+        logs.close()
 
 
 def test_a_second_cleanup_says_so_and_is_content(tmp_path: Path) -> None:

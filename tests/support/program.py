@@ -23,6 +23,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
+from app.adapters.lexical import index_path
+from app.adapters.lexical_build import build
+from app.models import Passage
+
 from .accounts import readable_directory, server_account
 from .apache import Apache
 from .apache_config import Auth, Mpm, render_htaccess
@@ -162,6 +166,12 @@ class Program:
         os.utime(fresh, (self._deployed, self._deployed))
         self.account.owns(fresh)
         fresh.replace(module)
+
+    def build_index(self, text: str, name: str) -> None:
+        """Put an index in place, or another in the place of the one that is there, that holds this passage alone."""
+        path = index_path(self.data_dir, "adnd_1e")
+        build([Passage("only", text, {"name": name})], path, {})
+        self.account.owns(path.parent)
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
