@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from app.errors import InvalidToken, LedgerUnavailable
-from app.models import Question, User
+from app.models import Estimate, PlannedCall, Question, User
 from app.settings import file_stamp
 
 if TYPE_CHECKING:
@@ -135,21 +135,23 @@ class Container:
         from app.answering.writers import ModelWriter, QuotingWriter
 
         if self.settings.mode == "embedded":
-            return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: 0, self._lexical)
+            return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: Estimate(0), self._lexical)
         from app.rag.retrieval import HybridRetriever
 
         retriever = HybridRetriever(index, self._openai, self._chroma)
-        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
+        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
 
-    def _most_cost(self, question: Question) -> int:
-        """Nano-dollars that a question costs at most, when each call succeeds at the first attempt."""
+    def _estimate(self, question: Question) -> Estimate:
+        """What `question` costs at most, when each call succeeds at the first attempt."""
         from app.answering.writers import MAX_ANSWER_TOKENS
         from app.rag.prompt import MAX_PROMPT_TOKENS
         from app.rag.retrieval import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai
-        finding = pricing.bound(models.embedding_model, embedding_tokens(question))
-        return finding + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS)
+        finding = PlannedCall(
+            "embeddings", models.embedding_model, pricing.bound(models.embedding_model, embedding_tokens(question))
+        )
+        return Estimate(finding.bound + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS), finding)
 
     def _lexical(self) -> HybridRetriever:
         from app.rag.retrieval import HybridRetriever

@@ -114,6 +114,24 @@ Pay = Callable[[], Payment]
 """Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
 
 
+CallKind = Literal["embeddings", "chat"]
+
+
+class PlannedCall(NamedTuple):
+    """A paid call that can cost up to `bound` nano-dollars."""
+
+    kind: CallKind
+    model: str
+    bound: int
+
+
+class Estimate(NamedTuple):
+    """What a question costs at most, when every call succeeds at once, in nano-dollars; and the call it begins with."""
+
+    reserve: int
+    first: PlannedCall | None = None
+
+
 class Quota(NamedTuple):
     """What a user may still ask and what was spent, at one moment.
 

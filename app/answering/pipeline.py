@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.answering.writers import Draft, Writer
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
-    from app.models import Passage, Question, User
+    from app.models import Estimate, Passage, Question, User
     from app.rag.grounding import Grounding
     from app.rag.retrieval import Retriever
 
@@ -23,19 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class Answering:
-    """`most_cost` is the most that a question can cost when every call succeeds at once, in nano-dollars; `free` finds
-    passages at no cost, for when the budget is used up."""
+    """`estimate` is what a question can cost; `free` finds passages at no cost, for when the budget is used up."""
 
     def __init__(
         self,
         retriever: Retriever,
         writer: Writer,
         ledger: Ledger,
-        most_cost: Callable[[Question], int],
+        estimate: Callable[[Question], Estimate],
         free: Callable[[], Retriever],
     ) -> None:
         self._retriever, self._writer, self._ledger = retriever, writer, ledger
-        self._most_cost, self._free = most_cost, free
+        self._estimate, self._free = estimate, free
 
     def events(
         self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool, lost_id: str = ""
@@ -56,7 +55,7 @@ class Answering:
 
     def _counted(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
         started = time.monotonic()
-        with self._ledger.admit(user.id, request_id, self._most_cost(question)) as admission:
+        with self._ledger.admit(user.id, request_id, *self._estimate(question)) as admission:
             admitted = time.monotonic()
             output = RAGOutput()
             found = self._retriever.retrieve(question, deadline, output, admission)

@@ -12,7 +12,7 @@ from app.ledger import alerts, orphans, process, sql
 from app.ledger.clock import Clock, Moment
 from app.ledger.quota import day_held, day_spent, read_bucket, read_quota, write_bucket
 from app.ledger.store import Store
-from app.models import Quota
+from app.models import PlannedCall, Quota
 from app.pricing import dollars
 from app.settings import LimitSettings
 
@@ -21,13 +21,23 @@ IN_FLIGHT_RETRY_SECONDS = 2
 
 
 def admit(
-    store: Store, clock: Clock, limits: LimitSettings, orphan_after_us: int, user_id: str, request_id: str, reserve: int
-) -> tuple[str, Quota]:
-    """Open a question that holds `reserve` nano-dollars; returns its UTC day and what the user has left.
+    store: Store,
+    clock: Clock,
+    limits: LimitSettings,
+    orphan_after_us: int,
+    user_id: str,
+    request_id: str,
+    reserve: int,
+    first: PlannedCall | None = None,
+) -> tuple[str, Quota, int | None]:
+    """Open a question that holds `reserve` nano-dollars, `first` among them.
+
+    Returns its UTC day, what the user has left, and the id of the first call, which is committed as sent.
 
     Raises the errors under Refused, and LedgerUnavailable.
     """
     me = process.current()
+    call_id = None
     with store.writing() as db:
         # Read under the lock: waiting for it may have taken us past midnight.
         now = clock.now()
@@ -42,11 +52,21 @@ def admit(
             since = {"wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot}
             request = {"request_id": request_id, "user_id": user_id, "day": now.day, "held_nd": reserve}
             db.execute(sql.OPEN_REQUEST, {**request, **place, **since})
+            if first is not None:
+                call_id = add_call(db, request_id, first)
         quota = read_quota(db, limits, user_id, now)
     # Only now: raised inside, it would undo the count of refusals and the orphans' settlement.
     if refusal is not None:
         raise refusal
-    return now.day, quota
+    return now.day, quota, call_id
+
+
+def add_call(db: sqlite3.Connection, request_id: str, call: PlannedCall) -> int:
+    """Write down that `call` is being made, for the question's reservation to cover; returns its id."""
+    row = {"request_id": request_id, "kind": call.kind, "model": call.model, "bound_nd": call.bound}
+    number = db.execute(sql.ADD_CALL, row).lastrowid
+    assert number is not None
+    return number
 
 
 def budget_refusal(

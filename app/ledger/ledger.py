@@ -10,7 +10,7 @@ from app.ledger.quota import read_quota
 from app.ledger.spending import Admission
 from app.ledger.store import Store
 from app.ledger.tokens import BAD_TOKEN_SECONDS, TokenCache
-from app.models import Quota, User
+from app.models import PlannedCall, Quota, User
 from app.pricing import Pricing
 from app.settings import LimitSettings
 
@@ -54,12 +54,16 @@ class Ledger:
         """Keep for half a minute that the auth API has refused this token."""
         self._tokens.remember(token_hash, None, BAD_TOKEN_SECONDS)
 
-    def admit(self, user_id: str, request_id: str, reserve: int) -> Admission:
+    def admit(self, user_id: str, request_id: str, reserve: int, first: PlannedCall | None = None) -> Admission:
         """Count a question of this user and reserve `reserve` nano-dollars for it, or refuse it.
+
+        `first` is the paid call that is made first in any case: it is committed as sent in the same transaction.
 
         Raises RateLimited, DailyLimitExceeded, ConcurrentRequest, BudgetExceeded.
         """
-        day, quota = admission.admit(self.store, self.clock, self.limits, self.orphan_after_us, user_id, request_id, reserve)
+        day, quota, call_id = admission.admit(
+            self.store, self.clock, self.limits, self.orphan_after_us, user_id, request_id, reserve, first
+        )
         return Admission(
             self.store,
             self.clock,
@@ -69,6 +73,7 @@ class Ledger:
             request_id=request_id,
             day=day,
             quota=quota,
+            first=None if first is None or call_id is None else (call_id, first),
         )
 
     def take_over(self, user_id: str, lost_id: str) -> None:

@@ -1,8 +1,9 @@
 """An admitted question and its paid calls: reserve, sent, settle or release.
 
-A paid call is committed as sent before it is made, with the most that it can cost. What it did cost is written together
-with the next commit of the same question, which saves a transaction; if there is none, because the process died, the
-bound stands. So an interruption can make the ledger say too much, never too little.
+A paid call is committed as sent before it is made, with the most that it can cost; the first one together with the admission,
+as nothing comes between the two. What it did cost is written with the next commit of the same question, which saves a
+transaction; if there is none, because the process died, the bound stands. So an interruption can make the ledger say too
+much, never too little.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 from types import TracebackType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable
 from app.ledger import alerts, sql
-from app.ledger.admission import budget_refusal
+from app.ledger.admission import add_call, budget_refusal
 from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
 from app.ledger.settlement import DISCONNECTED, CallState, close_request, settle_call
 from app.ledger.store import Store
-from app.models import Quota, Usage
+from app.models import CallKind, PlannedCall, Quota, Usage
 from app.pricing import Pricing, dollars
 from app.settings import LimitSettings
 
 log = logging.getLogger(__name__)
-
-CallKind = Literal["embeddings", "chat"]
 
 
 class Receipt(NamedTuple):
@@ -57,22 +56,25 @@ class _Settlement(NamedTuple):
 class PaidCall:
     """One paid call that is about to be made, or was. The first of `settle` and `free` counts."""
 
-    def __init__(self, admission: Admission, call_id: int, model: str, bound: int) -> None:
+    def __init__(self, admission: Admission, call_id: int, planned: PlannedCall) -> None:
         self._admission = admission
         self._call_id = call_id
-        self._model = model
-        self._bound = bound
+        self._planned = planned
         self._over = False
+
+    def covers(self, call: PlannedCall) -> bool:
+        """Whether `call` is what was committed, and costs no more."""
+        return self._planned[:2] == call[:2] and call.bound <= self._planned.bound
 
     def settle(self, usage: Usage | None) -> None:
         """The provider answered, and counted `usage`; None: it may have been billed, but nobody knows how much."""
-        cost = None if usage is None else self._admission.pricing.cost(self._model, usage)
+        cost = None if usage is None else self._admission.pricing.cost(self._planned.model, usage)
         if usage is None or cost is None:
-            self._close("charged", self._bound)
+            self._close("charged", self._planned.bound)
             return
-        if cost > self._bound:
+        if cost > self._planned.bound:
             # The truth goes into the books all the same; the next admission is refused if the day has no room left.
-            log.error("%s cost %d nano-dollars, more than its bound %d: %s", self._model, cost, self._bound, usage)
+            log.error("%s cost %d nano-dollars, more than its bound: %s", self._planned, cost, usage)
         self._close("settled", cost, usage)
 
     def free(self) -> None:
@@ -99,6 +101,7 @@ class Admission:
         request_id: str,
         day: str,
         quota: Quota,
+        first: tuple[int, PlannedCall] | None = None,
     ) -> None:
         self.request_id = request_id
         self.day = day
@@ -111,6 +114,8 @@ class Admission:
         self._store, self._clock, self._limits = store, clock, limits
         self._user_id = user_id
         self._receipt: Receipt | None = None
+        # The call that was committed as sent with the admission, until it is made.
+        self._first = PaidCall(self, *first) if first else None
 
     def sent(self, kind: CallKind, model: str, bound: int) -> PaidCall:
         """Commit that a call which can cost up to `bound` nano-dollars is being made; then make it.
@@ -119,6 +124,12 @@ class Admission:
         BudgetExceeded when the day has no room for that, and LedgerUnavailable, also when this question was taken for
         dead: then the call must not be made.
         """
+        call = PlannedCall(kind, model, bound)
+        if self._first is not None:
+            first, self._first = self._first, None
+            if first.covers(call):
+                return first
+            first.free()
         key = {"request_id": self.request_id}
         with self._store.writing() as db:
             self._write_pending(db)
@@ -127,18 +138,18 @@ class Admission:
                 raise LedgerUnavailable(f"request {self.request_id}: its reservation is gone, it took too long")
             missing = bound - db.execute(sql.UNASSIGNED, key).fetchone()["amount"]
             refusal: BudgetExceeded | None = None
-            call_id = None
+            added = None
             if missing > 0:
                 refusal = budget_refusal(db, self._limits, self._clock.now(), self.day, self._user_id, missing)
             if refusal is None:
                 if missing > 0:
                     db.execute(sql.HOLD_MORE, {**key, "amount": missing})
-                call_id = db.execute(sql.ADD_CALL, {**key, "kind": kind, "model": model, "bound_nd": bound}).lastrowid
+                added = add_call(db, self.request_id, call)
         self.pending.clear()
         if refusal is not None:
             raise refusal
-        assert call_id is not None
-        return PaidCall(self, call_id, model, bound)
+        assert added is not None
+        return PaidCall(self, added, call)
 
     def finish(self, outcome: str, latency_ms: int = 0) -> Receipt:
         """Close the question; the first call counts. Raises LedgerUnavailable: then its reservation stays until it is old.
@@ -147,6 +158,8 @@ class Admission:
         unless it was answered or the answer has cost something.
         """
         if self._receipt is None:
+            if self._first is not None:
+                self._first.free()
             with self._store.writing() as db:
                 now = self._clock.now()
                 self._write_pending(db)

@@ -63,7 +63,7 @@ class TestContainer(Container):
     @cached_property
     def answering(self) -> Answering:
         retriever = HybridRetriever(None, self._openai, self.vectors)
-        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._most_cost, self._lexical)
+        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
 
 
 class Quiet(WSGIRequestHandler):
@@ -274,15 +274,15 @@ def test_a_reader_who_leaves_in_mid_answer_pays(site: Site) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answered_question_costs_four_transactions(site: Site, stream: bool) -> None:
-    """Each waits for the disk five times: admission, one before each of the two paid calls, and the end."""
+def test_an_answered_question_costs_three_transactions(site: Site, stream: bool) -> None:
+    """Each waits for the disk five times: admission with the first paid call, one before the second, and the end."""
     site.ask()
     said: list[str] = []
     db = site.services.ledger.store._db
     assert db is not None
     db.set_trace_callback(said.append)
     assert site.ask(stream=stream).status == 200
-    assert (said.count("BEGIN IMMEDIATE"), said.count("BEGIN")) == (4, 2)
+    assert (said.count("BEGIN IMMEDIATE"), said.count("BEGIN")) == (3, 2)
 
 
 def test_limits_reach_the_caller(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]) -> None:
