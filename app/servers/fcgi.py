@@ -18,6 +18,6 @@ def main() -> None:
     settings = load()
     logs.configure(settings.log_file)
     app = Authorized(create_app(settings))
-    # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still put their connections
-    # away, and flup hangs up on a request that finds no thread: of two threads one request in some hundreds did not.
+    # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still put their
+    # connections away, and flup hangs up on a request that finds no thread: with two, one in some hundreds was a 500.
     WSGIServer(app, debug=False, minSpare=1, maxSpare=2, maxThreads=8).run()
