@@ -136,8 +136,11 @@ class Container:
 
         if self.settings.mode == "embedded":
             return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: Estimate(0), self._lexical)
+        from app.rag.background import Background
         from app.rag.retrieval import HybridRetriever
 
+        # What only the answer needs is loaded while the ledger waits for the disk, not before the model is asked.
+        Background(_load_grounding)
         retriever = HybridRetriever(index, self._openai, self._chroma)
         return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
 
@@ -191,6 +194,10 @@ class Container:
         from app.rag import sample_rules
 
         return sample_rules.index(self.settings.data_dir)
+
+
+def _load_grounding() -> None:
+    import app.rag.grounding  # noqa: F401
 
 
 def _is_loopback(address: str) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from app.errors import SettingsError
@@ -56,8 +56,7 @@ class OpenAISettings:
     api_key: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
-class LimitSettings:
+class LimitSettings(NamedTuple):
     """What one user may ask and what a day may cost.
 
     `bucket_capacity` 0 means no burst limit, `max_in_flight` 0 any number of questions at once; `refill_interval_us` is
@@ -76,8 +75,7 @@ class LimitSettings:
         return nanodollars(self.daily_budget_usd)
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
+class WorkerSettings(NamedTuple):
     """When the warm worker ends, and how many requests it serves at once; further ones are served one-shot."""
 
     idle_seconds: int

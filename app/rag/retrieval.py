@@ -17,7 +17,7 @@ from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Pay, Payment, Question, Usage
-from app.rag import followup, glossary, query_must, tokens
+from app.rag import glossary, query_must, tokens
 from app.rag.background import Background
 from app.rag.entities import read
 from app.rag.fusion import Candidate, Pool, Weights
@@ -125,8 +125,11 @@ class HybridRetriever:
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
     ) -> Retrieval:
         index = self._usable_index(output)
-        history = question.history if self._tuning.resolve_followups else ()
-        text = followup.resolve(question.text, history, index)
+        text = question.text
+        if question.history and self._tuning.resolve_followups:
+            from app.rag import followup
+
+            text = followup.resolve(text, question.history, index)
         reading = read(text, index, correct=self._tuning.correct_spelling)
         if text != question.text:
             output.diagnostics.append(f"Understood from the conversation as: {text}")
@@ -224,7 +227,11 @@ class HybridRetriever:
 
 def embedding_tokens(question: Question) -> int:
     """No fewer tokens than the provider will count for embedding `question`, with what it takes over from its history."""
-    carried = followup.MOST_BYTES if question.history else 0
+    carried = 0
+    if question.history:
+        from app.rag import followup
+
+        carried = followup.MOST_BYTES
     return _SPELLING * tokens.bound(question.text) + carried + tokens.TOKENS_PER_MESSAGE
 
 

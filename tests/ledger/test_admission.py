@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, InvalidRequest, LedgerUnavailable, RateLimited
 from app.ledger.ledger import Ledger
-from app.models import Usage
+from app.models import PlannedCall, Usage
 from app.web.ratelimit import headers
 from tests.ledger.support import CHAT, EMBEDDINGS, SetClock, open_ledger, query
 
@@ -182,6 +182,42 @@ def test_what_a_question_costs_and_whether_its_quota_comes_back(
     # Ending it again changes nothing.
     assert admission.finish("answered") == receipt
     assert ledger.quota("gary") == receipt.quota
+
+
+@pytest.mark.parametrize(
+    ("end", "cost"),
+    [
+        ("settled", 20),
+        ("unsettled", 1000),
+        ("free", 0),
+        ("never made", 0),
+        ("larger than planned", 2000),
+        ("process died", 1000),
+    ],
+)
+def test_the_first_call_is_committed_with_the_admission(tmp_path: Path, clock: SetClock, end: str, cost: int) -> None:
+    ledger = open_ledger(tmp_path, clock)
+    admission = ledger.admit("gary", "a", 5_001_000, PlannedCall("embeddings", EMBEDDINGS, 1000))
+    # Whatever happens from here on, the books have it.
+    assert query(ledger, "SELECT kind, state, bound_nd FROM calls") == [("embeddings", "sent", 1000)]
+    if end == "process died":
+        clock.advance(HOUR)
+        ledger.admit("dave", "b", 0)
+    elif end == "larger than planned":
+        admission.sent("embeddings", EMBEDDINGS, 2000)
+        assert query(ledger, "SELECT state, cost_nd FROM calls") == [("free", 0), ("sent", 0)]
+    elif end != "never made":
+        call = admission.sent("embeddings", EMBEDDINGS, 900)
+        assert query(ledger, "SELECT count(*) FROM calls") == [(1,)]
+        if end == "settled":
+            call.settle(Usage(1, 0))
+        elif end == "free":
+            call.free()
+    if end != "process died":
+        admission.finish("database_error")
+    assert query(ledger, "SELECT held_nd, spent_nd FROM requests WHERE request_id = 'a'") == [(0, cost)]
+    # No answer was paid for.
+    assert ledger.quota("gary").daily_remaining == 30
 
 
 @pytest.mark.parametrize(
