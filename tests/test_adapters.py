@@ -106,6 +106,15 @@ def test_many_texts_are_embedded_in_one_call_and_in_their_order(openai: OpenAIDo
         assert ai.embed([texts[number]], long(), pay=bill.pay) == [vectors[number]]
 
 
+def test_vectors_come_in_a_quarter_of_the_bytes_or_from_compatible_servers_as_lists(openai: OpenAIDouble, bill: Bill) -> None:
+    ai = adapter(openai.base_url)
+    [vector] = ai.embed(["troll"], long(), pay=bill.pay)
+    assert openai.requests[-1].body["encoding_format"] == "base64"
+    listed = {"data": [{"index": 0, "embedding": vector}], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    openai.faults.push(Fault("garbage", body=listed))
+    assert ai.embed(["troll"], long(), pay=bill.pay) == [vector]
+
+
 def test_connections_are_kept(openai: OpenAIDouble, bill: Bill) -> None:
     ai = adapter(openai.base_url)
     for _ in range(2):
@@ -217,6 +226,8 @@ def test_what_does_not_pass_is_given_up_after_few_tries(
         {"choices": [{"message": "x"}]},
         {"choices": {"message": {"content": "x"}}},
         {"data": [{"index": 0, "embedding": ["x"]}]},
+        {"data": [{"index": 0, "embedding": "no base64"}]},
+        {"data": [{"index": 0, "embedding": "AAAA"}]},
         {"data": [{"index": 0}]},
         {"data": []},
     ],

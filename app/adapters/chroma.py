@@ -65,18 +65,26 @@ class Chroma:
         count: int,
         deadline: Deadline,
         where: Mapping[str, Any] | None = None,
+        *,
+        texts: bool = True,
     ) -> list[list[Passage]]:
-        """For each embedding the `count` nearest passages (at most 300), nearest first. Raises DatabaseError, TimedOut."""
+        """For each embedding the `count` nearest passages (at most 300), nearest first. Raises DatabaseError, TimedOut.
+
+        Without `texts` they have neither text nor metadata.
+        """
         payload: dict[str, Any] = {
             "query_embeddings": [list(vector) for vector in embeddings],
             "n_results": min(count, MAX_RESULTS),
-            "include": ["documents", "metadatas", "distances"],
+            "include": ["documents", "metadatas", "distances"] if texts else ["distances"],
         }
         if where:
             payload["where"] = dict(where)
         document = self._on_collection("query", payload, deadline, vectors=True)
         try:
-            columns = zip(document["ids"], document["documents"], document["metadatas"], document["distances"], strict=True)
+            ids, distances = document["ids"], document["distances"]
+            nothing = [[None] * len(some) for some in ids]
+            documents, metadatas = (document["documents"], document["metadatas"]) if texts else (nothing, nothing)
+            columns = zip(ids, documents, metadatas, distances, strict=True)
             return [[_passage(*row) for row in zip(*column, strict=True)] for column in columns]
         except (KeyError, TypeError, ValueError) as error:
             raise DatabaseError("Chroma query: reply has not the documented shape") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -91,7 +93,7 @@ class OpenAI:
 
     def embed(self, texts: Sequence[str], deadline: Deadline, *, pay: Pay) -> list[list[float]]:
         """One vector for each of `texts`, in one call, paid for with `pay`. Raises AIServiceError, TimedOut."""
-        payload = {"model": self.embedding_model, "input": list(texts), "encoding_format": "float"}
+        payload = {"model": self.embedding_model, "input": list(texts), "encoding_format": "base64"}
         path = "/embeddings"
         usage = None
         try:
@@ -106,8 +108,8 @@ class OpenAI:
             exchange.payment.settle(usage)
         try:
             rows = sorted(document["data"], key=lambda row: int(row["index"]))
-            vectors = [[float(x) for x in row["embedding"]] for row in rows]
-        except (KeyError, TypeError, ValueError) as error:
+            vectors = [_vector(row["embedding"]) for row in rows]
+        except (KeyError, TypeError, ValueError, struct.error) as error:
             raise AIServiceError("OpenAI embeddings: reply has not the documented shape") from error
         if len(vectors) != len(texts):
             raise AIServiceError(f"OpenAI embeddings: {len(vectors)} vectors for {len(texts)} texts")
@@ -169,6 +171,14 @@ def _usage(document: Any) -> Usage | None:
     if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts):
         return None
     return Usage(*counts)  # type: ignore[arg-type]  # checked in the line above
+
+
+def _vector(embedding: str | list[float]) -> list[float]:
+    """Little-endian 32-bit floats in base64, a quarter of the bytes; a list from compatible servers that know only that."""
+    if not isinstance(embedding, str):
+        return [float(x) for x in embedding]
+    raw = base64.b64decode(embedding, validate=True)
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
 def _document(path: str, reply: Reply) -> Any:

@@ -20,11 +20,10 @@ from app.models import Passage, Pay, Payment, Question, Usage
 from app.rag import glossary, query_must, tokens
 from app.rag.background import Background
 from app.rag.entities import read
-from app.rag.fusion import Candidate, Pool, Weights
+from app.rag.fusion import REFERENCE, Candidate, Pool, Weights
 from app.rag.intent import ROW_WANTED, described_types, wants_table
 from app.rag.named import Reading
 from app.rag.output import RAGOutput
-from app.rag.references import references
 from app.rag.requirements import required
 from app.rag.selection import Limits, Selected, select
 from app.rag.support import Support, support
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How many passages are fetched for one text, over what is needed, so that query_must can drop many without another call.
-NEAREST = 100
+# How many passages are fetched for one text, over what is needed, so that query_must can drop many without another call. Where
+# they bring their texts along (some 50 kB), no more than are evidence.
+NEAREST, NEAREST_WITH_TEXTS = 100, REFERENCE
 WORD_MATCHES = 60
 TABLE_MATCHES = 20
 _DEBUG_LINES = 40
@@ -52,8 +52,16 @@ class Embedder(Protocol):
 
 class VectorStore(Protocol):
     def query(
-        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, where: Mapping[str, Any] | None = None
+        self,
+        embeddings: Sequence[Sequence[float]],
+        count: int,
+        deadline: Deadline,
+        where: Mapping[str, Any] | None = None,
+        *,
+        texts: bool = True,
     ) -> list[list[Passage]]: ...
+
+    def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]: ...
 
 
 class Tuning(NamedTuple):
@@ -136,12 +144,13 @@ class HybridRetriever:
         if reading.corrected:
             spelt = ", ".join(f"{word} as {other}" for word, other in reading.corrected.items())
             output.diagnostics.append(f"Read {spelt}")
-        nearest = Background(lambda: self._nearest(reading.searched(), deadline, admission))
+        nearest = Background(lambda: self._nearest(reading.searched(), index is None, deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
         described = described_types(folded) if not reading.has_subject and table_wanted < ROW_WANTED else frozenset()
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
-        ranked = self._ranked(reading, described, table_wanted, found, nearest.result())
+        dense = self._complete(nearest.result(), index, deadline, output)
+        ranked = self._ranked(reading, described, table_wanted, found, dense)
         asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
@@ -177,7 +186,8 @@ class HybridRetriever:
         output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
         return None
 
-    def _nearest(self, text: str, deadline: Deadline, admission: Admission | None) -> list[Passage]:
+    def _nearest(self, text: str, texts: bool, deadline: Deadline, admission: Admission | None) -> list[Passage]:
+        """The passages nearest to `text`, nearest first; with their `texts` or, where the index has those, without."""
         embedder, store = self._embedder, self._store
         if embedder is None or store is None:
             return []
@@ -190,7 +200,25 @@ class HybridRetriever:
                 "embeddings", model, admission.pricing.bound(model, tokens.bound(text) + tokens.TOKENS_PER_MESSAGE)
             )
 
-        return store.query(embedder.embed([text], deadline, pay=pay), NEAREST, deadline)[0]
+        count = NEAREST_WITH_TEXTS if texts else NEAREST
+        return store.query(embedder.embed([text], deadline, pay=pay), count, deadline, texts=texts)[0]
+
+    def _complete(
+        self, nearest: Sequence[Passage], index: LexicalIndex | None, deadline: Deadline, output: RAGOutput
+    ) -> list[Passage]:
+        """`nearest` with their texts: the index has those of all passages that were there when it was built."""
+        bare = [passage.id for passage in nearest if not passage.text]
+        if index is None or self._store is None or not bare:
+            return list(nearest)
+        known = index.passages(bare)
+        if newer := [identity for identity in bare if identity not in known]:
+            output.diagnostics.append(f"{len(newer)} passages are newer than the lexical index: scripts/build_index.py")
+            known |= {passage.id: passage for passage in self._store.get(newer, deadline)}
+        return [
+            passage if passage.text else known[passage.id]._replace(distance=passage.distance)
+            for passage in nearest
+            if passage.text or passage.id in known
+        ]
 
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
         alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
@@ -207,8 +235,15 @@ class HybridRetriever:
             index.search(alternatives, TABLE_MATCHES, tables=True) if table_wanted else (),
             owners,
             index.passages(parent for passage in owners.values() if (parent := passage.parent)),
-            index.passages(references(entries, index)) if self._tuning.follow_references else {},
+            self._referred(entries, index),
         )
+
+    def _referred(self, entries: Sequence[Passage], index: LexicalIndex) -> Mapping[str, Passage]:
+        if not entries or not self._tuning.follow_references:
+            return {}
+        from app.rag.references import references
+
+        return index.passages(references(entries, index))
 
     def _ranked(
         self, reading: Reading, described: frozenset[str], table_wanted: float, found: _Words, dense: Sequence[Passage]

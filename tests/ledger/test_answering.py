@@ -46,11 +46,16 @@ class SampleVectors:
         self._container = container
         self.broken = False
 
-    def query(self, embeddings: Any, count: int, deadline: Deadline, where: Any = None) -> list[list[Passage]]:
+    def query(
+        self, embeddings: Any, count: int, deadline: Deadline, where: Any = None, *, texts: bool = True
+    ) -> list[list[Passage]]:
         if self.broken:
             raise DatabaseError("out of order")
         question = Question("owlbear", min(count, 3))
         return [list(self._container._lexical().retrieve(question, deadline, RAGOutput()).passages)]
+
+    def get(self, ids: Any, deadline: Deadline) -> list[Passage]:
+        raise AssertionError("all have their texts")
 
 
 class TestContainer(Container):

@@ -14,10 +14,12 @@ from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.errors import AIServiceError
 from app.models import Question, Turn
+from app.rag import sample_rules
 from app.rag.output import RAGOutput
 from app.rag.retrieval import HybridRetriever, Retrieval
 from app.settings import load
 from tests.doubles.openai import KEY, OpenAIDouble
+from tests.rag.books import index_of
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import load_sample_rules
 from tests.support.relay import Relay
@@ -82,6 +84,29 @@ def test_one_call_for_the_embedding_and_one_for_the_vectors(
     found, _ = ask(outside, sample_index, question)
     assert outside.calls() == 2
     assert "sb-owlbear" in {passage.id for passage in found.passages}
+
+
+def test_the_texts_come_from_the_index_where_there_is_one(outside: Outside, sample_index: LexicalIndex) -> None:
+    """A hundred passages are some 90 kB, several round trips on a new connection."""
+    for index, included in ((sample_index, ["distances"]), (None, ["documents", "metadatas", "distances"])):
+        outside.reset()
+        found, _ = ask(outside, index, Question("Who would win, an owlbear or a troll?"))
+        assert all(passage.text and passage.name for passage in found.passages)
+        assert outside.relay.requests[-1].body["include"] == included
+
+
+def test_passages_that_the_index_does_not_know_yet_are_fetched(
+    outside: Outside, sample_index: LexicalIndex, tmp_path: Path
+) -> None:
+    older = [p for p in sample_rules.passages() if p.id != "sb-owlbear"]
+    index = index_of(older, tmp_path / "older.sqlite3")
+    outside.reset()
+    found, output = ask(outside, index, Question("owlbear"))
+    assert outside.calls() == 3
+    owlbear = next(passage for passage in found.passages if passage.id == "sb-owlbear")
+    assert owlbear.text.startswith("## Owlbear")
+    assert owlbear.distance is not None
+    assert any("build_index" in line for line in output.diagnostics)
 
 
 def test_passages_carry_their_distance_where_vectors_found_them(outside: Outside, sample_index: LexicalIndex) -> None:

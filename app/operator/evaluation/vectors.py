@@ -79,12 +79,22 @@ class CorpusStore:
         self.calls = 0
 
     def query(
-        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, where: Mapping[str, Any] | None = None
+        self,
+        embeddings: Sequence[Sequence[float]],
+        count: int,
+        deadline: Deadline,
+        where: Mapping[str, Any] | None = None,
+        *,
+        texts: bool = True,
     ) -> list[list[Passage]]:
         self.calls += 1
         return [
             [self._at(number, distance) for distance, number in self._ordered(embedding)[:count]] for embedding in embeddings
         ]
+
+    def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:
+        self.calls += 1
+        return [passage for passage in self._passages if passage.id in ids]
 
     def _ordered(self, embedding: Sequence[float]) -> list[tuple[float, int]]:
         # Every method asks with the same vector.
@@ -111,7 +121,17 @@ class CountingStore:
         self.calls = 0
 
     def query(
-        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, where: Mapping[str, Any] | None = None
+        self,
+        embeddings: Sequence[Sequence[float]],
+        count: int,
+        deadline: Deadline,
+        where: Mapping[str, Any] | None = None,
+        *,
+        texts: bool = True,
     ) -> list[list[Passage]]:
         self.calls += 1
-        return self._store.query(embeddings, count, deadline, where)
+        return self._store.query(embeddings, count, deadline, where, texts=texts)
+
+    def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:
+        self.calls += 1
+        return self._store.get(ids, deadline)
