@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from app.errors import SettingsError
@@ -30,8 +29,7 @@ Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ChromaSettings:
+class ChromaSettings(NamedTuple):
     """Where the vectors are; `api_key` is empty for a local server."""
 
     host: str
@@ -40,20 +38,25 @@ class ChromaSettings:
     tenant: str
     database: str
     collection: str
-    api_key: str = field(default="", repr=False)
+    api_key: str = ""
 
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.ssl else 'http'}://{host}:{self.port}"
 
+    def __repr__(self) -> str:
+        return _shown(self, "api_key")
 
-@dataclass(frozen=True)
-class OpenAISettings:
+
+class OpenAISettings(NamedTuple):
     base_url: str
     model: str
     embedding_model: str
-    api_key: str = field(default="", repr=False)
+    api_key: str = ""
+
+    def __repr__(self) -> str:
+        return _shown(self, "api_key")
 
 
 class LimitSettings(NamedTuple):
@@ -84,17 +87,18 @@ class WorkerSettings(NamedTuple):
     threads: int
 
 
-@dataclass(frozen=True)
-class SmtpSettings:
+class SmtpSettings(NamedTuple):
     host: str
     port: int
     user: str
     sender: str
-    password: str = field(default="", repr=False)
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return _shown(self, "password")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything configurable, checked. Secrets are left out of `repr`."""
 
     mode: Mode
@@ -105,7 +109,7 @@ class Settings:
     pricing: Pricing
     smtp: SmtpSettings
     auth_api_url: str
-    auth_dev_token: str = field(repr=False)
+    auth_dev_token: str
     token_cache_ttl: int
     alert_email: str
     cors_origins: frozenset[str]
@@ -120,13 +124,22 @@ class Settings:
     """Things that work but are probably not meant."""
     names: frozenset[str] = frozenset()
     """The names that were looked for: what else is in the environment or the file does not matter here."""
-    origin: tuple[object, ...] = field(default=(), repr=False, compare=False)
+    origin: tuple[object, ...] = ()
     """What they were made of: variables and files as they were before they were read."""
 
     @property
     def chroma(self) -> ChromaSettings:
         """Where questions are looked up: the cloud if it is configured, else the local server."""
         return self.chroma_cloud or self.chroma_local
+
+    def __repr__(self) -> str:
+        return _shown(self, "auth_dev_token", "origin")
+
+
+def _shown(values: Any, *hidden: str) -> str:
+    """A `repr` of a named tuple without its secrets. Named tuples, as a dataclass takes ten times as long to make."""
+    fields = ", ".join(f"{name}={value!r}" for name, value in values._asdict().items() if name not in hidden)
+    return f"{type(values).__name__}({fields})"
 
 
 class _Reader:
@@ -359,7 +372,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     settings = _build(read, root, source)
     if problems or read.problems:
         raise SettingsError(problems + read.problems)
-    return replace(settings, origin=_origin(settings.names, environ, files))
+    return settings._replace(origin=_origin(settings.names, environ, files))
 
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:

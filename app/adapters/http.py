@@ -11,6 +11,7 @@ import json
 import logging
 import queue
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,6 @@ from app.deadline import Deadline
 from app.models import Pay, Payment
 
 if TYPE_CHECKING:
-    import socket
     from http.client import HTTPConnection
     from typing import Protocol
 
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 ATTEMPTS = 3
 FIRST_BACKOFF_SECONDS = 0.2
+NO_SUCH_HOST = "no such host name"
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
@@ -265,7 +266,8 @@ class Exchange:
                 connection, TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent)
             )
         except (HTTPException, OSError, ValueError) as error:
-            reason = f"{'connection broke' if sent else 'cannot connect'}: {type(error).__name__}"
+            why = NO_SUCH_HOST if isinstance(error, socket.gaierror) else type(error).__name__
+            reason = f"{'connection broke' if sent else 'cannot connect'}: {why}"
             self._fail(connection, TransportError(reason, sent=sent))
         except Exception as error:
             log.exception("exchange failed")

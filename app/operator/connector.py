@@ -14,7 +14,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -237,4 +236,4 @@ def _place(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings
             "Chroma Cloud is not configured: set chroma_cloud_api_key and chroma_cloud_tenant_id "
             f"in {settings.source or 'the environment or .env'}."
         )
-    return replace(settings.chroma_cloud, api_key=api_key) if api_key else settings.chroma_cloud
+    return settings.chroma_cloud._replace(api_key=api_key) if api_key else settings.chroma_cloud

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from app.adapters.http import RETRY_STATUSES, HttpService, Reply, TransportError, retry_after
+from app.adapters.http import NO_SUCH_HOST, RETRY_STATUSES, HttpService, Reply, TransportError, retry_after
 from app.deadline import Deadline
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats, to_base64
@@ -185,8 +185,8 @@ class Database:
         return self._json(self.call(method, path, payload), action or "change of name")
 
     def _unreachable(self, error: TransportError) -> str:
-        if "NameResolutionError" in str(error):
-            return f"{self.label}: no such host name; check {self._host_setting()} and this machine's network."
+        if NO_SUCH_HOST in str(error):
+            return f"{self.label}: {NO_SUCH_HOST}; check {self._host_setting()} and this machine's network."
         if error.timed_out:
             return f"{self.label}: no answer within {self._patience.seconds_a_call:g} s; try again later."
         remedy = f"check {self._host_setting()} and the network"

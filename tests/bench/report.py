@@ -27,6 +27,8 @@ an order that changes every round. Every request is on a connection of its own, 
   threads.
 - A question is answered by a real `chroma run` with the sample rules, and by doubles of OpenAI and of the auth API as
   processes of their own, on the same cores. A refused request has no token; it asks nobody outside, nor does health.
+- dndchat has no lexical index here: vectors alone, as in the obvious program. With one a question takes some 4 ms of processor
+  time more (`scripts/evaluate.py` prints it), and the passages need not be fetched.
 - With round trips, everything outside speaks TLS and takes the time of one round trip for TCP, one for TLS 1.3 and one for
   each request; the model begins to write after 0.3 s. Requests and connections are what arrives outside, including
   connections that were opened and not used. The start of the process is the time of a health request just before.
@@ -48,6 +50,7 @@ def markdown(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
         "![The benchmark as a picture](bench.svg)",
         "## Targets",
         _targets(verdicts),
+        "Why a target is not met: see [decisions.md](decisions.md), *Where the time of a warm question goes*.",
         "## Answering at once",
         "Milliseconds, p50 / p95: everything outside answers without delay.",
         _latency(run),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,7 +84,7 @@ def _store(
     if embedder is None:
         return None
     if wanted.collection:
-        chroma = dataclasses.replace(settings.chroma, collection=wanted.collection)
+        chroma = settings.chroma._replace(collection=wanted.collection)
         file = settings.data_dir / "chroma-collections.json"
         return CountingStore(Chroma(chroma, file, settings.openai.embedding_model))
     with_bar, done = _bar(console, "vectors", len(passages))
