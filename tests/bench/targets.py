@@ -109,7 +109,7 @@ def _at_most(what: str, base: str, ratio: float, limit: float) -> Verdict:
 
 
 def _at_least(what: str, base: str, ratio: float, limit: float) -> Verdict:
-    return Verdict(what, f"≥ {limit:g} × {base}", f"{ratio:.1f} ×", ratio >= limit)
+    return Verdict(what, f"≥ {limit:g} × {base}", f"{ratio:.2f} ×", ratio >= limit)
 
 
 def _plain(what: str, target: str, measured: str, met: bool) -> Verdict:
