@@ -13,7 +13,7 @@ const STATISTIC = /^([A-Z%][\w ./%,'&-]{0,30}): (.{1,100}?) *$/;
 // An escaped sign, code, bold, italics, citations (but not the text of a link).
 const INLINE = new RegExp([
   /\\([!-/:-@[-`{-~])/, /(`{1,3})([^]+?)\2(?!`)/, /(\*\*|__)(?=\S)([^]*?\S)\4(?![*_])/,
-  /([*_])(?![\s*_])([^*_]*[^\s*_])\6(?!\w)/, /\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\](?!\()/,
+  /([*_])(?![\s*_])([^*_]*[^\s*_])\6(?!\w)/, /\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()/,
 ].map((part) => part.source).join('|'));
 
 /** An element with these properties and children (nodes, or strings as text). */
@@ -41,7 +41,7 @@ export function settled(text) {
     return lines.join('\n');
   }
   // What may become a heading, a quote or an item; half a citation, an opening sign without its words.
-  const line = lines.pop().replace(/^ *(?:#{1,6}|>|[-*+]|\d{1,3}[.)]?) *$/, '').replace(/(?:\[[\d, ]*|\\|[*_`]+)$/, '').trimEnd();
+  const line = lines.pop().replace(/^ *(?:#{1,6}|>|[-*+]|\d{1,3}[.)]?) *$/, '').replace(/(?:\[[\d,;– -]*|\\|[*_`]+)$/, '').trimEnd();
   const open = (sign) => line.split(sign).length % 2 === 0;
   return [...lines, line + (open('`') ? '`' : '') + (open('**') ? '**' : '')].join('\n');
 }
@@ -152,6 +152,15 @@ function table(lines, name, options) {
   return box;
 }
 
+/** The numbers in a citation such as `1, 3-5`, as the server counts them. */
+function cited(numbers) {
+  return numbers.split(/[,;]/).flatMap((part) => {
+    const [first, last] = part.split(/[–-]/).map(Number);
+    if (!(first < last && last <= first + 50)) return last ? [first, last] : [first];
+    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+  });
+}
+
 function inline(parent, text, options) {
   const plain = (part) => part.split('\n').forEach((line, n) => parent.append(...(n ? [make('br'), line] : [line])));
   const finder = new RegExp(INLINE, 'g');
@@ -168,7 +177,7 @@ function inline(parent, text, options) {
     else if (code) parent.append(make('code', {}, code.replace(/\n/g, ' ').trim()));
     else if (bold) parent.append(inline(make('strong'), bold, options));
     else if (italic) parent.append(inline(make('em'), italic, options));
-    else parent.append(...numbers.split(',').map((n) => options.cite(Number(n))));
+    else parent.append(...cited(numbers).map((n) => options.cite(n)));
   }
   plain(text.slice(done));
   return parent;

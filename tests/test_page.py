@@ -85,6 +85,25 @@ def test_a_question_asked_by_keyboard_is_answered_with_the_source_it_cites(page:
     assert source.find_element(By.XPATH, "..").get_property("open") is True
 
 
+@pytest.mark.parametrize(
+    ("written", "linked"),
+    [
+        ("[1]", ["[1]"]),
+        ("[1, 3]", ["[1]", "[3]"]),
+        ("[1-3]", ["[1]", "[2]", "[3]"]),
+        ("[1; 2–3]", ["[1]", "[2]", "[3]"]),
+        ("[3-1]", []),
+    ],
+)
+def test_each_number_of_a_citation_is_a_link(page: Page, written: str, linked: list[str]) -> None:
+    page.open()
+    passages = [Passage(str(n), "text", {"name": f"Source {n}"}) for n in (1, 2, 3)]
+    page.site.canned = {"beholder?": answered(*passages, answer=f"It floats {written}.")}
+    answer = page.ask("beholder?")
+    links = [link.text for link in answer.find_elements(By.CSS_SELECTOR, ".answer .cite")]
+    assert links == (linked or ["[3]", "[1]"])
+
+
 def test_the_conversation_goes_along_within_the_contracts_bounds(page: Page) -> None:
     page.open()
     page.site.canned = {f"question {n}": answered(Passage("x", "y"), answer=f"{n} \x00" + "🐉" * 1800) for n in range(8)}
