@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Match
@@ -52,13 +52,7 @@ class Embedder(Protocol):
 
 class VectorStore(Protocol):
     def query(
-        self,
-        embeddings: Sequence[Sequence[float]],
-        count: int,
-        deadline: Deadline,
-        where: Mapping[str, Any] | None = None,
-        *,
-        texts: bool = True,
+        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, *, texts: bool = True
     ) -> list[list[Passage]]: ...
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]: ...

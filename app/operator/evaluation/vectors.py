@@ -6,10 +6,9 @@ import contextlib
 import hashlib
 import sqlite3
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import mul
 from pathlib import Path
-from typing import Any
 
 from app.deadline import Deadline
 from app.models import Passage, Pay
@@ -79,13 +78,7 @@ class CorpusStore:
         self.calls = 0
 
     def query(
-        self,
-        embeddings: Sequence[Sequence[float]],
-        count: int,
-        deadline: Deadline,
-        where: Mapping[str, Any] | None = None,
-        *,
-        texts: bool = True,
+        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, *, texts: bool = True
     ) -> list[list[Passage]]:
         self.calls += 1
         return [
@@ -121,16 +114,10 @@ class CountingStore:
         self.calls = 0
 
     def query(
-        self,
-        embeddings: Sequence[Sequence[float]],
-        count: int,
-        deadline: Deadline,
-        where: Mapping[str, Any] | None = None,
-        *,
-        texts: bool = True,
+        self, embeddings: Sequence[Sequence[float]], count: int, deadline: Deadline, *, texts: bool = True
     ) -> list[list[Passage]]:
         self.calls += 1
-        return self._store.query(embeddings, count, deadline, where, texts=texts)
+        return self._store.query(embeddings, count, deadline, texts=texts)
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:
         self.calls += 1
