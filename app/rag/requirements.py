@@ -9,7 +9,6 @@ from app.rag.named import Entity, Reading
 
 Required = tuple[Candidate, str, str | None]
 
-
 # So many of the passages that an entry refers to.
 _MOST_REFERENCES = 2
 

@@ -1,8 +1,8 @@
 """Finding the passages for a question: vectors in Chroma and words, names and tables in the lexical index, weighed together.
 
-No model is asked here. Two outgoing calls at most, one after the other: all texts are embedded in one, all vectors queried in
-one; meanwhile the index is searched. Without a vector store the same pipeline runs on the index alone, without an index on
-the vectors alone.
+No model is asked here. Two outgoing calls, one after the other: all texts are embedded in one, all vectors queried in one;
+meanwhile the index is searched. A third fetches passages that are newer than the index. Without a vector store the same
+pipeline runs on the index alone, without an index on the vectors alone.
 """
 
 from __future__ import annotations

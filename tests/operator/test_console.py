@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from app.operator.console import Console
-from app.operator.interpreter import PYTHON
 from app.operator.parallel import in_order
 from app.operator.progress import Progress
 
@@ -123,15 +123,33 @@ def test_a_failure_waits_for_what_is_about_to_end_and_not_for_ever(monkeypatch: 
     forever.set()
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="the packages are not in .venv here")
 def test_pasted_into_a_shell_a_command_finds_the_packages(tmp_path: Path) -> None:
     """`scripts/upload_to_chromacloud.py adnd_1e` begins in whatever python3 the shell finds."""
     script = tmp_path / "command.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from app.operator import interpreter; interpreter.use_own()\n"
-        "import urllib3; print(sys.prefix, sys.argv[1:])"
+        "import flask; print(sys.prefix, sys.argv[1:])"
     )
     outside = Path(sys.base_prefix) / "bin/python3"
     ran = subprocess.run([outside, script, "--a", "b c"], capture_output=True, text=True, check=False)
     assert ran.stdout == f"{ROOT / '.venv'} ['--a', 'b c']\n", ran
+
+
+@pytest.mark.parametrize("command", ["upload_to_chromacloud.py rules", "backup.py rules rules.gz", "build_index.py rules"])
+def test_what_moves_collections_needs_no_package_at_all(tmp_path: Path, command: str) -> None:
+    """A host has the packages of a server only, and some have none."""
+    for part in ("app", "scripts"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    script, *arguments = command.split()
+    ran = subprocess.run(
+        [Path(sys.base_prefix) / "bin/python3", "-S", tmp_path / "scripts" / script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "DATA_DIR": str(tmp_path / "var"), "CHROMA_PORT": "1"},
+    )
+    assert ran.returncode in (1, 2)
+    assert "Traceback" not in ran.stderr and "not installed" not in ran.stderr
+    assert "chroma" in (ran.stdout + ran.stderr).lower()
