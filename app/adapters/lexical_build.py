@@ -53,19 +53,30 @@ def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> 
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
             # Nobody reads the file before it is complete, and a lost build is repeated: no journal is needed.
             connection.execute("PRAGMA journal_mode = OFF")
-            connection.executescript(_SCHEMA)
-            _write_passages(connection, rows)
-            _write_names(connection, rows)
-            built = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            about = {"schema_version": str(SCHEMA_VERSION), "built": built, **facts}
-            connection.executemany("INSERT INTO facts VALUES (?, ?)", about.items())
-            connection.commit()
+            _fill(connection, rows, facts)
             connection.execute("VACUUM")
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
     return len(rows)
+
+
+def in_memory(passages: Iterable[Passage], facts: Mapping[str, str]) -> sqlite3.Connection:
+    """The same index without a file, for where none can be written. Raises sqlite3.Error."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    _fill(connection, list(passages), facts)
+    return connection
+
+
+def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mapping[str, str]) -> None:
+    connection.executescript(_SCHEMA)
+    _write_passages(connection, rows)
+    _write_names(connection, rows)
+    built = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    about = {"schema_version": str(SCHEMA_VERSION), "built": built, **facts}
+    connection.executemany("INSERT INTO facts VALUES (?, ?)", about.items())
+    connection.commit()
 
 
 def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
