@@ -118,9 +118,8 @@ def dice_range(count: int, sides: int, plus: int) -> tuple[int, int]:
 
 def is_dice_roll(low: int, high: int) -> bool:
     """Whether some number of dice of one kind, times a power of ten, plus at most nine, gives these as least and most."""
-    scale = 1
     while low % 10 == 0 and high % 10 == 0 and low:
-        low, high, scale = low // 10, high // 10, scale * 10
+        low, high = low // 10, high // 10
     return any(
         (high - plus) == (low - plus) * sides for plus in range(min(low, 10)) for sides in (2, 3, 4, 6, 8, 10, 12, 20, 100)
     )

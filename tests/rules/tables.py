@@ -119,7 +119,7 @@ def turning(passages: Passages) -> Iterator[str]:
 
 
 def levels_of_classes(passages: Passages) -> Iterator[str]:
-    """Hit dice rise by one a level up to the most, then by hit points; points after the last row cost as much as it."""
+    """No level is left out; hit dice rise by one up to the most, then by hit points; later levels cost as much as the last."""
     dice = table(passages, "st-class-hit-dice")
     for name in _CLASSES:
         found = table(passages, f"st-{name}-experience")
@@ -131,6 +131,8 @@ def levels_of_classes(passages: Passages) -> Iterator[str]:
             if found.column(title) != right or title != f"Hit Dice ({die.split(' ')[0]})":
                 yield f"{found.id}: {title} {found.column(title)}, by the table of hit dice {die}: {right}"
         steps = [step for step in map(bounds, points) if step]
+        if steps[0][0] != 0 or found.column("Level") != [str(level) for level in range(1, len(points) + 1)]:
+            yield f"{found.id}: not every level from the first, which costs nothing"
         if cost := re.search(r"After (\d+)th level: ([\d,]+) experience points per level", found.prose):
             ends = [end for _, end in steps if end]
             paid = [end - before for before, end in pairwise(ends[int(cost[1]) - 2 :])]
