@@ -45,6 +45,10 @@ class DndChatError(Exception):
         if public is not None:
             self.public = public
         self.fields: dict[str, Any] = dict(fields or {})
+        self.counted: bool | None = None
+        """Whether the question it ends uses up quota, as the ledger has it; None where nobody has asked the ledger."""
+        self.passages: Sequence[Passage] = ()
+        """What was found at no cost, to be read in place of an answer."""
 
 
 class InvalidRequest(DndChatError):
@@ -157,12 +161,11 @@ class ConcurrentRequest(_LimitReached):
 
 
 class BudgetExceeded(Refused):
-    """What the question may cost does not fit into the day's budget any more; `passages` are what was found at no cost."""
+    """What the question may cost does not fit into the day's budget any more."""
 
     status = 503
     code = "budget_exceeded"
     public = "Today's budget for answers is used up; here are the pages to read instead. It starts anew at midnight UTC."
-    passages: Sequence[Passage] = ()
 
 
 class LedgerUnavailable(DndChatError):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from app.answering.events import Delta, Done, Events, Sources
-from app.errors import BudgetExceeded, DndChatError
+from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, TimedOut
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Writer
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
+    from app.ledger.spending import Admission
     from app.models import Estimate, Passage, Question, User
     from app.rag.grounding import Grounding
     from app.rag.retrieval import Retriever
@@ -42,20 +43,37 @@ class Answering:
         """Answer `question`, event by event; with `stream`, the words while the model writes them.
 
         `lost_id` is the request under which a worker has begun to answer this question and then died.
-        Raises DndChatError, most often before the first Delta. However it ends, also when nobody asks for the next event any
-        more, the ledger is told.
+        Raises DndChatError and nothing else, most often before the first Delta; it says whether the question counts. However
+        it ends, also when nobody asks for the next event any more, the ledger is told. What goes wrong with an event that was
+        given out belongs to the question: throw it in here.
         """
-        if lost_id:
-            self._ledger.take_over(user.id, lost_id)
         try:
+            if lost_id:
+                self._ledger.take_over(user.id, lost_id)
             yield from self._counted(question, user, request_id, deadline, stream=stream)
-        except BudgetExceeded as error:
+        except (BudgetExceeded, DatabaseError, AIServiceError, TimedOut) as error:
             error.passages = self._found_free(question, deadline)
             raise
 
     def _counted(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
+        """The one place that says of an error whether its question counts: what is raised gets it from the ledger's books."""
         started = time.monotonic()
-        with self._ledger.admit(user.id, request_id, *self._estimate(question)) as admission:
+        admission = None
+        try:
+            admission = self._ledger.admit(user.id, request_id, *self._estimate(question))
+            yield from self._answered(admission, question, deadline, started, stream=stream)
+        except Exception as error:
+            # What is not one of ours is a defect; its caller is told as much about it as of any other error.
+            known = error if isinstance(error, DndChatError) else DndChatError(type(error).__name__)
+            known.counted = admission is not None and admission.counted
+            if known is error:
+                raise
+            raise known from error
+
+    def _answered(
+        self, admission: Admission, question: Question, deadline: Deadline, started: float, *, stream: bool
+    ) -> Events:
+        with admission:
             admitted = time.monotonic()
             output = RAGOutput()
             found = self._retriever.retrieve(question, deadline, output, admission)
@@ -110,6 +128,6 @@ class Answering:
         try:
             return list(self._free().retrieve(question, deadline, RAGOutput()).passages)
         except DndChatError as error:
-            # The refusal is what counts; it goes out without passages.
-            log.warning("no passages for a question over budget: %s", error)
+            # The error is what counts; it goes out without passages.
+            log.warning("no passages in place of an answer: %s", error)
             return []

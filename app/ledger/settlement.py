@@ -48,11 +48,10 @@ def settle_call(
 
 def close_request(
     db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str, outcome: str, latency_ms: int = 0
-) -> None:
+) -> bool:
     """Close an open question: unsettled calls count at their bound, the rest of the reservation is free again.
 
-    The quota goes back when there was no answer and none was paid for. What finding passages cost (a few nano-dollars
-    for embeddings) does not keep it: the caller got nothing for it, and could not make it worth repeating.
+    Returns whether the question uses up quota; it goes back where it does not.
     """
     key = {"request_id": request_id}
     for call in db.execute(sql.SENT_CALLS, key).fetchall():
@@ -66,8 +65,29 @@ def close_request(
         db.execute(sql.RAISE_LATENCY_MAX, {**user_day, "latency_ms": latency_ms})
     else:
         counts = {ORPHANED if outcome == ORPHANED else "failed": 1}
-        if not db.execute(sql.ANSWER_COST, key).fetchone()[0]:
-            counts |= {"admitted": -1, "given_back": 1}
-            bucket = read_bucket(db, limits, request["user_id"], now)
-            write_bucket(db, request["user_id"], bucket.given_back(), now)
     db.execute(sql.add_user_day(*counts), {**user_day, **counts})
+    counted = stays_counted(db, request_id)
+    if not counted:
+        give_back(db, limits, now, request_id)
+    return counted
+
+
+def stays_counted(db: sqlite3.Connection, request_id: str) -> bool:
+    """Whether a closed question uses up quota: it was answered, or an answer to it has cost something.
+
+    What finding passages cost (a few nano-dollars for embeddings) is not enough: the caller got nothing for it, and could not
+    make it worth repeating.
+    """
+    key = {"request_id": request_id}
+    if db.execute(sql.REQUEST, key).fetchone()["outcome"] == ANSWERED:
+        return True
+    return bool(db.execute(sql.ANSWER_COST, key).fetchone()[0])
+
+
+def give_back(db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str) -> None:
+    """Let the user ask as often again as if this question had not been."""
+    request = db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()
+    counts = {"admitted": -1, "given_back": 1}
+    db.execute(sql.add_user_day(*counts), {"day": request["day"], "user_id": request["user_id"], **counts})
+    bucket = read_bucket(db, limits, request["user_id"], now)
+    write_bucket(db, request["user_id"], bucket.given_back(), now)

@@ -18,7 +18,7 @@ from app.ledger import alerts, sql
 from app.ledger.admission import add_call, budget_refusal
 from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
-from app.ledger.settlement import DISCONNECTED, CallState, close_request, settle_call
+from app.ledger.settlement import DISCONNECTED, CallState, close_request, give_back, settle_call, stays_counted
 from app.ledger.store import Store
 from app.models import CallKind, PlannedCall, Quota, Usage
 from app.pricing import Pricing, dollars
@@ -109,6 +109,8 @@ class Admission:
         self.quota = quota
         """What the user had left right after the admission."""
         self.pricing = pricing
+        self.counted = True
+        """Whether the question uses up quota: as the ledger has it, so yes until its books are closed otherwise."""
         self.pending: list[_Settlement] = []
         """Settlements that the next commit writes."""
         self._store, self._clock, self._limits = store, clock, limits
@@ -162,17 +164,24 @@ class Admission:
                 self._first.free()
             with self._store.writing() as db:
                 now = self._clock.now()
-                self._write_pending(db)
                 request = db.execute(sql.REQUEST, {"request_id": self.request_id}).fetchone()
                 if request is None:
                     raise LedgerUnavailable(f"request {self.request_id}: the ledger has lost it")
                 if request["outcome"] is None:
-                    close_request(db, self._limits, now, self.request_id, outcome, latency_ms)
+                    self._write_pending(db)
+                    counted = close_request(db, self._limits, now, self.request_id, outcome, latency_ms)
                     alerts.mark_closed(db, self._limits, self.day, self._user_id)
                 else:
                     log.warning("request %s: %s, after it was taken for dead", self.request_id, outcome)
+                    was_counted = stays_counted(db, self.request_id)
+                    self._write_pending(db)
+                    counted = stays_counted(db, self.request_id)
+                    if was_counted and not counted:
+                        give_back(db, self._limits, now, self.request_id)
                 cost = db.execute(sql.REQUEST, {"request_id": self.request_id}).fetchone()["spent_nd"]
-                self._receipt = Receipt(cost, read_quota(db, self._limits, self._user_id, now))
+                receipt = Receipt(cost, read_quota(db, self._limits, self._user_id, now))
+            # Only what is committed is true.
+            self._receipt, self.counted = receipt, counted
             self.pending.clear()
         return self._receipt
 

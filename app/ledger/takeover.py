@@ -9,13 +9,13 @@ from __future__ import annotations
 from app.errors import AIServiceError
 from app.ledger import process, sql
 from app.ledger.clock import Clock
-from app.ledger.settlement import ORPHANED, close_request
+from app.ledger.settlement import ANSWERED, ORPHANED, close_request, give_back
 from app.ledger.store import Store
 from app.settings import LimitSettings
 
 
 def take_over(store: Store, clock: Clock, limits: LimitSettings, user_id: str, lost_id: str) -> None:
-    """Close the question `lost_id`. Raises AIServiceError when its answer may have been paid for already."""
+    """Close the question `lost_id`. Raises AIServiceError when its answer may have been paid for already, which counts."""
     key = {"request_id": lost_id}
     with store.writing() as db:
         now = clock.now()
@@ -31,5 +31,10 @@ def take_over(store: Store, clock: Clock, limits: LimitSettings, user_id: str, l
         elif row["outcome"] is None:
             close_request(db, limits, now, lost_id, ORPHANED)
         paid = db.execute(sql.ANSWER_COST, key).fetchone()[0]
+        if row is not None and row["outcome"] == ANSWERED and not paid:
+            # Nobody has the answer: it must not count beside the one that is about to be given.
+            give_back(db, limits, now, lost_id)
     if paid:
-        raise AIServiceError(f"the warm worker died after it had paid for the answer to request {lost_id}")
+        error = AIServiceError(f"the warm worker died after it had paid for the answer to request {lost_id}")
+        error.counted = True
+        raise error

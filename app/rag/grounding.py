@@ -6,23 +6,17 @@ statement can be made of right numbers. What it does not find is no proof either
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from app import terms
 from app.models import Passage
+from app.rag.citations import CITATION, Citations
 
-# `[1]`, `[1, 3]`, `[2-4]`; not a Markdown link's text nor an image's.
-_CITATION = re.compile(
-    r"[ \t]?(?<![!\w\]])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()|(?<=\])\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()"
-)
-# What may still become a citation at the end of a piece.
-_UNFINISHED = re.compile(r"[ \t]?(?:\[[\d\s,;–-]*\]?)*\Z")
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
 _NUMBER = re.compile(r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)")
-_ORDERED_LIST = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
+_ORDERED_LIST = re.compile(r"^[ \t]*\d{1,2}[.)]\s", re.MULTILINE)
 # A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
 _WORD = r"[A-Z][a-z][a-z'’-]*"
 _CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
@@ -79,18 +73,13 @@ def ground(
     `passages` in prompt order; `question`: what it says needs no support; `known_names`: names the collection knows that stand
     in the answer (`app.rag.entities.read`), which are looked up however they are written.
     """
-    existing = range(1, len(passages) + 1)
-    numbers = [n for match in _CITATION.finditer(answer) for n in _numbers_cited(match)]
-    cleaned, before = _CITATION.sub(lambda match: _only(match, existing), answer), answer
-    while cleaned != before:
-        # What is left of "[[9]7]" is a citation again.
-        numbers += [n for match in _CITATION.finditer(cleaned) for n in _numbers_cited(match)]
-        cleaned, before = _CITATION.sub(lambda match: _only(match, existing), cleaned), cleaned
-    prose = _ORDERED_LIST.sub("", _CITATION.sub(" ", cleaned))
+    citations = Citations(len(passages))
+    cleaned = citations.feed(answer) + citations.end()
+    prose = _ORDERED_LIST.sub("", CITATION.sub(" ", cleaned))
     source = "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
     return cleaned, Grounding(
-        tuple(dict.fromkeys(n for n in numbers if n not in existing)),
-        tuple(dict.fromkeys(n for n in numbers if n in existing)),
+        tuple(dict.fromkeys(citations.removed)),
+        tuple(dict.fromkeys(citations.cited)),
         _unsupported_numbers(prose, source),
         _unsupported_names(prose, source, known_names),
     )
@@ -102,35 +91,12 @@ def existing_citations(pieces: Iterable[str], passages: int) -> Iterator[str]:
     What may be the beginning of a citation is held back until it is complete. The pieces join to what `ground` makes of the
     whole answer.
     """
-    existing = range(1, passages + 1)
-    before = held = ""
-    for piece in itertools.chain(pieces, [None]):
-        text = held + (piece or "")
-        unfinished = _UNFINISHED.search(text) if piece is not None else None
-        held = unfinished[0] if unfinished else ""
-        ready = text[: len(text) - len(held)]
-        # A citation is one by what stands before it: that comes along, and does not go out twice.
-        cleaned = _CITATION.sub(lambda match: _only(match, existing), before + ready)[len(before) :]
-        before = ready[-1:] or before
-        if cleaned:
-            yield cleaned
-
-
-def _numbers_cited(match: re.Match[str]) -> list[int]:
-    found: list[int] = []
-    for part in re.split(r"\s*[,;]\s*", match[1] or match[2]):
-        first, *last = (int(n) for n in re.findall(r"\d+", part))
-        found += range(first, last[0] + 1) if last and first < last[0] <= first + 50 else [first, *last]
-    return found
-
-
-def _only(match: re.Match[str], existing: range) -> str:
-    numbers = _numbers_cited(match)
-    kept = [n for n in numbers if n in existing]
-    if len(kept) == len(numbers):
-        return match[0]
-    space = " " if match[0][0].isspace() and kept else ""
-    return f"{space}[{', '.join(map(str, kept))}]" if kept else ""
+    citations = Citations(passages)
+    for piece in pieces:
+        if ready := citations.feed(piece):
+            yield ready
+    if rest := citations.end():
+        yield rest
 
 
 def _unsupported_numbers(prose: str, source: str) -> tuple[str, ...]:
@@ -170,7 +136,8 @@ def _unsupported_names(prose: str, source: str, known_names: Iterable[str]) -> t
         unknown = [stem for stem in terms.stems(name) if stem not in words and stem not in terms.STOP_WORDS]
         if unknown and terms.key(name) not in _USUAL_NAMES:
             missing.append((start, name))
+    lowered = prose.lower()
     for name in known_names:
         if terms.key(name) not in text:
-            missing.append((prose.lower().find(name.lower()), name))
+            missing.append((lowered.find(name.lower()), name))
     return tuple(dict.fromkeys(name for _, name in sorted(missing)))

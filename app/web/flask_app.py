@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from app.answering.events import Done, Event, Events, Sources
 from app.deadline import Deadline
 from app.errors import (
+    AuthUnavailable,
     DndChatError,
     InvalidRequest,
     InvalidToken,
@@ -67,7 +69,13 @@ class Routes:
         return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
 
     def query(self) -> Response:
-        user = self._authenticate(self._services.expect_question)
+        lost_id = request.environ.get("DNDCHAT_LOST_REQUEST_ID", "")
+        try:
+            user = self._authenticate(self._services.expect_question)
+        except (AuthUnavailable, LedgerUnavailable) as error:
+            # Nothing is counted before the admission; but a worker may have come as far as that before it was lost.
+            error.counted = None if lost_id else False
+            raise
         document = validation.read_json_object(request.environ)
         question = validation.question(document)
         streamed = validation.flag(document, "stream") or "text/event-stream" in request.headers.get("Accept", "")
@@ -77,13 +85,14 @@ class Routes:
             g.request_id,
             g.deadline,
             stream=streamed,
-            lost_id=request.environ.get("DNDCHAT_LOST_REQUEST_ID", ""),
+            lost_id=lost_id,
         )
         if streamed:
             return _stream(events, user)
         for event in events:
             if isinstance(event, Done):
-                return replies.json_reply(_answer(event, user, g.request_id, g.started))
+                with _belonging_to(events):
+                    return replies.json_reply(_answer(event, user, g.request_id, g.started))
         raise AssertionError("unreachable: events end with Done or raise")
 
     def me(self) -> Response:
@@ -118,6 +127,16 @@ def _answer(done: Done, user: User, request_id: str, started: float) -> dict[str
     return replies.answer_body(done, user, request_id, time.monotonic() - started)
 
 
+@contextlib.contextmanager
+def _belonging_to(events: Events) -> Iterator[None]:
+    """What fails here fails the question: its books are closed, and the error comes back with what they say."""
+    try:
+        yield
+    except Exception as error:
+        events.throw(error)
+        raise
+
+
 def _stream(events: Events, user: User) -> Response:
     """The events as they come. All until the first words is fetched here, so that its failure is a real HTTP status."""
     request_id, started = g.request_id, g.started
@@ -135,16 +154,18 @@ def _stream(events: Events, user: User) -> Response:
                 yield frame(event)
         except Exception as error:
             known = _known(error)
-            log.warning("%s stream broke: %s %s", request_id, known.code, known)
+            log.warning("%s stream broke: %s %s", request_id, known.code, known, exc_info=_traceback(known, error))
             yield replies.sse_frame("error", replies.error_body(known, request_id))
 
     def frame(event: Event) -> bytes:
-        return replies.sse(event, _answer(event, user, request_id, started) if isinstance(event, Done) else None)
+        with _belonging_to(events):
+            return replies.sse(event, _answer(event, user, request_id, started) if isinstance(event, Done) else None)
 
     response = Response(frames(), mimetype="text/event-stream")
     # When the reader leaves, the ledger is told at once, not when the garbage collector comes by.
     response.call_on_close(events.close)
-    response.headers["Cache-Control"] = "no-cache"
+    # Proxies compress what they may transform, and then hold it back.
+    response.headers["Cache-Control"] = "no-cache, no-transform"
     # For a proxy in front that would otherwise collect the stream before it passes it on (nginx).
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -194,7 +215,7 @@ def _add_rate_limit(response: Response, ledger: Ledger, user_id: str) -> None:
 def _on_error(error: Exception) -> Response:
     known = _known(error)
     if known.status >= 500:
-        log.error("%s %s: %s", g.request_id, known.code, known, exc_info=None if known is error else error)
+        log.error("%s %s: %s", g.request_id, known.code, known, exc_info=_traceback(known, error))
     # `{known}` may repeat what the client sent: the log's formatter keeps it on one line.
     g.problem = f" {known.code}: {known}" if known.status < 500 else f" {known.code}"
     response = replies.json_reply(replies.error_body(known, g.request_id), known.status)
@@ -205,6 +226,11 @@ def _on_error(error: Exception) -> Response:
     if isinstance(error, HTTPException) and known.status == 405:
         response.headers["Allow"] = ", ".join(sorted({*(getattr(error, "valid_methods", None) or ()), "OPTIONS"}))
     return response
+
+
+def _traceback(known: DndChatError, error: Exception) -> Exception | None:
+    """For the log: only a defect has one, which is the base class itself."""
+    return error if type(known) is DndChatError else None
 
 
 def _known(error: Exception) -> DndChatError:

@@ -25,7 +25,9 @@ def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
 def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
     """What a client may know of `error`."""
     about: dict[str, Any] = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
-    if isinstance(error, BudgetExceeded):
+    if error.counted is not None:
+        about["counted"] = error.counted
+    if error.passages or isinstance(error, BudgetExceeded):
         # The whole text: with no answer to come, this is what the caller reads.
         listed = zip(sources(Sources(tuple(error.passages))), error.passages, strict=True)
         about["passages"] = [{**source, "text": body(passage)} for source, passage in listed]
