@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import InvalidToken, LedgerUnavailable
 from app.models import Estimate, PlannedCall, Question, User
+from app.pricing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
 from app.settings import file_stamp
 
 if TYPE_CHECKING:
@@ -146,8 +147,6 @@ class Container:
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""
-        from app.answering.writers import MAX_ANSWER_TOKENS
-        from app.rag.prompt import MAX_PROMPT_TOKENS
         from app.rag.retrieval import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai

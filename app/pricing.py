@@ -24,6 +24,11 @@ MAX_CREDIBLE_TOKENS = 10_000_000
 
 SHUTDOWN_WARNING_DAYS = 60
 
+# The most that one question sends and gets, in bounded tokens (see `app.rag.tokens`): about a fourth is what a model counts.
+MAX_PROMPT_TOKENS = 40_000
+MAX_ANSWER_TOKENS = 1_200
+MAX_EMBEDDED_TOKENS = 17_216
+
 
 def nanodollars(dollars: str) -> int:
     """`"1.25"` as nano-dollars, exactly. Raises ValueError for anything but digits with at most 9 decimals."""
@@ -85,6 +90,10 @@ class Pricing:
     def bound(self, model: str, prompt_tokens: int, completion_tokens: int = 0) -> int:
         """Nano-dollars that one call can cost at most; the counts are bounds too (see `app.rag.tokens`)."""
         return self.of(model).bound(prompt_tokens, completion_tokens)
+
+    def longest_question(self, model: str, embedding_model: str) -> int:
+        """Nano-dollars that any question can cost at most: a budget below it refuses some, or all."""
+        return self.bound(embedding_model, MAX_EMBEDDED_TOKENS) + self.bound(model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS)
 
 
 class Overrides(NamedTuple):

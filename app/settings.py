@@ -22,6 +22,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # As long as a token that never comes back takes to do so: 11 days, which a bucket of a million of them can still count.
 NEVER_US = 1_000_000_000_000
 
+# Seconds: with a cold start, three calls and an answer of full length.
+LEAST_TIMEOUT = 10
+
 # What Chroma takes.
 COLLECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]"
 
@@ -121,7 +124,7 @@ class Settings(NamedTuple):
     source: Path | None
     """The settings file that was read, or None."""
     warnings: tuple[str, ...] = ()
-    """Things that work but are probably not meant."""
+    """Things that work but are probably not meant, each `NAME: what; what to do`. The health report shows them to anybody."""
     names: frozenset[str] = frozenset()
     """The names that were looked for: what else is in the environment or the file does not matter here."""
     origin: tuple[object, ...] = ()
@@ -392,6 +395,11 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     pricing = _pricing(read, model, embedding_model, used=bool(openai_key))
     collection = _collection(read)
     data_dir = read.path("DATA_DIR", root / "var", root)
+    request_timeout = read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600)
+    limits = _limits(read)
+    warnings += _limit_warnings(limits)
+    if mode != "embedded" and not read.problems:
+        warnings += _call_warnings(limits, request_timeout, model, pricing.longest_question(model, embedding_model))
     return Settings(
         mode=mode,
         chroma_local=_local_chroma(read, collection),
@@ -402,13 +410,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
             embedding_model=embedding_model,
             api_key=_header_safe(read, key_name, openai_key),
         ),
-        limits=LimitSettings(
-            bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 0, 1_000_000),
-            refill_interval_us=read.interval("TOKEN_REFILL_RATE", 60_000_000),
-            daily_requests=read.integer("DAILY_USER_REQUEST_LIMIT", 30, 1, 1_000_000),
-            max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
-            daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
-        ),
+        limits=limits,
         pricing=pricing,
         smtp=SmtpSettings(
             host=read.text("SMTP_HOST"),
@@ -431,11 +433,50 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
             max_megabytes=read.integer("WARM_WORKER_MAX_MB", 150, 20, 100_000),
             threads=read.integer("WARM_WORKER_THREADS", 8, 1, 64),
         ),
-        request_timeout=read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600),
+        request_timeout=request_timeout,
         source=source,
         warnings=tuple(warnings),
         names=frozenset(read.names),
     )
+
+
+def _limits(read: _Reader) -> LimitSettings:
+    return LimitSettings(
+        bucket_capacity=read.integer("TOKEN_BUCKET_CAPACITY", 15, 0, 1_000_000),
+        refill_interval_us=read.interval("TOKEN_REFILL_RATE", 60_000_000),
+        daily_requests=read.integer("DAILY_USER_REQUEST_LIMIT", 30, 1, 1_000_000),
+        max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
+        daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
+    )
+
+
+def _limit_warnings(limits: LimitSettings) -> list[str]:
+    """Limits that are none, and those that shut everybody out sooner or later."""
+    found = []
+    if not limits.bucket_capacity:
+        found.append("TOKEN_BUCKET_CAPACITY: 0 switches the limit on bursts off; give 1 or more to have one")
+    elif limits.refill_interval_us == NEVER_US:
+        found.append("TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back; give a rate such as 1/60")
+    if not limits.max_in_flight:
+        found.append("MAX_IN_FLIGHT_PER_USER: 0 lets a user ask any number of questions at once; give 1 or more to limit them")
+    return found
+
+
+def _call_warnings(limits: LimitSettings, request_timeout: float, model: str, dearest: int) -> list[str]:
+    """What keeps a model from being asked, or from answering in time. `dearest`: nano-dollars that a question reserves."""
+    found = []
+    if limits.daily_budget < dearest:
+        least = -(-dearest // 1000)
+        found.append(
+            f"DAILY_BUDGET_USD: {limits.daily_budget_usd} is less than what a question to {model} reserves, so questions are "
+            f"refused; give {least // 1_000_000}.{least % 1_000_000:06} or more"
+        )
+    if request_timeout < LEAST_TIMEOUT:
+        found.append(
+            f"REQUEST_TIMEOUT_SECONDS: {request_timeout:g} is less than most answers take, so they are paid for and given up; "
+            f"give {LEAST_TIMEOUT} or more"
+        )
+    return found
 
 
 def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.models import Passage, Payment, Question, Usage
+from app.pricing import MAX_ANSWER_TOKENS
 from app.rag import prompt, quotation
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.ledger.spending import Admission
 
-MAX_ANSWER_TOKENS = 1_200
 NOT_IN_BOOKS = "This is not in the books I have: no passage matches the question."
 
 

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from app.models import Passage, Question, Turn
+from app.pricing import MAX_PROMPT_TOKENS
 from app.rag import tokens
 
-# All in bounded tokens (see app.rag.tokens): about a fourth of these is what a model counts.
-MAX_PROMPT_TOKENS = 40_000
+# In bounded tokens, as MAX_PROMPT_TOKENS.
 MAX_HISTORY_TOKENS = 6_000
 
 

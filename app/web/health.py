@@ -25,7 +25,7 @@ def shallow(settings: Settings) -> dict[str, Any]:
             "mode": settings.mode,
             "auth": "configured" if settings.auth_api_url else "not configured: set AUTH_API_URL",
             "models": model_warnings(settings) or "ok",
-            "settings": "ok" if not settings.warnings else f"{len(settings.warnings)} warnings: see the log",
+            "settings": list(settings.warnings) or "ok",
         },
     }
 

@@ -179,6 +179,8 @@ def test_an_answer_says_what_it_cost_and_what_is_left(site: Site) -> None:
 
 EMBED, CHAT = "/v1/embeddings", "/v1/chat/completions"
 
+NO_WORDS = {"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]}
+
 OUTCOMES = {
     # name: (faults, streamed, status, error, quota back, money)
     "nothing wrong": ([], False, 200, None, False, "as billed"),
@@ -186,6 +188,25 @@ OUTCOMES = {
     "chat 500, once": ([Fault(path=CHAT)], False, 200, None, False, "as billed"),
     "chat 429, once, streamed": ([Fault(path=CHAT, status=429, retry_after=0)], True, 200, None, False, "as billed"),
     "chat 400": ([Fault(path=CHAT, status=400)], False, 502, "ai_service_error", True, "as billed"),
+    "chat 401": ([Fault(path=CHAT, status=401)], True, 502, "ai_service_error", True, "as billed"),
+    "chat 429, always": (
+        [Fault(path=CHAT, status=429, retry_after=0, times=None)],
+        False,
+        502,
+        "ai_service_error",
+        True,
+        "as billed",
+    ),
+    "embeddings hang": ([Fault("hang", path=EMBED)], False, 504, "timeout_error", True, "bound"),
+    "no words": ([Fault("garbage", path=CHAT, body=NO_WORDS)], False, 502, "ai_service_error", False, "bound"),
+    "no words, streamed": (
+        [Fault("garbage", path=CHAT, body="data: [DONE]\n\n")],
+        True,
+        502,
+        "ai_service_error",
+        False,
+        "bound",
+    ),
     "embeddings 500, always": ([Fault(path=EMBED, times=None)], False, 502, "ai_service_error", True, "nothing"),
     "embeddings garbage": ([Fault("garbage", path=EMBED)], False, 502, "ai_service_error", True, "bound"),
     "chat hangs": ([Fault("hang", path=CHAT)], False, 504, "timeout_error", False, "bound"),
@@ -207,10 +228,13 @@ def test_who_pays_for_what_goes_wrong(tmp_path: Path, doubles: tuple[OpenAIDoubl
         site.openai.faults.push(*faults)
         reply = site.ask(stream=streamed)
         assert reply.status == status
-        if streamed and error:
-            assert (reply.events[-1][0], reply.events[-1][1]["error"]) == ("error", error)
-        elif error:
-            assert reply.json["error"] == error
+        if error:
+            event, said = reply.events[-1] if status == 200 else ("error", reply.json)
+            assert (event, said["error"]) == ("error", error)
+            # What the reply says, what the ledger says (below), and what is there to read in place of an answer.
+            assert said["counted"] is not quota_back
+            assert said["passages"][0]["name"] == "Owlbear"
+            assert "hug" in said["passages"][0]["text"].lower()
         left = site.services.ledger.quota(site.auth.users["alice"].profile()["id"])
         assert (left.burst_remaining, left.daily_remaining) == ((15, 30) if quota_back else (14, 29))
         billed = site.openai.spend["nano_usd"]
