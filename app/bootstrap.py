@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.errors import InvalidToken, LedgerUnavailable
+from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
 from app.models import Estimate, PlannedCall, Question, User
 from app.pricing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
 from app.settings import file_stamp
@@ -102,10 +102,22 @@ class Container:
             log.error("alerts: %s", error)
 
     def checks(self) -> Mapping[str, Callable[[Deadline], None]]:
-        ledger: Mapping[str, Callable[[Deadline], None]] = {"ledger": lambda deadline: self.ledger.check()}
-        if self.settings.mode == "embedded":
-            return {**ledger, "lexical_index": lambda deadline: self._sample_index.check()}
-        return {**ledger, "chroma": self._chroma.check, "auth_api": self.auth.check}
+        parts: dict[str, Callable[[Deadline], None]] = {
+            "ledger": lambda deadline: self.ledger.check(),
+            "lexical_index": lambda deadline: self._check_index(),
+        }
+        if self.settings.mode != "embedded":
+            parts["chroma"] = self._chroma.check
+        if self.settings.auth_api_url or self.settings.mode != "embedded":
+            parts["auth_api"] = self.auth.check
+        return parts
+
+    def _check_index(self) -> None:
+        """Of the collection, or of the sample rules in embedded mode. Raises DatabaseError."""
+        index = self._sample_index if self.settings.mode == "embedded" else self._collection_index()
+        if index is None:
+            raise DatabaseError("no index for this collection: build one with scripts/build_index.py")
+        index.check()
 
     @cached_property
     def auth(self) -> AuthApi:

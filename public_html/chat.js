@@ -4,6 +4,7 @@ import { make, render, settled, update } from './markdown.js';
 import { events } from './stream.js';
 
 const PATIENCE_MS = 60_000; // of silence
+const LINGER_MS = 5_000; // for the end of a connection that has said all
 const STOP_AFTER_MS = 600; // until then a second click belongs to the first
 const STREAMS = 'body' in Response.prototype && 'TextDecoder' in window;
 const HISTORY = { entries: 10, characters: 8000, perAnswer: 3000 }; // the first two are the server's bounds
@@ -67,7 +68,8 @@ async function logIn(event) {
 
 /**
  * POST `document` as JSON: `{reply, body}`, with an empty body when it is not a JSON object, or `{failure}` in words. A reply
- * that is a stream goes to `hear(name, data)`, event by event; its body is empty, and what breaks it off is a failure.
+ * that is a stream goes to `hear(name, data)`, event by event, until that says that it has heard all: what the connection does
+ * afterwards changes nothing. Its body is empty, and what breaks it off before is a failure.
  */
 async function post(url, document, headers, who, hear) {
   const abort = waiting = new AbortController();
@@ -84,18 +86,21 @@ async function post(url, document, headers, who, hear) {
     const reply = await fetch(url, { ...options, body: JSON.stringify(document) });
     if (hear && reply.body && /^text\/event-stream\b/.test(reply.headers.get('Content-Type'))) {
       begun = true;
-      for await (const [name, data] of events(reply.body)) {
+      const stream = events(reply.body);
+      for (let next; !(next = await stream.next()).done;) {
         wait();
-        hear(name, data);
+        if (!hear(...next.value)) continue;
+        readToEnd(stream, abort);
+        return { reply, body: {} };
       }
-      return { reply, body: {} };
+      return { failure: BROKEN_OFF };
     }
     const text = await reply.text();
     let body = null;
     try { body = JSON.parse(text); } catch { /* a page of the web server's, or of a hotel's network */ }
     return { reply, body: body && typeof body === 'object' ? body : {} };
   } catch {
-    if (abort.signal.aborted && !late) return { failure: 'You stopped this answer.', stopped: true };
+    if (abort.stopped) return { failure: 'You stopped this answer.', stopped: true };
     if (begun) return { failure: BROKEN_OFF };
     if (late) return { failure: `${who} did not answer within ${PATIENCE_MS / 1000} seconds. Try again.` };
     return { failure: `${who} cannot be reached. ${navigator.onLine ? 'Try again shortly.' : 'You seem to be offline.'}` };
@@ -103,6 +108,15 @@ async function post(url, document, headers, who, hear) {
     clearTimeout(timer);
     if (waiting === abort) waiting = null;
   }
+}
+
+/** Let the server finish what it does after its last word, and the connection be used again; whatever becomes of it. */
+async function readToEnd(stream, abort) {
+  const timer = setTimeout(() => abort.abort(), LINGER_MS);
+  try {
+    while (!(await stream.next()).done);
+  } catch { /* all was said */ }
+  clearTimeout(timer);
 }
 
 function busy(is, words = '') {
@@ -125,6 +139,10 @@ function showStop(is) {
 }
 
 async function ask(question) {
+  if (waiting) {
+    $('status').textContent = 'Still looking up the last one…';
+    return;
+  }
   asked += 1;
   const turn = make('article', {}, make('h3', {}, make('span', { className: 'unseen' }, 'You asked: '), question));
   $('intro').hidden = true;
@@ -138,35 +156,52 @@ async function ask(question) {
   const { reply, body, failure, stopped } = await post('api/query', { question, history: recent(), stream: STREAMS },
     { Accept: STREAMS ? 'text/event-stream, application/json' : 'application/json', Authorization: `Bearer ${token}` },
     'The server', (name, data) => {
-      if (!turn.isConnected) return;
-      if (name === 'delta') heard.text += data.text;
-      else if (name === 'sources') heard.sources = data.sources;
+      if (!turn.isConnected) return true; // started over meanwhile
+      if (name === 'delta') heard.text += asText(data.text);
+      else if (name === 'sources') heard.sources = asRecords(data.sources);
       else if (name === 'done' || name === 'error') heard[name] = data;
       if (name === 'delta' && $('status').textContent === 'Looking it up…') $('status').textContent = 'Writing…';
       draft.show();
+      return Boolean(heard.done || heard.error);
     });
-  if (!turn.isConnected) return; // started over meanwhile
+  if (!turn.isConnected) return;
   busy(false);
-  const whole = heard.done ? { ...heard.done, answer: heard.text } : body;
-  if (typeof whole?.answer === 'string' && reply.ok) {
+  const whole = heard.done ? { ...heard.done, answer: heard.text } : reply?.ok && body;
+  if (typeof whole?.answer === 'string') {
     draft.finish(...answer(whole));
     remember(question, whole.answer);
     return;
   }
-  const broken = failure || (reply.ok && heard.sources.length && BROKEN_OFF);
-  const words = heard.error ? `The answer broke off. ${inWords(reply, heard.error)}` : broken || inWords(reply, body);
+  const error = heard.error || body || {};
+  const words = failure || (heard.error ? 'The answer broke off. ' : '') + inWords(reply, error);
   // What came until then stays.
   const partly = heard.text ? answer({ answer: heard.text, sources: heard.sources }) : [];
   draft.finish(...partly, make('p', { className: 'problem' }, words));
   if (stopped && heard.text) remember(question, heard.text);
   else $('question').value ||= question; // so that Enter asks again
-  if (reply?.status === 401) {
+  turn.append(...sources('The passages on it, to read yourself', asRecords(error.passages), true));
+  if (reply?.status === 401 || /^(missing|invalid)_token$/.test(error.error)) {
     keepToken('');
-    show(inWords(reply, body));
-  } else if (Array.isArray(body?.passages) && body.passages.length) {
-    turn.append(...sources('The passages on it, to read yourself', body.passages, true));
+    show(words);
+  } else if (typeof error.counted !== 'boolean' && !(reply?.status >= 400 && reply.status < 500)) {
+    sayWhatIsLeft(turn);
   }
 }
+
+/** Below a question of which nobody has said whether it counted: what the server says is left, if it can be asked. */
+async function sayWhatIsLeft(turn) {
+  try {
+    const reply = await fetch('api/me', { headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(LINGER_MS) });
+    const left = reply.ok && (await reply.json()).rate_limit.daily_remaining;
+    if (Number.isInteger(left) && turn.isConnected) turn.append(make('p', { className: 'hint' }, questionsLeft(left)));
+  } catch { /* then nobody says it */ }
+}
+
+const questionsLeft = (left) => `${left} ${left === 1 ? 'question' : 'questions'} left today`;
+
+// What a reply should hold, of whatever it does hold: it may come from anybody in between.
+const asText = (value) => (typeof value === 'string' ? value : '');
+const asRecords = (value) => (Array.isArray(value) ? value.filter((one) => one && typeof one === 'object') : []);
 
 /**
  * Shows the words of `heard` at the end of `turn` while they come, drawn no more often than the screen is. A screen reader is
@@ -202,12 +237,13 @@ function draftIn(turn, heard) {
 /** An error of the contract, as a person wants it: what happened, what it cost, when it may work again. */
 function inWords(reply, body) {
   const { status } = reply;
-  const words = [body.message || `The server gave no answer we understand (status ${status}).`];
+  const words = [asText(body.message) || `The server gave no answer we understand (status ${status}).`];
   const seconds = Number(reply.headers.get('Retry-After') || body.rate_info?.retry_after);
-  if (seconds > 0) words.push(`You can ask again ${fromNow(seconds)}.`);
+  if (seconds > 0 && seconds < 1e6) words.push(`You can ask again ${fromNow(seconds)}.`);
   else if (body.error === 'budget_exceeded') words.push('The budget is for one day and starts anew at midnight UTC.');
-  if (status === 502 || status === 504) words.push('This question did not count.');
-  if ((status >= 500 || reply.ok) && body.request_id) words.push(`(Reference: ${body.request_id})`);
+  if (body.counted === false) words.push('This question did not count.');
+  else if (body.counted === true) words.push('This question counted.');
+  if ((status >= 500 || reply.ok) && asText(body.request_id)) words.push(`(Reference: ${body.request_id})`);
   return words.join(' ');
 }
 
@@ -243,7 +279,7 @@ function citations(all, named = new Set()) {
     if (!source) return `[${n}]`;
     named.add(n);
     const link = make('a', { className: 'cite', href: `#source-${asked}-${n}` }, `[${n}]`);
-    link.setAttribute('aria-label', `[${n}], source: ${source.name}`);
+    link.setAttribute('aria-label', `[${n}], source: ${asText(source.name)}`);
     // The address then moves there, so that Back returns to the sentence. While the answer is written there is none yet.
     link.addEventListener('click', () => { ($(link.hash.slice(1))?.parentElement || {}).open = true; });
     return link;
@@ -251,19 +287,19 @@ function citations(all, named = new Set()) {
 }
 
 function answer(body) {
-  const all = Array.isArray(body.sources) ? body.sources : [];
+  const all = asRecords(body.sources);
   const named = new Set();
-  const text = make('div', { className: 'answer' });
-  text.append(render(body.answer, { cite: citations(all, named) }));
+  const written = make('div', { className: 'answer' });
+  written.append(render(body.answer, { cite: citations(all, named) }));
   const cited = (one) => one.cited ?? named.has(one.n); // of an answer that broke off nobody has said which are
   const others = all.filter((one) => !cited(one));
   const errors = Array.isArray(body.errors) ? body.errors : [];
   const left = body.meta?.rate_limit?.daily_remaining;
-  const model = body.meta?.model;
-  const about = [model && `Written by ${model}`, left != null && `${left} questions left today`];
+  const model = asText(body.meta?.model);
+  const about = [model && `Written by ${model}`, Number.isInteger(left) && questionsLeft(left)];
   return [
-    text,
-    ...errors.map((error) => make('p', { className: 'problem' }, String(error))),
+    written,
+    ...errors.map((error) => make('p', { className: 'problem' }, asText(error))),
     ...sources('Sources', all.filter(cited)),
     make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others)),
     make('p', { className: 'hint' }, about.filter(Boolean).join(' · ')),
@@ -272,13 +308,12 @@ function answer(body) {
 
 function sources(title, list, open = false) {
   const items = list.map((one, index) => {
-    const n = one.n ?? index + 1;
-    const name = make('strong', {}, String(one.name || one.id));
-    const summary = make('summary', { id: `source-${asked}-${n}` }, `[${n}] `, name, ` ${one.book || ''}`);
-    const where = make('p', { className: 'hint' }, one.hierarchy || '');
-    const text = String(one.excerpt || one.text || '');
+    const n = Number.isInteger(one.n) ? one.n : index + 1;
+    const name = make('strong', {}, asText(one.name) || asText(one.id));
+    const summary = make('summary', { id: `source-${asked}-${n}` }, `[${n}] `, name, ` ${asText(one.book)}`);
+    const where = make('p', { className: 'hint' }, asText(one.hierarchy));
     const details = make('details', { open }, summary, where);
-    details.append(render(text, { breaks: true }));
+    details.append(render(asText(one.text) || asText(one.excerpt), { breaks: true }));
     return make('li', {}, details);
   });
   if (!items.length) return [];
@@ -289,8 +324,7 @@ function sources(title, list, open = false) {
 
 function send() {
   const question = $('question').value.trim();
-  if (waiting) $('status').textContent = 'Still looking up the last one…';
-  else if (question) ask(question);
+  if (question) ask(question);
 }
 
 function restart() {
@@ -312,7 +346,13 @@ $('question').addEventListener('keydown', (event) => {
 for (const button of document.querySelectorAll('.example')) {
   button.addEventListener('click', () => { ask(button.textContent); readyToType(); });
 }
-$('stop').addEventListener('click', () => waiting?.abort());
+$('stop').addEventListener('click', () => {
+  if (!waiting) return;
+  waiting.stopped = true;
+  waiting.abort();
+});
+// Nobody reads on. A page that is kept for the way back would otherwise find half an answer, and wait for the rest.
+addEventListener('pagehide', () => waiting?.abort());
 $('restart').addEventListener('click', () => {
   restart();
   $('status').textContent = 'Started over.';

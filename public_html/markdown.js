@@ -1,18 +1,20 @@
 // Markdown to DOM nodes. Every element is made here by name and text enters only as text nodes, so nothing that an answer or
 // a passage holds can become markup: no HTML, no address, no attribute comes from the text. Not all of Markdown: what
-// models and our passages write. No lookbehind in the expressions: older phones refuse the whole file for it.
+// models and our passages write. No lookbehind in the expressions: older phones refuse the whole file for it. The time is linear
+// in the text whatever it holds: what an expression looks ahead for is bounded, and what is cut off an end is counted off.
 
-const MAX_DEPTH = 6; // of quotes and lists in each other; what is deeper stays text
+const MAX_COLUMNS = 60; // of a table; a wider one stays text
+const MAX_DEPTH = 6; // of quotes and lists in each other, and of bold and italics; what is deeper stays text
 const FENCE = /^ {0,3}(```|~~~)/;
 const QUOTE = /^ {0,3}> ?/;
-const HEADING = /^ {0,3}#{1,6} +(.*?)(?: +#+)? *$/;
+const HEADING = /^ {0,3}#{1,6} +(.*)$/;
 const RULE = /^ {0,3}([-*_])( *\1){2,} *$/;
 const ITEM = /^( *)([-*+]|\d{1,3}[.)]) +(\S.*)$/;
-const DIVIDER = /^ *\|?( *:?-+:? *\|)+( *:?-+:?)? *$/;
+const DIVIDER = /^\|?( *:?-+:? *\|)+( *:?-+:?)?$/; // of a trimmed line
 const STATISTIC = /^([A-Z%][\w ./%,'&-]{0,30}): (.{1,100}?) *$/;
-// An escaped sign, code, bold, italics, citations (but not the text of a link).
+// An escaped sign, code, bold, italics, citations (but not the text of a link). Code and bold end within 1,000 characters.
 const INLINE = new RegExp([
-  /\\([!-/:-@[-`{-~])/, /(`{1,3})([^]+?)\2(?!`)/, /(\*\*|__)(?=\S)([^]*?\S)\4(?![*_])/,
+  /\\([!-/:-@[-`{-~])/, /(`{1,3})([^]{1,1000}?)\2(?!`)/, /(\*\*|__)(?=\S)([^]{0,1000}?\S)\4(?![*_])/,
   /([*_])(?![\s*_])([^*_]*[^\s*_])\6(?!\w)/, /\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\()/,
 ].map((part) => part.source).join('|'));
 
@@ -41,9 +43,29 @@ export function settled(text) {
     return lines.join('\n');
   }
   // What may become a heading, a quote or an item; half a citation, an opening sign without its words.
-  const line = lines.pop().replace(/^ *(?:#{1,6}|>|[-*+]|\d{1,3}[.)]?) *$/, '').replace(/(?:\[[\d,;– -]*|\\|[*_`]+)$/, '').trimEnd();
+  const line = withoutHalfMark(lines.pop().replace(/^ *(?:#{1,6}|>|[-*+]|\d{1,3}[.)]?) *$/, '')).trimEnd();
   const open = (sign) => line.split(sign).length % 2 === 0;
   return [...lines, line + (open('`') ? '`' : '') + (open('**') ? '**' : '')].join('\n');
+}
+
+/** Where the run of these signs at the end of `text` begins. */
+function endRun(text, signs) {
+  let from = text.length;
+  while (from && signs.includes(text[from - 1])) from--;
+  return from;
+}
+
+function withoutHalfMark(line) {
+  const numbers = endRun(line, '0123456789,;– -');
+  if (line[numbers - 1] === '[') return line.slice(0, numbers - 1);
+  return line.slice(0, line.endsWith('\\') ? -1 : endRun(line, '*_`'));
+}
+
+/** Without the signs that may close a heading. */
+function headingText(text) {
+  const all = text.trimEnd();
+  const from = endRun(all, '#');
+  return all[from - 1] === ' ' ? all.slice(0, from).trimEnd() : all;
 }
 
 function blocks(parent, lines, options, depth) {
@@ -72,11 +94,11 @@ function blocks(parent, lines, options, depth) {
     } else if (QUOTE.test(line) && depth < MAX_DEPTH) {
       const quoted = take((next) => QUOTE.test(next)).map((next) => next.replace(QUOTE, ''));
       put(blocks(make('blockquote'), quoted, options, depth + 1));
-    } else if (line.includes('|') && DIVIDER.test(at(1))) {
+    } else if (line.includes('|') && DIVIDER.test(at(1).trim()) && cells(line).length <= MAX_COLUMNS) {
       const name = paragraph.join(' ').replace(/\*\*|__/g, '').trim() || 'Table';
       put(table(take((next) => next.includes('|')), name, options));
     } else if ((match = HEADING.exec(line))) {
-      put(inline(make('h4'), match[1], options));
+      put(inline(make('h4'), headingText(match[1]), options));
       i++;
     } else if (RULE.test(line)) {
       put(make('hr'));
@@ -133,18 +155,26 @@ const boxes = new ResizeObserver((entries) => {
   }
 });
 
+function cells(line) {
+  const inner = line.trim().replace(/^\||\|$/g, '').replace(/\\\|/g, '\0');
+  return inner.split('|').map((cell) => cell.replace(/\0/g, '\\|').trim());
+}
+
 function table(lines, name, options) {
-  const [head, , ...rows] = lines.map((line) =>
-    line.trim().replace(/^\||\|$/g, '').replace(/\\\|/g, '\0').split('|').map((cell) => cell.replace(/\0/g, '\\|').trim()));
-  const row = (tag, cells) => make('tr', {}, ...head.map((_, column) => {
-    const cell = inline(make(tag), cells[column] || '', options);
-    const { length } = cell.textContent;
-    if (length > 40) cell.className = 'prose';
-    else if (length < 20 && !/\s/.test(cell.textContent)) cell.className = 'figure';
-    if (tag === 'th') cell.scope = 'col';
-    return cell;
-  }));
-  const body = make('tbody', {}, ...rows.map((cells) => row('td', cells)));
+  const [head, , ...rows] = lines.map(cells);
+  const row = (tag, texts) => {
+    const made = texts.slice(0, head.length).map((text) => {
+      const cell = inline(make(tag), text, options);
+      const { length } = cell.textContent;
+      if (length > 40) cell.className = 'prose';
+      else if (length < 20 && !/\s/.test(cell.textContent)) cell.className = 'figure';
+      if (tag === 'th') cell.scope = 'col';
+      return cell;
+    });
+    if (made.length < head.length) made[made.length - 1].colSpan = head.length - made.length + 1;
+    return make('tr', {}, ...made);
+  };
+  const body = make('tbody', {}, ...rows.map((texts) => row('td', texts)));
   const box = make('div', { className: 'scroll' }, make('table', {}, make('thead', {}, row('th', head)), body));
   box.setAttribute('role', 'group');
   box.setAttribute('aria-label', name);
@@ -161,7 +191,7 @@ function cited(numbers) {
   });
 }
 
-function inline(parent, text, options) {
+function inline(parent, text, options, depth = 0) {
   const plain = (part) => part.split('\n').forEach((line, n) => parent.append(...(n ? [make('br'), line] : [line])));
   const finder = new RegExp(INLINE, 'g');
   let done = 0;
@@ -175,8 +205,9 @@ function inline(parent, text, options) {
     done = match.index + all.length;
     if (escaped) parent.append(escaped);
     else if (code) parent.append(make('code', {}, code.replace(/\n/g, ' ').trim()));
-    else if (bold) parent.append(inline(make('strong'), bold, options));
-    else if (italic) parent.append(inline(make('em'), italic, options));
+    else if (depth === MAX_DEPTH && (bold || italic)) plain(all);
+    else if (bold) parent.append(inline(make('strong'), bold, options, depth + 1));
+    else if (italic) parent.append(inline(make('em'), italic, options, depth + 1));
     else parent.append(...cited(numbers).map((n) => options.cite(n)));
   }
   plain(text.slice(done));

@@ -65,6 +65,7 @@ for _ in $(seq 150); do
   Token: $token
   Log:   var/flask.log        Stop: scripts/stop_flask.sh
 TEXT
+        grep '^! ' var/flask.log || true
         exit 0
     fi
     sleep 0.1

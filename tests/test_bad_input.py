@@ -103,7 +103,7 @@ def test_a_body_that_is_no_json_object(caller: Caller, body: bytes) -> None:
         pytest.param("question", {"question": "\ud800"}, id="half a surrogate pair"),
         pytest.param("question", {"question": "\udc00\ud800"}, id="a surrogate pair the wrong way round"),
         *(("k", {"k": value}) for value in (0, -1, 51, 10**30, 3.0, "5", True, None, [5])),
-        *(("debug", {"debug": value}) for value in (1, "true", None)),
+        *((name, {name: value}) for name in ("debug", "exact", "fresh") for value in (1, "true", None)),
         *(("stream", {"stream": value}) for value in (1, "yes")),
         *(("history", {"history": value}) for value in (None, {}, "text", ["text"], [{}])),
         *(
@@ -137,6 +137,7 @@ def test_a_field_that_breaks_the_contract_is_named(caller: Caller, field: str, f
         pytest.param({"question": "x" * 1999 + "é"}, id="2,000 characters"),
         pytest.param({"question": " " * 3000 + QUESTION}, id="blanks around it do not count"),
         pytest.param({"k": 1}, id="k 1"),
+        pytest.param({"exact": False, "fresh": True}, id="without effect yet"),
         pytest.param({"k": 50}, id="k 50"),
         pytest.param({"history": [{"role": "user", "content": "x" * 800}] * 10}, id="10 messages of 8,000 characters"),
         pytest.param({"question": "\U0001f409 a dragon?"}, id="a character outside the basic plane"),

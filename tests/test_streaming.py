@@ -65,7 +65,7 @@ def test_the_first_words_arrive_while_the_model_still_writes(
         with Stream(server.port, auth.token_for("alice")) as client:
             assert client.status == 200
             assert client.response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-            assert client.response.headers["Cache-Control"] == "no-cache"
+            assert client.response.headers["Cache-Control"] == "no-cache, no-transform"
             # The model says no more until these have arrived.
             first = [client.next() for _ in range(3)]
             assert [event[0] for event in first if event] == ["sources", "delta", "delta"]
@@ -169,6 +169,8 @@ def test_what_fails_before_the_first_word_is_a_real_status(
     assert (reply.status, reply.json()["error"]) == (status, code)
     assert reply.headers["content-type"] == "application/json"
     assert reply.json()["request_id"] == reply.id
+    # It counts exactly where the model may have been paid; where nobody was admitted there is no ledger yet.
+    assert reply.json()["counted"] == (counted(program) == 1) == (service == "openai" and fault.kind != "status")
 
 
 # -- what fails later --------------------------------------------------------------------------------------------------
@@ -198,7 +200,11 @@ def test_what_fails_later_is_an_error_event(
     assert text_of(found).startswith("one two three"[: len(text_of(found))])
     assert text_of(found)
     error = found[-1][1]
-    assert set(error) == {"error", "message", "request_id", "timestamp"}
+    assert set(error) == {"error", "message", "request_id", "timestamp", "counted", "passages"}
+    # The model had begun to write: it counts, in the reply as in the ledger.
+    assert error["counted"] is True
+    assert counted(either) == 1
+    assert error["passages"][0]["text"]
     assert (error["error"], error["request_id"]) == (code, reply.id)
     assert len(openai.chats()) == 1, "words that were shown are not asked for again"
 
@@ -226,6 +232,13 @@ def booked(program: Program, request_id: str) -> tuple[str | None, int, dict[str
         assert row, "the ledger does not know the question"
         calls = db.execute("SELECT kind, state, cost_nd FROM calls WHERE request_id = ?", (request_id,)).fetchall()
     return row[0], row[1], {kind: (state, cost) for kind, state, cost in calls}
+
+
+def counted(program: Program) -> int:
+    """How many questions of the day the ledger counts."""
+    with closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
+        total: int = db.execute("SELECT COALESCE(SUM(admitted), 0) FROM user_days").fetchone()[0]
+    return total
 
 
 # -- a client that goes away -------------------------------------------------------------------------------------------

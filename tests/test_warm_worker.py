@@ -316,9 +316,10 @@ def test_a_question_that_a_dying_worker_has_paid_for_is_not_paid_for_twice(
     eventually(lambda: chats(openai) == 1)
     kill(worker)
     reply = call.reply()
-    assert (reply.status, reply.json()["error"]) == (502, "ai_service_error")
+    assert (reply.status, reply.json()["error"], reply.json()["counted"]) == (502, "ai_service_error", True)
     assert chats(openai) == 1
     assert openai.spend["calls"] == 2, "one embedding, one answer"
+    assert keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"] == 29
 
 
 def test_a_question_that_a_dying_worker_has_not_paid_for_is_answered(

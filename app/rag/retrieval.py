@@ -177,6 +177,7 @@ class HybridRetriever:
             except DatabaseError:
                 if self._store is None:
                     raise
+                output.degraded.append("index")
         output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
         return None
 

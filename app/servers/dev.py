@@ -28,6 +28,10 @@ def make_dev_app() -> Flask:
 
     settings = load()
     logs.configure(settings.log_file)
+    for warning in settings.warnings:
+        # start_flask.sh repeats these lines.
+        sys.stderr.write(f"! {warning}\n")
+    sys.stderr.flush()
     app = create_app(settings, dev_token=settings.auth_dev_token)
     pages = PROJECT_ROOT / "public_html"
 

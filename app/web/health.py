@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from app.errors import DndChatError
 from app.pricing import shutdown_warnings
 from app.settings import Settings
 from app.web.replies import timestamp
+
+log = logging.getLogger(__name__)
 
 
 def shallow(settings: Settings) -> dict[str, Any]:
@@ -46,6 +49,7 @@ def deep(settings: Settings, checks: Mapping[str, Callable[[Deadline], None]], d
             check(deadline)
             result = {"status": "ok"}
         except DndChatError as error:
+            log.warning("health: %s: %s", name, error)
             report["status"] = "degraded"
             result = {"status": "error", "error": error.code}
         report["components"][name] = {**result, "latency_ms": round(1000 * (time.monotonic() - started), 1)}

@@ -40,6 +40,8 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
     return {
         "answer": done.output.answer,
         "answer_format": "markdown",
+        # None are read out of the books yet.
+        "facts": [],
         "sources": sources(done.sources, done.cited),
         "diagnostics": done.output.diagnostics,
         "errors": done.output.errors,
@@ -54,6 +56,8 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
             "model": done.model,
             "rate_limit": done.receipt.rate_limit_meta(),
             "cost": done.receipt.cost_meta(),
+            "answered_by": "model" if done.model else "passages",
+            "degraded": done.output.degraded,
             "grounding": done.grounding.to_dict() if done.grounding else None,
             "performance": {
                 "total_duration_seconds": round(seconds, 4),

@@ -90,6 +90,9 @@ def question(document: Mapping[str, Any]) -> Question:
     k = document.get("k", 15)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
+    for name in ("exact", "fresh"):
+        # Of the contract, and without effect: there are neither answers from figures nor kept ones that could be given instead.
+        flag(document, name)
     return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
 
 
@@ -104,7 +107,7 @@ def feedback(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
 
 
 def flag(document: Mapping[str, Any], name: str) -> bool:
-    """A boolean field that is false when absent. Raises InvalidRequest."""
+    """A boolean field, false when absent. Raises InvalidRequest."""
     value = document.get(name, False)
     if not isinstance(value, bool):
         raise InvalidRequest(name, f"{name} must be true or false.")

@@ -379,6 +379,26 @@ def test_without_budget_the_pages_to_read_are_sent(
         site.close()
 
 
+def test_the_budget_that_is_asked_for_lets_the_longest_question_through(
+    tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]
+) -> None:
+    longest = {"question": "🐉" * 2000, "history": [{"role": "user", "content": "x" * 8000}]}
+    too_small = Site(tmp_path, *doubles, DAILY_BUDGET_USD="0.000001")
+    try:
+        components = too_small.call("GET", "/health").json["components"]
+        (warning,) = components["settings"]
+        least = re.search(r"give ([0-9.]+) or more", warning)
+        assert least
+    finally:
+        too_small.close()
+    for budget, status in ((f"{float(least[1]) - 0.000001:.6f}", 503), (least[1], 200)):
+        site = Site(tmp_path, *doubles, DAILY_BUDGET_USD=budget)
+        try:
+            assert site.call("POST", "/api/query", longest).status == status
+        finally:
+            site.close()
+
+
 def test_a_ledger_that_cannot_be_used_answers_nothing(site: Site) -> None:
     site.path.write_text("this is no ledger")
     for method, path in (("POST", "/api/query"), ("GET", "/api/me")):
