@@ -293,13 +293,13 @@ function answer(body) {
   written.append(render(body.answer, { cite: citations(all, named) }));
   const cited = (one) => one.cited ?? named.has(one.n); // of an answer that broke off nobody has said which are
   const others = all.filter((one) => !cited(one));
-  const errors = Array.isArray(body.errors) ? body.errors : [];
+  const errors = (Array.isArray(body.errors) ? body.errors : []).map(asText).filter(Boolean);
   const left = body.meta?.rate_limit?.daily_remaining;
   const model = asText(body.meta?.model);
   const about = [model && `Written by ${model}`, Number.isInteger(left) && questionsLeft(left)];
   return [
     written,
-    ...errors.map((error) => make('p', { className: 'problem' }, asText(error))),
+    ...errors.map((error) => make('p', { className: 'problem' }, error)),
     ...sources('Sources', all.filter(cited)),
     make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others)),
     make('p', { className: 'hint' }, about.filter(Boolean).join(' · ')),
