@@ -327,6 +327,15 @@ def test_settings_that_cannot_be_used_are_shown_at_the_start(project: Project) -
     assert "Traceback" not in done.stderr
 
 
+def test_settings_that_refuse_every_question_are_said_at_the_start(project: Project) -> None:
+    environment = {"DAILY_BUDGET_USD": "0.001", "OPENAI_API_KEY": "sk-test", "TOKEN_REFILL_RATE": "0"}
+    done = project.run("start_flask.sh", "--port", str(free_port()), **environment)
+    assert done.returncode == 0
+    said = [line for line in done.stdout.splitlines() if line.startswith("! ")]
+    assert [line.split(":")[0] for line in said] == ["! TOKEN_REFILL_RATE", "! DAILY_BUDGET_USD"]
+    assert "give 0.005945 or more" in said[1]
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http", "", "-1", "5000x"])
 def test_a_port_that_is_none(project: Project, port: str) -> None:
     done = project.run("start_flask.sh", "--port", port)
