@@ -397,7 +397,11 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     data_dir = read.path("DATA_DIR", root / "var", root)
     request_timeout = read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600)
     limits = _limits(read)
-    warnings += _limit_warnings(limits)
+    if limits.bucket_capacity and limits.refill_interval_us == NEVER_US:
+        warnings.append(
+            "TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back; give a rate such as 1/60, or set "
+            "TOKEN_BUCKET_CAPACITY to 0 for no limit on bursts"
+        )
     if mode != "embedded" and not read.problems:
         warnings += _call_warnings(limits, request_timeout, model, pricing.longest_question(model, embedding_model))
     return Settings(
@@ -448,18 +452,6 @@ def _limits(read: _Reader) -> LimitSettings:
         max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
         daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
     )
-
-
-def _limit_warnings(limits: LimitSettings) -> list[str]:
-    """Limits that are none, and those that shut everybody out sooner or later."""
-    found = []
-    if not limits.bucket_capacity:
-        found.append("TOKEN_BUCKET_CAPACITY: 0 switches the limit on bursts off; give 1 or more to have one")
-    elif limits.refill_interval_us == NEVER_US:
-        found.append("TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back; give a rate such as 1/60")
-    if not limits.max_in_flight:
-        found.append("MAX_IN_FLIGHT_PER_USER: 0 lets a user ask any number of questions at once; give 1 or more to limit them")
-    return found
 
 
 def _call_warnings(limits: LimitSettings, request_timeout: float, model: str, dearest: int) -> list[str]:

@@ -324,7 +324,7 @@ function sources(title, list, open = false) {
 
 function send() {
   const question = $('question').value.trim();
-  if (question) ask(question);
+  if (question || waiting) ask(question);
 }
 
 function restart() {

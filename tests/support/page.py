@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -157,7 +158,9 @@ class Page:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.browser, 5, poll_frequency=0.05).until(lambda _: condition())
+        # What it looks at may be replaced while it looks.
+        passing = [StaleElementReferenceException]
+        return WebDriverWait(self.browser, 5, poll_frequency=0.05, ignored_exceptions=passing).until(lambda _: condition())
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
