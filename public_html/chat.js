@@ -180,7 +180,7 @@ async function ask(question) {
   if (stopped && heard.text) remember(question, heard.text);
   else $('question').value ||= question; // so that Enter asks again
   turn.append(...sources('The passages on it, to read yourself', asRecords(error.passages), true));
-  if (reply?.status === 401 || /^(missing|invalid)_token$/.test(error.error)) {
+  if (reply?.status === 401 || /^(missing|invalid)_token$/.test(asText(error.error))) {
     keepToken('');
     show(words);
   } else if (typeof error.counted !== 'boolean' && !(reply?.status >= 400 && reply.status < 500)) {
@@ -238,7 +238,8 @@ function draftIn(turn, heard) {
 function inWords(reply, body) {
   const { status } = reply;
   const words = [asText(body.message) || `The server gave no answer we understand (status ${status}).`];
-  const seconds = Number(reply.headers.get('Retry-After') || body.rate_info?.retry_after);
+  const wait = body.rate_info?.retry_after;
+  const seconds = Number(reply.headers.get('Retry-After') || (typeof wait === 'number' ? wait : 0));
   if (seconds > 0 && seconds < 1e6) words.push(`You can ask again ${fromNow(seconds)}.`);
   else if (body.error === 'budget_exceeded') words.push('The budget is for one day and starts anew at midnight UTC.');
   if (body.counted === false) words.push('This question did not count.');

@@ -123,10 +123,17 @@ ENDS: dict[str, tuple[Response | Any, str, str]] = {
     "503 without fields": (Response("null", 503), "", "The server gave no answer we understand (status 503)."),
     "429 with fields of other kinds": (
         Response(
-            '{"message":{"toString":1},"rate_info":7,"passages":[null,3],"counted":"no"}', 429, {"Retry-After": "Wed, 21 Oct"}
+            '{"message":{"toString":1},"error":{"toString":1},"rate_info":{"retry_after":{"valueOf":1,"toString":1}},'
+            '"passages":[null,3],"counted":"no"}',
+            429,
         ),
         "",
         "The server gave no answer we understand (status 429).",
+    ),
+    "429 with a date": (
+        Response('{"message":"Later."}', 429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+        "",
+        "Later.",
     ),
     "502 of a proxy": (Response("<h1>Bad Gateway</h1>", 502), "", "The server gave no answer we understand (status 502)."),
     "504 that counted": (Response('{"message":"Too long.","counted":true}', 504), "", "Too long. This question counted."),
