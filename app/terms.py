@@ -7,11 +7,11 @@ not linguistics: a stem need not be a word, it only has to be the same for "wolv
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
+from app.plaintext import plain, without_accents
+
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
-_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "ʼ": "'", "–": "-", "—": "-", "−": "-", "½": " 1/2"})
 
 # Plurals no suffix rule gets right; the second column is the stem of the singular.
 _IRREGULAR = {
@@ -68,11 +68,8 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
 
 def fold(text: str) -> str:
-    """`text` in lower case without accents, with plain apostrophes and hyphens."""
-    text = text.translate(_APOSTROPHES)
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return text.lower()
+    """`text` as `app.plaintext.plain` gives it, in lower case and without accents: what words are compared in."""
+    return without_accents(plain(text)).lower()
 
 
 def common_spelling(folded: str) -> str:

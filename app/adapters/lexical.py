@@ -16,7 +16,7 @@ from app import terms
 from app.errors import DatabaseError
 from app.models import Passage
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
 WEIGHTS = (6.0, 1.5, 2.0, 1.0)
 TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)

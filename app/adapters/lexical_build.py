@@ -15,16 +15,16 @@ from app.adapters.lexical import NAME_KINDS, SCHEMA_VERSION, deletions
 from app.adapters.lexical_keys import collect_names, common_words, ngrams
 from app.adapters.lexical_tables import read_table
 from app.models import Passage
+from app.plaintext import both_readings
 
 # A key is a name brought to one form (`app.terms.key`); an `everyday` one may be said without meaning it. `words` are stems;
 # `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both say in how many
 # passages the word stands.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE passages (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, hierarchy TEXT NOT NULL, labels TEXT NOT NULL,
-                       text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
+CREATE TABLE passages (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
-    name, hierarchy, labels, text, content='passages', tokenize='porter unicode61 remove_diacritics 2');
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
 CREATE VIRTUAL TABLE table_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
@@ -80,29 +80,20 @@ def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mappin
 
 
 def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    """The passages as they are shown; what is searched are their words in the form that questions are read in."""
     for number, passage in enumerate(rows, start=1):
+        metadata = json.dumps(dict(passage.metadata), ensure_ascii=False)
+        connection.execute(
+            "INSERT INTO passages (rowid, id, text, metadata, type) VALUES (?, ?, ?, ?, ?)",
+            (number, passage.id, passage.text, metadata, passage.type),
+        )
         table = read_table(passage.text)
         labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
-        connection.execute(
-            "INSERT INTO passages (rowid, id, name, hierarchy, labels, text, metadata, type) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                passage.id,
-                passage.name,
-                passage.hierarchy,
-                labels,
-                passage.text,
-                json.dumps(dict(passage.metadata), ensure_ascii=False),
-                passage.type,
-            ),
-        )
-    connection.execute(
-        "INSERT INTO table_words (rowid, name, hierarchy, labels, text)"
-        " SELECT rowid, name, hierarchy, labels, text FROM passages WHERE labels != ''"
-    )
-    connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
-    connection.execute("INSERT INTO passage_words (passage_words) VALUES ('optimize')")
-    connection.execute("INSERT INTO table_words (table_words) VALUES ('optimize')")
+        searched = [number, *map(terms.fold, (passage.name, passage.hierarchy, labels, both_readings(passage.text)))]
+        for words in ("passage_words", "table_words") if labels else ("passage_words",):
+            connection.execute(f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched)
+    for words in ("passage_words", "table_words"):
+        connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
 
 
 def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
@@ -111,7 +102,7 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     frequency: Counter[str] = Counter()
     written: set[str] = set()
     for passage in rows:
-        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{passage.text}")]
+        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{both_readings(passage.text)}")]
         written.update(words)
         stems = [terms.stem(word) for word in words]
         frequency.update(set(stems))

@@ -15,6 +15,7 @@ from app.adapters.lexical import NAME_KINDS
 from app.adapters.lexical_names import full_names, run_in_headings, variants
 from app.adapters.lexical_tables import TableText, read_table
 from app.models import Passage
+from app.plaintext import plain
 
 # A run-in heading that more passages have than this is a field of a form ("Hit Dice:"), not a name.
 _MOST_HEADINGS = 4
@@ -37,26 +38,27 @@ def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], d
         owners[number] = min(owners.get(number, 99), NAME_KINDS.index(kind))
 
     has_children = {passage.parent for passage in rows}
-    parents = {passage.id: passage.name for passage in rows}
+    own = [plain(passage.name) for passage in rows]
+    parents = dict(zip((passage.id for passage in rows), own, strict=True))
     headings: dict[str, list[int]] = defaultdict(list)
     common = common_words()
-    for number, passage in enumerate(rows, start=1):
+    for number, (passage, written) in enumerate(zip(rows, own, strict=True), start=1):
         # The table of a spell may be headed as the spell is; the name is the spell's.
         above = {terms.key(name) for name in full_names(parents.get(passage.parent or "", ""))}
-        for name in full_names(passage.name):
+        for name in full_names(written):
             add(name, number, "variant" if terms.key(name) in above else "full")
-        head, colon, _ = passage.name.partition(":")
+        head, colon, _ = written.partition(":")
         if colon and passage.id in has_children:
             # "Paladin: Class Features", which "Paladin: Lay on Hands" and the rest belong to, is what "paladin" means.
             add(head, number, "variant")
-        parent = str(passage.metadata.get("parent_category") or parents.get(passage.parent or "", ""))
-        for name in variants(passage.name, parent, common):
+        parent = plain(str(passage.metadata.get("parent_category") or "")) or parents.get(passage.parent or "", "")
+        for name in variants(written, parent, common):
             add(name, number, "variant")
         if table := read_table(passage.text):
             _add_rows(add, table, number, common)
-        for heading in set(run_in_headings(passage.text)):
+        for heading in set(run_in_headings(plain(passage.text))):
             headings[heading].append(number)
-    _add_rare_words(add, rows, common)
+    _add_rare_words(add, own, common)
     for heading, numbers in headings.items():
         if len(numbers) <= _MOST_HEADINGS:
             for number in numbers:
@@ -70,15 +72,15 @@ def _add_rows(add: Callable[[str, int, str], None], table: TableText, number: in
             add(name, number, "row")
 
 
-def _add_rare_words(add: Callable[[str, int, str], None], rows: Sequence[Passage], common: frozenset[str]) -> None:
+def _add_rare_words(add: Callable[[str, int, str], None], names: Sequence[str], common: frozenset[str]) -> None:
     """A word that only one heading has stands for it: "tyrannosaurus" for Tyrannosaurus Rex."""
     headings: dict[str, set[str]] = defaultdict(set)
-    for passage in rows:
-        for word in terms.tokens(passage.name):
-            headings[terms.stem(word)].add(passage.name)
-    unique = {stem for stem, names in headings.items() if len(names) == 1 and len(stem) >= _SHORTEST_RARE}
-    for number, passage in enumerate(rows, start=1):
-        words = terms.tokens(passage.name)
+    for name in names:
+        for word in terms.tokens(name):
+            headings[terms.stem(word)].add(name)
+    unique = {stem for stem, heads in headings.items() if len(heads) == 1 and len(stem) >= _SHORTEST_RARE}
+    for number, name in enumerate(names, start=1):
+        words = terms.tokens(name)
         for word in words:
             if len(words) > 1 and terms.stem(word) in unique and word not in common and not any(c.isdigit() for c in word):
                 add(word, number, "word")

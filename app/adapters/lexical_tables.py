@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from app.plaintext import plain
+
 _SEPARATOR = re.compile(r"\|?[\s:|-]+\|?")
 _CAPTION = re.compile(r"^\*\*(?:Table\b[^:]*:)?\s*(.+?)\*\*$")
 _LETTERS = re.compile(r"[A-Za-z]{3}")
@@ -13,7 +15,10 @@ _DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%]+)?[\d\s.,+%/x×-]*")
 
 
 class TableText(NamedTuple):
-    """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are not numbers."""
+    """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are not numbers.
+
+    All as `app.plaintext.plain` gives them.
+    """
 
     caption: str
     headers: tuple[str, ...]
@@ -25,9 +30,9 @@ def read_table(text: str) -> TableText | None:
     lines = text.split("\n")
     for number, line in enumerate(lines[1:], start=1):
         if "|" in line and "-" in line and _SEPARATOR.fullmatch(line.strip()):
-            headers = tuple(cell for cell in _cells(lines[number - 1]) if cell)
+            headers = tuple(plain(cell) for cell in _cells(lines[number - 1]) if cell)
             caption = _CAPTION.match(lines[number - 2].strip()) if number > 1 else None
-            return TableText(caption[1] if caption else "", headers, tuple(_labels(lines[number + 1 :])))
+            return TableText(plain(caption[1]) if caption else "", headers, tuple(_labels(lines[number + 1 :])))
     return None
 
 
@@ -39,7 +44,7 @@ def _labels(lines: list[str]) -> Iterator[str]:
         cells = _cells(line)
         label = cells[0] if cells else ""
         below = label.startswith(("~", "–", "—", "&nbsp;", "↳"))
-        label = label.lstrip("~–—↳ ").replace("&nbsp;", "").strip("* ")
+        label = plain(label.lstrip("~–—↳ ").replace("&nbsp;", "").strip("* "))
         if not _LETTERS.search(label) or _DICE.fullmatch(label):
             continue
         if below and group:

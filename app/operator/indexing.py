@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.adapters.lexical import LexicalIndex, index_path
+from app.adapters.lexical import SCHEMA_VERSION, LexicalIndex, index_path
 from app.adapters.lexical_build import build
 from app.errors import DatabaseError
 from app.models import Passage
@@ -57,10 +57,12 @@ def check_index(settings: Settings, name: str, console: Console) -> int:
         facts = LexicalIndex(path).facts()
     except DatabaseError:
         facts = {}
-    stale = facts.get(FINGERPRINT) != str(fingerprint)
+    changed = facts.get(FINGERPRINT) != str(fingerprint)
+    stale = changed or facts.get("schema_version") != str(SCHEMA_VERSION)
     console.facts.update(stale=stale, built=facts.get("built"))
     if stale:
-        console.line(f"✗ The index (built {facts.get('built', 'at no known time')}) is stale: {name} has changed since.")
+        why = f"{name} has changed since" if changed else "this version of the program builds it in another way"
+        console.line(f"✗ The index (built {facts.get('built', 'at no known time')}) is stale: {why}.")
         console.line(f"  Build it anew: scripts/build_index.py {name}")
         return EXIT_FAILED
     console.line(f"✓ The index is up to date (built {facts['built']}).")

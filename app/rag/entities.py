@@ -10,6 +10,7 @@ from itertools import islice, product
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Name
+from app.plaintext import plain
 from app.rag import certainty, spelling
 from app.rag.named import Entity, Reading
 
@@ -43,7 +44,7 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
     names = index.names(keys)
     found = [(spot, names[key]) for key, spots in keys.items() if key in names for spot in spots]
     asked = certainty.attributes(stems)
-    capitals = certainty.capitals(text, len(words))
+    capitals = certainty.capitals(plain(text), len(words))
     entities: list[Entity] = []
     for (start, end, respelt), name in sorted(found, key=_precedence):
         overlapping = [other for other in entities if start < other.end and other.start < end]

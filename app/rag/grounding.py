@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from app import terms
 from app.models import Passage
+from app.plaintext import both_readings
 from app.rag.citations import CITATION, Citations
 
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
@@ -76,7 +77,7 @@ def ground(
     citations = Citations(len(passages))
     cleaned = citations.feed(answer) + citations.end()
     prose = _ORDERED_LIST.sub("", CITATION.sub(" ", cleaned))
-    source = "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
+    source = both_readings("\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)]))
     return cleaned, Grounding(
         tuple(dict.fromkeys(citations.removed)),
         tuple(dict.fromkeys(citations.cited)),

@@ -13,6 +13,7 @@ from itertools import islice
 from app import terms
 from app.adapters.lexical import LexicalIndex
 from app.models import Passage
+from app.plaintext import plain
 
 # A run of words of no more than this is looked up as a name.
 _LONGEST = 4
@@ -34,7 +35,7 @@ def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
     Raises DatabaseError when the index cannot be read.
     """
     sources = list(passages)
-    candidates = [keys for passage in sources for keys in islice(_candidates(passage.text), _MOST)]
+    candidates = [keys for passage in sources for keys in islice(_candidates(plain(passage.text)), _MOST)]
     names = index.names({key for keys in candidates for key in keys})
     found: set[str] = set()
     for keys in candidates:

@@ -260,7 +260,7 @@ def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author
     assert author.operator.run("build_index.py", NAME).status == 0
     assert author.operator.run("build_index.py", NAME, "--check").status == 0
     # Whoever had the old one open still reads it, whole.
-    assert reader.execute("SELECT name FROM passages WHERE id = 'p003'").fetchone() == ("P 3",)
+    assert reader.execute("SELECT metadata FROM passages WHERE id = 'p003'").fetchone() == ('{"name": "P 3"}',)
     assert [match.passage.name for match in LexicalIndex(path).search(["renamed"], 1)] == ["Renamed"]
 
 

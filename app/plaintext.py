@@ -1,0 +1,97 @@
+"""Text as it is compared, whatever its file was made by: no ligatures, no invisible characters, no words cut at a line's end.
+
+The index is built from it and a question is read through it; what people and models are shown stays as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html import unescape
+
+_QUOTES = "’‘‛ʼʻʽʹ′＇`´"
+_DOUBLE_QUOTES = "“”„‟″«»＂"
+_DASHES = "‐‑‒–—―−﹘﹣－"
+_FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+# Where a converter marks that a word goes on: the soft hyphen, and what some write in its place.
+_SOFT = "\u00ad\u00ac\x02\ufffe"
+# Of no width, or of no meaning here: joiners, marks of direction, byte order marks, variation selectors, tags.
+_INVISIBLE = (
+    "\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef"
+)
+_SIGNS = "™®©℠"
+_MAPPED = {
+    **dict.fromkeys(map(ord, _QUOTES), "'"),
+    **dict.fromkeys(map(ord, _DOUBLE_QUOTES), '"'),
+    **dict.fromkeys(map(ord, _DASHES), "-"),
+    **dict.fromkeys(map(ord, _SOFT), "\u00ad"),
+    **dict.fromkeys(map(ord, _SIGNS), ""),
+    # "2½" is two and a half, not 21/2.
+    **{ord(sign): " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
+    0x2044: "/",
+    # Ligatures where some fonts of word processors keep them.
+    0xF001: "fi",
+    0xF002: "fl",
+}
+# What no decomposition takes apart.
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d",
+     "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
+)  # fmt: skip
+_REMOVED = re.compile(f"[{_INVISIBLE}]+")
+_SUPERSCRIPT = re.compile("(?<=([^\\W\\d_]))?[⁰¹²³⁴-⁹]+")
+# The end of a line, the beginning of the next one, and the mark of a quotation there.
+_LINE_END = r"[ \t]*[\n\r\f\v\x85\u2028\u2029][\s>]*"
+_SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
+# A word goes on in the case it began in: "half-" and "Elf" on the next line are two.
+_CUT = re.compile(rf"((?<=[^\W\d_A-Z])-{_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z])-{_LINE_END}(?=[A-Z]))")
+_CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+# A character written with a backslash, the mark of a footnote, and emphasis inside a word. A bar would end a table's cell.
+_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
+
+
+def plain(text: str) -> str:
+    """`text` in NFKC, with plain quotes and hyphens, without what is invisible; a word cut at a line's end is joined.
+
+    Entities of HTML and escapes of Markdown are what they stand for. Time is linear in the length of `text`.
+    """
+    text = _with_cuts(text)
+    return _CUT.sub("", text) if "-" in text else text
+
+
+def both_readings(text: str) -> str:
+    """`text` as `plain` gives it, and below it the words that were joined there, as compounds: `magic-user`, not `magicuser`.
+
+    No rule tells the two apart without knowing the word.
+    """
+    cut = _CUT_WORD.findall(_with_cuts(text)) if "-" in text or not text.isascii() else ()
+    return "\n".join((plain(text), *(f"{first}-{second}" for first, second in cut)))
+
+
+def _with_cuts(text: str) -> str:
+    if "&" in text:
+        text = _ENTITY.sub(_character, text)
+    if not text.isascii():
+        text = _REMOVED.sub("", text)
+        text = _SUPERSCRIPT.sub(lambda digits: "" if digits[1] else " " + digits[0], text)
+        text = unicodedata.normalize("NFKC", text.translate(_MAPPED))
+    elif "\x02" in text:
+        text = text.replace("\x02", "\u00ad")
+    if "\u00ad" in text:
+        text = _SOFT_HYPHEN.sub("", text)
+    if "\\" in text or "*" in text or "[^" in text:
+        text = _MARKUP.sub("", text)
+    return text
+
+
+def without_accents(text: str) -> str:
+    """`text` with letters of the English alphabet wherever a letter is one with something added."""
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+def _character(entity: re.Match[str]) -> str:
+    return unescape(entity[0]).replace("|", " ")
