@@ -31,7 +31,9 @@ WEB_FRAMEWORK = {"flask", "werkzeug", "jinja2", "click", "markupsafe", "itsdange
 KNOWS_THE_WEB_FRAMEWORK = {"app.web", "app.servers", "app.bootstrap"}
 CLIENTS = {"chromadb", "openai"}
 # httpx is under chromadb: its time limits and its errors have to be reached.
-ALLOWED_OUTSIDE = {"app.operator": CLIENTS | {"httpx"}} | {name: {"flask", "werkzeug"} for name in KNOWS_THE_WEB_FRAMEWORK}
+ALLOWED_OUTSIDE = {"app.operator": CLIENTS | {"httpx", "markdown_it"}} | {
+    name: {"flask", "werkzeug"} for name in KNOWS_THE_WEB_FRAMEWORK
+}
 ALLOWED_OUTSIDE["app.servers"] |= {"flup"}
 # What Apache says about a request arrives there; the worker cleans its copy, and looks whether a setting has changed.
 MAY_READ_THE_ENVIRONMENT = {"app.settings", "app.servers.cgi", "app.servers.worker"}

@@ -21,7 +21,7 @@ WRITTEN = [
      "treasure poisoned needle finger shutter broken"),
     ("sacri\u200bficial al\u200ctar h\u200dums lo\u2060w \ufefftone \u202ehigh\u202c \u200ftone o\ufe0fr",
      "sacrificial altar hums low tone high tone or"),
-    ("autom-\naton port‐\ncullis AUTOM-\nATON candle-\r\n  stick trap-  \ndoor > gar-\n> goyle spi-\n\n\fder gob\u2010\u200b\nlin",
+    ("autom-\naton port‐\ncullis AUTOM-\nATON candle-\r\n stick trap-\ndoor > gar-\n> goyle spi-\n\n\fder gob\u2010\u200b\nlin",
      "automaton portcullis automaton candlestick trapdoor gargoyle spider goblin"),
     ("Half-\nElf 10-\n20 d-\n6 pick - \nlock", "half elf 10 20 d 6 pick lock"),
     ("two\u00a0words\u2009and\u202fmore\u3000still\u2003on\u2028now", "two words and more still on now"),

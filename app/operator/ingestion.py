@@ -22,6 +22,7 @@ from app.operator.progress import Progress
 from app.operator.quotas import shown
 from app.operator.records import Record, same_content
 from app.operator.store import MAX_RECORDS, Database, StoredCollection
+from app.plaintext import plain
 from app.pricing import dollars
 from app.settings import Settings
 
@@ -56,7 +57,7 @@ class Changes:
 def ingest(settings: Settings, request: Request, console: Console) -> int:
     """Returns the exit status. Raises OperatorError."""
     embedder = _embedder(settings, request.max_cost)
-    records = read(request.files, request.part_bytes)
+    records = read(request.files, request.part_bytes, lambda note: console.line(f"Note: {note}"))
     console.line(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
     if not records:
         raise OperatorError("There is no passage in the files: nothing to do.")
@@ -68,7 +69,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     target = connector.database.find(request.collection)
     unnamed = target is not None and not _names_model(target, embedder.model)
     changes = _changes(records, target)
-    estimate = embedder.estimate([record.document or "" for record in changes.to_embed])
+    estimate = embedder.estimate(_embedded(changes.to_embed))
     console.line(
         f"{request.collection}: {len(changes.to_embed)} to embed with {embedder.model} (about ${dollars(estimate):.4f}), "
         f"{len(changes.to_rewrite)} with new metadata only, {changes.unchanged} unchanged, "
@@ -176,9 +177,8 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
     progress = Progress(console, len(changes.to_embed), indent="  ")
     done = 0
     for batch in batches(changes.to_embed):
-        texts = [record.document or "" for record in batch]
         try:
-            vectors = embedder.embed(texts)
+            vectors = embedder.embed(_embedded(batch))
         except TooDear:
             progress.end()
             raise OperatorError(
@@ -195,6 +195,11 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
         done += len(batch)
         progress.step(done, f"Embedded {done}/{len(changes.to_embed)} passages (${dollars(embedder.spent):.6f})")
     progress.end()
+
+
+def _embedded(records: Sequence[Record]) -> list[str]:
+    """What a model is given of the texts: no soft hyphens and ligatures, which would hide the words from it, too."""
+    return [plain(record.document or "") for record in records]
 
 
 def _write(target: StoredCollection, records: Sequence[Record], changes: Changes) -> None:

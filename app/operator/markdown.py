@@ -1,7 +1,6 @@
 """Markdown to passages: one per section, tables whole with their caption, long sections in parts, the heading path kept.
 
-Not a Markdown parser: it knows headings (`#` to `######`, and one line underlined with `=` or `-`), fenced code, tables (with
-pipes or in HTML) and paragraphs, and never changes text.
+Where what begins and ends is `markdown_it`'s word (CommonMark with GitHub's tables); the lines themselves are never changed.
 """
 
 from __future__ import annotations
@@ -10,35 +9,48 @@ import hashlib
 import itertools
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from app.operator.headings import visible
 from app.operator.records import Record
 
-HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-UNDERLINE = re.compile(r" {0,3}(?:(=+)|-{2,})[ \t]*$")
-# What can have a line of dashes below it without being a heading: a list, a quotation, indented code, a row of a table, HTML.
-NO_HEADING = re.compile(r" {0,3}(?:[-+*] |\d+[.)] |[<>])| {4}|\t|.*\|")
-# Three backticks that are closed on the same line are code within a sentence.
-FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 # A blank line, or one that only divides.
 RULE = re.compile(r"\s*(?:([-*_])[ \t]*(?:\1[ \t]*){2,})?$")
 HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
+HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^<>]*>(.*?)</h\1>[ \t]*$", re.IGNORECASE | re.DOTALL | re.MULTILINE)
 # The first line that is not blank names a key: what only stands between two rules of the text is text.
 FRONT_MATTER = re.compile(
-    r"\A---[ \t]*\n(?:[ \t]*\n)*(?:[\w\"'][\w \"'.-]*:(?=\s).*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL
+    r"\A(?:---[ \t]*\n(?:[ \t]*\n)*(?:[\w\"'][\w \"'.-]*:(?=\s).*?\n)?(?:---|\.\.\.)|"
+    r"\+\+\+[ \t]*\n(?:[ \t]*\n)*(?:[\w\"'][\w\"'.-]*[ \t]*=.*?\n)?\+\+\+)[ \t]*(?:\n|\Z)",
+    re.DOTALL,
 )
 DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 # A line in bold, or one that begins with the word, directly above a table (or with one blank line between).
 CAPTION = re.compile(r"[ \t]*(?:\*\*.+\*\*|__.+__|(?:\*|_)?Table\b.*)[ \t]*$", re.IGNORECASE)
 ID_BYTES = 100
 
+# Positions are all that is wanted of a document: what stands inside its blocks is not parsed.
+_PARSER = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+
+
+@dataclass
+class _Block:
+    """What is kept together as long as it fits: a paragraph, a list, a piece of code, a table with its caption."""
+
+    text: str
+    table: bool = False
+
 
 @dataclass
 class _Section:
     headings: tuple[tuple[int, str], ...]
     """Level and words of each heading above, outermost first."""
-    lines: list[str]
+    blocks: list[_Block]
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -46,14 +58,14 @@ class _Section:
 
     def says_something(self) -> bool:
         """Whether there is more than blank lines and rules."""
-        return not all(map(RULE.match, self.lines))
+        return any(not RULE.match(line) for block in self.blocks for line in block.text.split("\n"))
 
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
     """The passages of one document; `stem` begins their ids. A part has at most `part_bytes`, except a table that has more."""
     used: set[str] = set()
     for section in _sections(text):
-        parts = _parts(_blocks(section.lines), part_bytes)
+        parts = _parts(section.blocks, part_bytes)
         path = section.path or (stem,)
         name, ids = _ids(_slug(f"{stem} {' '.join(section.path)}"), len(parts), used)
         used.update((name, *ids))
@@ -77,92 +89,88 @@ def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:
 
 
 def _sections(text: str) -> Iterator[_Section]:
-    """The text under each heading; headings with nothing under them live on in the paths of others."""
-    current, fence = _Section((), []), ""
-    # Only line feeds end lines: a form feed or a line separator is part of the text.
-    for line in FRONT_MATTER.sub("", text).split("\n"):
-        mark = FENCE.match(line)
-        if fence:
-            # A fence is closed by one at least as long, of the same kind, with nothing after it.
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        elif heading := _heading(line, current.lines):
+    """What stands under each heading; headings with nothing under them live on in the paths of others."""
+    # Only these end lines: a form feed or a line separator is part of the text.
+    text = FRONT_MATTER.sub("", re.sub(r"\r\n?", "\n", text))
+    lines = text.split("\n")
+    references: dict[str, object] = {}
+    tokens = _PARSER.parse(text, references)
+    current, waiting = _Section((), []), list[str]()
+
+    def flush() -> None:
+        if body := "\n".join(waiting).strip("\n"):
+            current.blocks.append(_Block(body))
+        waiting.clear()
+
+    for start, end, kind, words in _units(tokens, lines):
+        if isinstance(kind, int):
+            flush()
             if current.says_something():
                 yield current
-            above = tuple(entry for entry in current.headings if entry[0] < heading[0])
-            current = _Section((*above, heading), [])
+            above = tuple(entry for entry in current.headings if entry[0] < kind)
+            current = _Section((*above, (kind, visible(words, references) or "…")), [])
             continue
-        current.lines.append(line)
+        if start and not lines[start - 1].strip():
+            flush()
+        if kind == "table":
+            caption = _caption(waiting, current.blocks)
+            flush()
+            current.blocks.append(_Block("\n".join([*caption, *lines[start:end]]).strip("\n"), table=True))
+        else:
+            waiting += lines[start:end]
+    flush()
     if current.says_something():
         yield current
 
 
-def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
-    """Level and words of the heading that `line` makes; one that only underlines takes its words from `before`."""
-    if found := HEADING.match(line):
-        return len(found[1]), found[2] or "…"
-    underline = UNDERLINE.match(line)
-    if not underline or not before or not before[-1].strip() or NO_HEADING.match(before[-1]):
-        return None
-    if len(before) > 1 and before[-2].strip():
-        # The last line of a paragraph is no heading, whatever a parser would say.
-        return None
-    return 1 if underline[1] else 2, before.pop().strip()
+_Unit = tuple[int, int, int | str, str]
+"""First line, line after the last, and what it is: a heading of a level, with its words as written; "table"; or "text"."""
 
 
-@dataclass
-class _Block:
-    """What is kept together as long as it fits: a paragraph, a list, a piece of code, a table with its caption."""
-
-    text: str
-    table: bool = False
-
-
-def _blocks(lines: list[str]) -> list[_Block]:
-    blocks: list[_Block] = []
-    waiting: list[str] = []
-    position, fence = 0, ""
-
-    def flush() -> None:
-        if body := "\n".join(waiting).strip("\n"):
-            blocks.append(_Block(body))
-        waiting.clear()
-
-    while position < len(lines):
-        line = lines[position]
-        if fence or (mark := FENCE.match(line)):
-            if fence and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-            elif not fence and mark:
-                fence = mark[1]
-            waiting.append(line)
-        elif (end := _table_end(lines, position)) > position:
-            caption = _caption(waiting, blocks)
-            flush()
-            blocks.append(_Block("\n".join([*caption, *lines[position:end]]), table=True))
-            position = end
+def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
+    """The document from its first line to its last, piece by piece. Lines without a token (link references) are text."""
+    ends_of_tables = [number for number, line in enumerate(lines, 1) if "</table>" in line.lower()]
+    position = 0
+    for token, following in itertools.pairwise([*tokens, Token("end", "", 0)]):
+        if token.level or not token.map or token.map[1] <= position:
             continue
-        elif line.strip():
-            waiting.append(line)
+        if token.map[0] > position:
+            yield position, token.map[0], "text", ""
+        start, end = max(token.map[0], position), token.map[1]
+        position = end
+        if token.type == "heading_open" and _is_heading(token, following.content):
+            yield start, end, int(token.tag[1:]), following.content
+        elif token.type == "html_block" and (heading := HTML_HEADING.match("\n".join(lines[start:end]))):
+            below = start + heading[0].count("\n") + 1
+            yield start, below, int(heading[1]), heading[2]
+            yield below, end, "text", ""
+        elif token.type == "html_block" and HTML_TABLE.match(lines[start]):
+            # A blank line ends HTML for a parser, not for people.
+            number = bisect_left(ends_of_tables, start + 1)
+            position = ends_of_tables[number] if number < len(ends_of_tables) else end
+            yield start, position, "table", ""
+            if position < end:
+                yield position, end, "text", ""
+                position = end
+        elif token.type == "paragraph_open" and (head := _loose_table(lines, start, end)) is not None:
+            yield start, head, "text", ""
+            yield head, end, "table", ""
         else:
-            flush()
-        position += 1
-    flush()
-    return blocks
+            yield start, end, "table" if token.type == "table_open" else "text", ""
+    yield position, len(lines), "text", ""
 
 
-def _table_end(lines: list[str], position: int) -> int:
-    """The line after the table that begins at `position`; `position` itself when none does."""
-    end = position
-    if HTML_TABLE.match(lines[position]):
-        return next((n + 1 for n in range(position, len(lines)) if "</table>" in lines[n].lower()), position)
-    below = lines[position + 1] if position + 1 < len(lines) else ""
-    if "|" in lines[position] and "|" in below and DIVIDER.match(below):
-        while end < len(lines) and "|" in lines[end]:
-            end += 1
-    return end
+def _is_heading(token: Token, words: str) -> bool:
+    """Whether a line of dashes below makes one: the last line of a paragraph is no heading, whatever a parser says."""
+    return token.markup[:1] == "#" or not ("\n" in words or "|" in words)
+
+
+def _loose_table(lines: list[str], start: int, end: int) -> int | None:
+    """The line in a paragraph on which a table begins whose rule has not as many columns as its header."""
+    for number in range(start + 1, end):
+        if "|" in lines[number] and "|" in lines[number - 1] and DIVIDER.match(lines[number]):
+            return number - 1
+    return None
 
 
 def _caption(waiting: list[str], blocks: list[_Block]) -> list[str]:

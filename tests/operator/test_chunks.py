@@ -131,12 +131,12 @@ def test_json_in_all_its_forms(tmp_path: Path) -> None:
 
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     lines = ['{"id": "a", "text": "x"}', '{"id": "a", "text": "y"}', "{", '{"text": "x"}', '{"id": "b", "text": " "}',
-             '{"id": "c", "text": "x", "metadata": {"deep": {"er": 1}}}', "[]"]  # fmt: skip
+             '{"id": "c", "text": "x", "metadata": {"deep": {"er": NaN}}}', "[]"]  # fmt: skip
     (tmp_path / "bad.jsonl").write_text("\n".join(lines))
-    (tmp_path / "latin.md").write_bytes(b"# caf\xe9\n")
+    (tmp_path / "broken.md").write_bytes(b"# caf\xc3\xa9\n\xe9\n")
     (tmp_path / "book.pdf").write_bytes(b"%PDF")
     with pytest.raises(OperatorError) as caught:
-        read([tmp_path / "bad.jsonl", tmp_path / "latin.md", tmp_path / "book.pdf", tmp_path / "gone.json"], 4000)
+        read([tmp_path / "bad.jsonl", tmp_path / "broken.md", tmp_path / "book.pdf", tmp_path / "gone.json"], 4000)
     told = str(caught.value)
     for expected in (
         "bad.jsonl:2: id 'a' is used already",
@@ -145,8 +145,8 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         "bad.jsonl:5: b: no text, document, content with text in it",
         "bad.jsonl:6: c: deep is neither text",
         "bad.jsonl:7: no JSON object",
-        "latin.md: cannot be read as UTF-8",
-        "book.pdf: give .json, .jsonl or .md files",
+        "broken.md: is UTF-8 with a broken character in line 2",
+        "book.pdf: is a PDF file",
         "gone.json: cannot be read",
     ):
         assert expected in told

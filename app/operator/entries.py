@@ -1,0 +1,220 @@
+"""One passage out of a file's object: its id, its text and its metadata, wherever the program that wrote it puts them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.operator import statistics
+from app.operator.quotas import METADATA_VALUE_BYTES
+from app.operator.records import Record
+from app.operator.shapes import IDS, LOOKS_LIKE_JSON, TEXTS, WRAPPERS, Wrong
+
+METADATA = ("metadata", "meta", "extra_info")
+# Ids that only the metadata has, or that name what kind of thing it is.
+KINDS_OF_IDS = ("monster_id", "category_id")
+VECTORS = frozenset(("embedding", "embeddings", "vector", "vectors", "values", "sparse_embedding", "sparse_values"))
+# What only the program needs that wrote the passage; `type` there is the name of a class.
+LANGCHAIN = frozenset(("type", "lc"))
+LLAMAINDEX = frozenset(
+    [
+        "excluded_embed_metadata_keys",
+        "excluded_llm_metadata_keys",
+        "relationships",
+        "start_char_idx",
+        "end_char_idx",
+        "text_template",
+        "class_name",
+        "metadata_template",
+        "metadata_separator",
+        "metadata_seperator",
+        "hash",
+        "mimetype",
+        "__type__",
+    ]
+)
+HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_keys"))
+# Lists of other passages, which say themselves where they belong.
+REDUNDANT = frozenset(("sibling_chunks", "child_chunks", "children", "monsters"))
+WHOLE_NUMBERS = ("chunk_part", "total_parts")
+ARROW = " → "
+# What JSON can write and UTF-8 cannot.
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+Notes = Counter[str]
+"""What a person should know of a file, and of how many of its passages."""
+
+
+class Reader:
+    """Makes records of the objects of one file; what it did about them that nobody might expect is in `notes`."""
+
+    def __init__(self, file: Path, notes: Notes) -> None:
+        self._stem = file.name.split(".")[0] or file.stem
+        self._made: Counter[str] = Counter()
+        self.notes = notes
+
+    def record(self, entry: Any) -> Record | str:
+        """The record, or what is wrong with `entry`."""
+        if isinstance(entry, Wrong):
+            return entry
+        if not isinstance(entry, dict):
+            return f"no JSON object ({json.dumps(entry, ensure_ascii=True, default=str)[:40]})"
+        fields, metadata = _taken_apart(entry)
+        if isinstance(metadata, str):
+            return f"{_named(fields, {})}: {metadata}"
+        key, identity = _identity(fields, metadata)
+        text = _text(fields, metadata)
+        if not identity and "page_content" in fields and text:
+            identity = self._made_id(text)
+            self.notes["made an id of the file's name and a hash of the text where there was none"] += 1
+        if not identity:
+            return f"no {' or '.join(IDS[:2])} that is text or a whole number; {_has(fields)}"
+        numbers = fields.pop("statistics", None) or metadata.pop("statistics", None)
+        name = str(fields.get("name") or metadata.get("name") or fields.get("title") or "")
+        if isinstance(numbers, dict) and "**Statistics:**" not in text:
+            text = statistics.document(name, numbers, text)
+            metadata = {**statistics.flat(numbers), **metadata}
+        elif text and fields.get("name") and metadata.get("type") in statistics.BESTIARY:
+            text = statistics.document(name, {}, text)
+        if numbers and not isinstance(numbers, dict):
+            metadata["statistics"] = numbers
+        if not text.strip():
+            return f"{identity}: no {', '.join(TEXTS[:3])} with text in it, nor {' or '.join(TEXTS[3:])}"
+        merged = {
+            name: value for name, value in fields.items() if name not in (key, *METADATA) and not _blank_text(name, value)
+        }
+        merged |= metadata
+        stored: dict[str, Any] = {}
+        for name, value in merged.items():
+            value = _stored(name, value)
+            # Chroma has neither null nor an empty list; a key that is not there says the same.
+            if value is None or value in ([], {}):
+                continue
+            if name in REDUNDANT and not (_storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES):
+                self.notes[f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"] += 1
+            elif not _storable(value):
+                return f"{identity}: {name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
+            else:
+                stored[name] = value
+        if SURROGATE.search(json.dumps([identity, text, stored], ensure_ascii=False)):
+            return f"{identity!a}: half a character (an unpaired surrogate) in it"
+        return Record(identity, text, stored or None, None)
+
+    def _made_id(self, text: str) -> str:
+        """The same for the same text in the same file, so that a second run finds what the first one stored."""
+        made = f"{self._stem}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+        self._made[made] += 1
+        return made if self._made[made] == 1 else f"{made}-{self._made[made]}"
+
+
+def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | str]:
+    """The fields of a passage without what only its program needs, and its metadata (or what is wrong there)."""
+    fields = dict(entry)
+    for _ in WRAPPERS:
+        wrapper = next((key for key in WRAPPERS if isinstance(fields.get(key), dict)), None)
+        if wrapper is None or any(isinstance(fields.get(key), str) for key in TEXTS):
+            break
+        inner = fields.pop(wrapper)
+        fields = {**{key: value for key, value in fields.items() if key in IDS and not isinstance(value, list)}, **inner}
+    if isinstance(resource := fields.get("text_resource"), dict) and isinstance(resource.get("text"), str):
+        # LlamaIndex since 0.12.
+        fields = {**{key: value for key, value in fields.items() if not key.endswith("_resource")}, "text": resource["text"]}
+    machine = set(VECTORS)
+    if "page_content" in fields and fields.get("type") in (None, "Document"):
+        machine |= LANGCHAIN
+    if "id_" in fields or "relationships" in fields or "class_name" in fields:
+        machine |= LLAMAINDEX
+    if isinstance(fields.get("meta"), dict):
+        machine |= HAYSTACK
+    fields = {key: value for key, value in fields.items() if not (key in machine and (key not in VECTORS or _is_vector(value)))}
+    metadata: dict[str, Any] = {}
+    for key in METADATA:
+        part = fields.get(key)
+        if isinstance(part, str) and LOOKS_LIKE_JSON.match(part):
+            try:
+                part = json.loads(part)
+            except (ValueError, RecursionError) as error:
+                return fields, f"{key} is no JSON ({error})"
+        if part and not isinstance(part, dict):
+            if key != "metadata":
+                continue
+            return fields, f"{key} is no object"
+        if isinstance(part, dict):
+            fields.pop(key)
+            metadata = {**part, **metadata}
+    return fields, metadata
+
+
+def _identity(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """The field an id was found in ("" for the metadata), and the id ("" when there is none)."""
+    places = [(fields, key, key) for key in IDS] + [(metadata, "uid", "")]
+    places += [(holder, key, "") for key in KINDS_OF_IDS for holder in (fields, metadata)] + [
+        (metadata, key, "") for key in IDS
+    ]
+    for holder, key, field in places:
+        value = holder.get(key)
+        if isinstance(value, dict):
+            value = value.get("$oid")
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return field, str(value)
+    return "", ""
+
+
+def _text(fields: dict[str, Any], metadata: dict[str, Any]) -> str:
+    """The passage's text, taken out of what has it."""
+    for holder in (fields, metadata):
+        for key in TEXTS if holder is fields else TEXTS[:4]:
+            if isinstance(value := holder.get(key), str) and value.strip():
+                return str(value if key == "page_content" else holder.pop(key))
+    return ""
+
+
+def _stored(name: str, value: Any) -> Any:
+    """`value` as the metadata has it: a path as text, objects as JSON."""
+    if name == "hierarchy" and isinstance(value, list):
+        return ARROW.join(str(step) for step in value if step not in (None, ""))
+    if name in WHOLE_NUMBERS and isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if value and (isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))):
+        if name in REDUNDANT:
+            return value
+        try:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _blank_text(name: str, value: Any) -> bool:
+    return name in TEXTS and isinstance(value, str) and (not value.strip() or name == "page_content")
+
+
+def _is_vector(value: Any) -> bool:
+    return (
+        value is None or isinstance(value, dict) or (isinstance(value, list) and all(isinstance(n, int | float) for n in value))
+    )
+
+
+def _named(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    return _identity(fields, metadata)[1] or "no id"
+
+
+def _has(fields: Mapping[str, Any]) -> str:
+    return f"it has {', '.join(map(repr, list(fields)[:12]))}" if fields else "it is empty"
+
+
+def _storable(value: Any) -> bool:
+    """Whether Chroma takes it as a metadata value."""
+    if isinstance(value, list):
+        return len({type(item) for item in value}) == 1 and not isinstance(value[0], list) and all(map(_storable, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, str)

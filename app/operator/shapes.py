@@ -1,0 +1,224 @@
+"""The passages in JSON and CSV files, in whatever shape a program wrote them; what is something else is named.
+
+JSON: one document, or any number one after another (JSON Lines, concatenated, spread over lines). A document is a passage, a
+list of them, an object with such lists in it, an object of passages by their ids, or columns (`collection.get()`, pandas).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.operator.backup import FORMAT as BACKUP
+from app.operator.texts import MOST_BYTES, Foreign
+
+IDS = ("uid", "id", "id_", "_id", "node_id", "doc_id", "chunk_id")
+TEXTS = ("text", "document", "content", "page_content", "description")
+# Where other programs put a passage inside an object of their own.
+WRAPPERS = ("kwargs", "__data__", "_source", "payload", "properties", "node", "row")
+# Objects lie in one another no deeper than this before the passages come.
+_DEPTH = 5
+_BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
+LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+_PYTHON = re.compile(r"\s*\[?\s*(?:\{\s*'|\w+\()")
+
+Say = Callable[[str], None]
+Entry = tuple[str, Any]
+"""Where in the file, and what stands there: for a passage an object. A text says what is wrong there."""
+
+
+class Wrong(str):
+    """What is wrong, in place of a value."""
+
+
+def json_entries(text: str, say: Say) -> Iterator[Entry]:
+    """Every passage of a JSON file. Raises Foreign when it is no JSON, or something else than passages."""
+    found = list(_values(text))
+    if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
+        raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
+    for line, value in found:
+        if len(found) == 1:
+            yield from ((f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say))
+        elif isinstance(value, list) and not value:
+            yield f":{line}", value
+        elif isinstance(value, dict | list):
+            try:
+                yield from ((f":{line}" + (f": {where}" if where else ""), entry) for where, entry in _entries(value, say))
+            except Foreign as error:
+                yield f":{line}", Wrong(str(error))
+        else:
+            yield f":{line}", value
+
+
+def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
+    """Every row of a table with a header. Raises Foreign when its columns are not those of passages."""
+    csv.field_size_limit(MOST_BYTES)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = [name.strip() for name in next(rows)]
+        if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
+            raise Foreign(
+                f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; "
+                f"a passage needs one of {', '.join(IDS[:2])} and one of {', '.join(TEXTS)}: rename them"
+            )
+        for row in rows:
+            if len(row) > len(header):
+                yield f":{rows.line_num}", Wrong(f"{len(row)} cells under {len(header)} columns")
+            elif any(row):
+                cells = zip(header, row, strict=False)
+                yield f":{rows.line_num}", {name: cell for name, cell in cells if name and cell}
+    except csv.Error as error:
+        raise Foreign(f"is no table that can be read (line {rows.line_num}: {error})") from error
+
+
+def _values(text: str) -> Iterator[tuple[int, Any]]:
+    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is wrong."""
+    try:
+        yield from list(_documents(text))
+        return
+    except (ValueError, RecursionError) as error:
+        problem = error
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    first = _line(lines[0][1])
+    if len(lines) == 1 or isinstance(first, Wrong):
+        hint = ""
+        if _PYTHON.match(text):
+            hint = "; this is how Python prints values: write them with json.dump"
+        elif isinstance(problem, json.JSONDecodeError) and problem.pos >= len(text.rstrip()):
+            hint = "; the file ends in the middle"
+        raise Foreign(f"no JSON ({problem}){hint}") from problem
+    yield from ((number, _line(line)) for number, line in lines)
+
+
+def _documents(text: str) -> Iterator[tuple[int, Any]]:
+    # Line ends inside strings are let pass: people's files have them.
+    decoder = json.JSONDecoder(strict=False)
+    position, counted, line = 0, 0, 1
+    while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, position), position
+        value, position = decoder.raw_decode(text, position)
+        yield line, value
+
+
+def _line(line: str) -> Any:
+    """The one value, or the values as a list, of a line of JSON Lines."""
+    try:
+        values = [value for _, value in _documents(line)]
+    except (ValueError, RecursionError) as error:
+        return Wrong(f"no JSON ({error})")
+    return values[0] if len(values) == 1 else values
+
+
+def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
+    if isinstance(value, list):
+        if value and all(isinstance(row, list) for row in value):
+            raise Foreign(
+                "is a list of lists without the names of the columns (pandas: orient='values'); write it with orient='records'"
+            )
+        if value and all(isinstance(text, str) for text in value):
+            raise Foreign('is a list of texts without ids; write {"id": …, "text": …} for each')
+        yield from ((f"passage {number}", entry) for number, entry in enumerate(value, 1))
+    elif not isinstance(value, dict):
+        raise Foreign(f"is a single {_kind(value)} of JSON, not a passage nor a list of passages")
+    elif isinstance(value.get("ids"), list):
+        yield from _collection(value, say)
+    elif _is_passage(value):
+        yield "", value
+    elif isinstance(nodes := value.get("docstore/data"), dict):
+        yield from _by_id(nodes)
+    elif isinstance(columns := value.get("columns"), list) and isinstance(rows := value.get("data"), list):
+        named = (dict(zip(map(str, columns), row, strict=False)) if isinstance(row, list) else row for row in rows)
+        yield from ((f"passage {number}", entry) for number, entry in enumerate(named, 1))
+    elif (table := _columns(value)) is not None:
+        yield from ((f"passage {number}", entry) for number, entry in enumerate(table, 1))
+    elif lists := {
+        key: part for key, part in value.items() if isinstance(part, list) and any(isinstance(e, dict) for e in part)
+    }:
+        _left_out(value.keys() - lists.keys(), say)
+        for key, part in lists.items():
+            where = f"{key}, " if len(lists) > 1 else ""
+            yield from ((f"{where}passage {number}", entry) for number, entry in enumerate(part, 1))
+    elif value and all(isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()):
+        yield from _by_id(value)
+    elif (
+        len(inner := [part for part in value.values() if isinstance(part, dict)]) == 1
+        and depth < _DEPTH
+        and not _has_text(value)
+    ):
+        _left_out({key for key, part in value.items() if part is not inner[0]}, say)
+        yield from _entries(inner[0], say, depth + 1)
+    elif _has_text(value) or set(IDS) & value.keys():
+        yield "", value
+    elif any(isinstance(value.get(key), list) for key in ("chunks", "documents", "passages")):
+        # An empty one is none of another shape.
+        yield from _entries(next(value[k] for k in ("chunks", "documents", "passages") if isinstance(value.get(k), list)), say)
+    else:
+        fields = ", ".join(map(repr, list(value)[:12])) or "nothing"
+        raise Foreign(f"is an object with {fields} in it: neither a passage nor a list of passages")
+
+
+def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
+    """The columns that Chroma returns."""
+    ids, documents = value["ids"], value.get("documents")
+    if ids and all(isinstance(some, list) for some in ids):
+        raise Foreign(
+            "is the output of collection.query(): the answers to a question, not the collection; write that with "
+            "json.dump(collection.get()), or bring the collection itself over: scripts/backup.py NAME FILE"
+        )
+    if not isinstance(documents, list):
+        raise Foreign(
+            "is the output of collection.get() without documents; ask for them: "
+            "collection.get(include=['documents', 'metadatas'])"
+        )
+    metadatas = value.get("metadatas") or [None] * len(ids)
+    if not isinstance(metadatas, list) or not len(ids) == len(documents) == len(metadatas):
+        raise Foreign(
+            f"is the output of collection.get(), but has {len(ids)} ids and {len(documents)} documents; write it again"
+        )
+    if value.get("embeddings"):
+        say("it is the output of collection.get(): its embeddings are not used, the texts are embedded anew")
+    for number, (identity, document, metadata) in enumerate(zip(ids, documents, metadatas, strict=True), 1):
+        yield f"passage {number}", {"id": identity, "document": document, "metadata": metadata}
+
+
+def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of a table that is written column by column, as pandas does; None when `value` is none."""
+    if not (value.keys() & set(TEXTS) and len(value) > 1):
+        return None
+    columns = list(value.values())
+    if all(isinstance(column, list) for column in columns) and len({len(column) for column in columns}) == 1:
+        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    if all(isinstance(column, dict) and column for column in columns) and len({tuple(column) for column in columns}) == 1:
+        return [{name: column[row] for name, column in value.items()} for row in columns[0]]
+    return None
+
+
+def _by_id(entries: Mapping[str, Any]) -> Iterator[Entry]:
+    for number, (identity, entry) in enumerate(entries.items(), 1):
+        known = isinstance(entry, dict) and any(key in entry for key in (*IDS, *WRAPPERS, "metadata"))
+        yield f"passage {number}", entry if known or not isinstance(entry, dict) else {"id": identity, **entry}
+
+
+def _is_passage(value: Mapping[str, Any]) -> bool:
+    return (_has_text(value) and any(isinstance(value.get(key), str | int) for key in IDS)) or "page_content" in value
+
+
+def _has_text(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(value.get(key), str) for key in TEXTS) or any(isinstance(value.get(key), dict) for key in WRAPPERS)
+
+
+def _left_out(keys: Sequence[str] | set[str], say: Say) -> None:
+    if keys:
+        say(f"beside the passages there is {', '.join(sorted(map(repr, keys))[:12])}, which is not used")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _kind(value: Any) -> str:
+    return {str: "text", bool: "truth value", int: "number", float: "number"}.get(type(value), "null")
