@@ -14,7 +14,7 @@ from typing import Any
 from app.operator import statistics
 from app.operator.quotas import METADATA_VALUE_BYTES
 from app.operator.records import Record
-from app.operator.shapes import IDS, LOOKS_LIKE_JSON, TEXTS, WRAPPERS, Wrong
+from app.operator.shapes import IDS, LOOKS_LIKE_JSON, NO_VECTORS, TEXTS, WRAPPERS, Wrong
 
 METADATA = ("metadata", "meta", "extra_info")
 # Ids that only the metadata has, or that name what kind of thing it is.
@@ -66,6 +66,7 @@ class Reader:
         if not isinstance(entry, dict):
             return f"no JSON object ({json.dumps(entry, ensure_ascii=True, default=str)[:40]})"
         fields, metadata = _taken_apart(entry)
+        self.notes[NO_VECTORS] += any(entry.get(key) and key not in fields for key in VECTORS)
         if isinstance(metadata, str):
             return f"{_named(fields, {})}: {metadata}"
         key, identity = _identity(fields, metadata)
@@ -74,37 +75,43 @@ class Reader:
             identity = self._made_id(text)
             self.notes["made an id of the file's name and a hash of the text where there was none"] += 1
         if not identity:
-            return f"no {' or '.join(IDS[:2])} that is text or a whole number; {_has(fields)}"
+            return f"no {' or '.join(IDS[:2])} that is text or a whole number; {_has(entry)}"
         numbers = fields.pop("statistics", None) or metadata.pop("statistics", None)
         name = str(fields.get("name") or metadata.get("name") or fields.get("title") or "")
-        if isinstance(numbers, dict) and "**Statistics:**" not in text:
-            text = statistics.document(name, numbers, text)
+        if isinstance(numbers, dict):
             metadata = {**statistics.flat(numbers), **metadata}
+            text = text if statistics.HEAD in text else statistics.document(name, numbers, text)
+        elif numbers:
+            metadata["statistics"] = numbers
         elif text and fields.get("name") and metadata.get("type") in statistics.BESTIARY:
             text = statistics.document(name, {}, text)
-        if numbers and not isinstance(numbers, dict):
-            metadata["statistics"] = numbers
         if not text.strip():
             return f"{identity}: no {', '.join(TEXTS[:3])} with text in it, nor {' or '.join(TEXTS[3:])}"
-        merged = {
+        others = {
             name: value for name, value in fields.items() if name not in (key, *METADATA) and not _blank_text(name, value)
         }
-        merged |= metadata
+        stored = self._stored({**others, **metadata})
+        if isinstance(stored, str):
+            return f"{identity}: {stored}"
+        if SURROGATE.search(json.dumps([identity, text, stored], ensure_ascii=False)):
+            return f"{identity!a}: half a character (an unpaired surrogate) in it"
+        return Record(identity, text, stored or None, None)
+
+    def _stored(self, metadata: Mapping[str, Any]) -> dict[str, Any] | str:
+        """`metadata` as Chroma takes it, or what of it Chroma cannot hold."""
         stored: dict[str, Any] = {}
-        for name, value in merged.items():
-            value = _stored(name, value)
+        for name, value in metadata.items():
+            value = _as_stored(name, value)
             # Chroma has neither null nor an empty list; a key that is not there says the same.
             if value is None or value in ([], {}):
                 continue
             if name in REDUNDANT and not (_storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES):
                 self.notes[f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"] += 1
             elif not _storable(value):
-                return f"{identity}: {name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
+                return f"{name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
             else:
                 stored[name] = value
-        if SURROGATE.search(json.dumps([identity, text, stored], ensure_ascii=False)):
-            return f"{identity!a}: half a character (an unpaired surrogate) in it"
-        return Record(identity, text, stored or None, None)
+        return stored
 
     def _made_id(self, text: str) -> str:
         """The same for the same text in the same file, so that a second run finds what the first one stored."""
@@ -125,7 +132,8 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
     if isinstance(resource := fields.get("text_resource"), dict) and isinstance(resource.get("text"), str):
         # LlamaIndex since 0.12.
         fields = {**{key: value for key, value in fields.items() if not key.endswith("_resource")}, "text": resource["text"]}
-    machine = set(VECTORS)
+    # "values" are a vector only where the text is in the metadata, as Pinecone has it.
+    machine = set(VECTORS - {"values"} if any(isinstance(fields.get(key), str) for key in TEXTS) else VECTORS)
     if "page_content" in fields and fields.get("type") in (None, "Document"):
         machine |= LANGCHAIN
     if "id_" in fields or "relationships" in fields or "class_name" in fields:
@@ -175,7 +183,7 @@ def _text(fields: dict[str, Any], metadata: dict[str, Any]) -> str:
     return ""
 
 
-def _stored(name: str, value: Any) -> Any:
+def _as_stored(name: str, value: Any) -> Any:
     """`value` as the metadata has it: a path as text, objects as JSON."""
     if name == "hierarchy" and isinstance(value, list):
         return ARROW.join(str(step) for step in value if step not in (None, ""))

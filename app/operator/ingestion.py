@@ -199,7 +199,7 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
 
 def _embedded(records: Sequence[Record]) -> list[str]:
     """What a model is given of the texts: no soft hyphens and ligatures, which would hide the words from it, too."""
-    return [plain(record.document or "") for record in records]
+    return [plain(text).strip() or text for text in (record.document or "" for record in records)]
 
 
 def _write(target: StoredCollection, records: Sequence[Record], changes: Changes) -> None:

@@ -20,6 +20,7 @@ IDS = ("uid", "id", "id_", "_id", "node_id", "doc_id", "chunk_id")
 TEXTS = ("text", "document", "content", "page_content", "description")
 # Where other programs put a passage inside an object of their own.
 WRAPPERS = ("kwargs", "__data__", "_source", "payload", "properties", "node", "row")
+NO_VECTORS = "its embeddings are not used, the texts are embedded anew: nothing says which model made them"
 # Objects lie in one another no deeper than this before the passages come.
 _DEPTH = 5
 _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
@@ -180,7 +181,7 @@ def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
             f"is the output of collection.get(), but has {len(ids)} ids and {len(documents)} documents; write it again"
         )
     if value.get("embeddings"):
-        say("it is the output of collection.get(): its embeddings are not used, the texts are embedded anew")
+        say(NO_VECTORS)
     for number, (identity, document, metadata) in enumerate(zip(ids, documents, metadatas, strict=True), 1):
         yield f"passage {number}", {"id": identity, "document": document, "metadata": metadata}
 

@@ -17,6 +17,7 @@ _LABELS = {
     "xp_value": "X.P. Value",
 }
 _SMALL_WORDS = frozenset(("of", "in", "per", "and", "or", "the"))
+HEAD = "**Statistics:**"
 # The types of what a book of monsters has; all stand under their names.
 BESTIARY = ("monster", "category", "reference")
 # What can be filtered by.
@@ -30,7 +31,7 @@ def document(name: str, statistics: Mapping[str, Any], text: str) -> str:
     lines = [f"- {_label(key)}: {written}" for key, value in statistics.items() if (written := _written(value))]
     parts = [heading]
     if lines:
-        parts += ["\n".join(("**Statistics:**", *lines))]
+        parts += ["\n".join((HEAD, *lines))]
         body = f"**Description:**\n{body}" if body else ""
     return "\n\n".join(filter(None, (*parts, body)))
 
