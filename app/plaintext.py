@@ -21,17 +21,17 @@ _INVISIBLE = (
 )
 _SIGNS = "™®©℠"
 _MAPPED = {
-    **dict.fromkeys(map(ord, _QUOTES), "'"),
-    **dict.fromkeys(map(ord, _DOUBLE_QUOTES), '"'),
-    **dict.fromkeys(map(ord, _DASHES), "-"),
-    **dict.fromkeys(map(ord, _SOFT), "\u00ad"),
-    **dict.fromkeys(map(ord, _SIGNS), ""),
+    **dict.fromkeys(_QUOTES, "'"),
+    **dict.fromkeys(_DOUBLE_QUOTES, '"'),
+    **dict.fromkeys(_DASHES, "-"),
+    **dict.fromkeys(_SOFT, "\u00ad"),
+    **dict.fromkeys(_SIGNS, ""),
     # "2½" is two and a half, not 21/2.
-    **{ord(sign): " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
-    0x2044: "/",
+    **{sign: " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
+    "\u2044": "/",
     # Ligatures where some fonts of word processors keep them.
-    0xF001: "fi",
-    0xF002: "fl",
+    "\uf001": "fi",
+    "\uf002": "fl",
 }
 # What no decomposition takes apart.
 _LETTERS = str.maketrans(
@@ -39,12 +39,14 @@ _LETTERS = str.maketrans(
      "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
 )  # fmt: skip
 _REMOVED = re.compile(f"[{_INVISIBLE}]+")
-_SUPERSCRIPT = re.compile("(?<=([^\\W\\d_]))?[⁰¹²³⁴-⁹]+")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴-⁹]+")
+_MAPPABLE = re.compile(f"[{''.join(_MAPPED)}]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 # The end of a line, the beginning of the next one, and the mark of a quotation there.
 _LINE_END = r"[ \t]*[\n\r\f\v\x85\u2028\u2029][\s>]*"
 _SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
 # A word goes on in the case it began in: "half-" and "Elf" on the next line are two.
-_CUT = re.compile(rf"((?<=[^\W\d_A-Z])-{_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z])-{_LINE_END}(?=[A-Z]))")
+_CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
 _CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # A character written with a backslash, the mark of a footnote, and emphasis inside a word. A bar would end a table's cell.
@@ -56,8 +58,7 @@ def plain(text: str) -> str:
 
     Entities of HTML and escapes of Markdown are what they stand for. Time is linear in the length of `text`.
     """
-    text = _with_cuts(text)
-    return _CUT.sub("", text) if "-" in text else text
+    return _CUT.sub("", _with_cuts(text))
 
 
 def both_readings(text: str) -> str:
@@ -65,8 +66,10 @@ def both_readings(text: str) -> str:
 
     No rule tells the two apart without knowing the word.
     """
-    cut = _CUT_WORD.findall(_with_cuts(text)) if "-" in text or not text.isascii() else ()
-    return "\n".join((plain(text), *(f"{first}-{second}" for first, second in cut)))
+    cut = _with_cuts(text)
+    joined = _CUT.sub("", cut)
+    compounds = _CUT_WORD.findall(cut) if joined != cut else ()
+    return "\n".join((joined, *(f"{first}-{second}" for first, second in compounds)))
 
 
 def _with_cuts(text: str) -> str:
@@ -74,8 +77,8 @@ def _with_cuts(text: str) -> str:
         text = _ENTITY.sub(_character, text)
     if not text.isascii():
         text = _REMOVED.sub("", text)
-        text = _SUPERSCRIPT.sub(lambda digits: "" if digits[1] else " " + digits[0], text)
-        text = unicodedata.normalize("NFKC", text.translate(_MAPPED))
+        text = _MAPPABLE.sub(lambda sign: _MAPPED[sign[0]], _SUPERSCRIPT.sub(_lowered, text))
+        text = unicodedata.normalize("NFKC", text)
     elif "\x02" in text:
         text = text.replace("\x02", "\u00ad")
     if "\u00ad" in text:
@@ -89,8 +92,17 @@ def without_accents(text: str) -> str:
     """`text` with letters of the English alphabet wherever a letter is one with something added."""
     if text.isascii():
         return text
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
+    return _NOT_ASCII.sub(_without_marks, unicodedata.normalize("NFKD", text))
+
+
+def _without_marks(letters: re.Match[str]) -> str:
+    return "".join(c for c in letters[0] if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+def _lowered(digits: re.Match[str]) -> str:
+    """The mark of a note after a word is nothing; a power after a number, and what begins a note, are numbers."""
+    before = digits.string[max(0, digits.start() - 1) : digits.start()]
+    return f" {digits[0]}" if before.isdigit() or not before.strip() else ""
 
 
 def _character(entity: re.Match[str]) -> str:

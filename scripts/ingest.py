@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Read passages from files, embed what is new or changed, and write it to a collection; then build its lexical index.
 
-Takes JSON and JSON-Lines chunks (uid or id, text, document or content, metadata) and Markdown, which is split by its headings;
-tables stay whole with their caption. Writes to Chroma Cloud when it is configured, else to the local server. It may be
+Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex, Haystack, pandas), CSV
+with columns id and text, and Markdown, which is split by its headings; tables stay whole with their caption. A file of another
+kind is named, with the command that helps. Writes to Chroma Cloud when it is configured, else to the local server. It may be
 interrupted at any moment: run the same command again, and only what is missing is embedded.
 """
 
@@ -31,7 +32,7 @@ EXAMPLES = f"""examples:
 
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl or .md")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl, .csv, .md or .txt, also with .gz")
     parser.add_argument(
         "--collection", required=True, type=arguments.collection, metavar="NAME", help="made when there is none of this name"
     )

@@ -32,7 +32,7 @@ WRITTEN = [
      "elan elan naive naive aether oeuf strasse lodz orc smorrebrod"),
     ("İstanbul DIŞ ß ŉ ǆ ﷺ", "istanbul dis ss n dz"),
     ("２ｄ６ ＦＵＬＬ Ⅳ ㎞", "2d6 full iv km"),
-    ("Sword¹ Dragon™ Orc[^1] Orc[^note] 10² **F**ighter D*ragon* a\\_b", "sword dragon orc orc 10 2 fighter dragon a b"),
+    ("Sword¹ Orc (red)² Dragon™ Orc[^1] Orc[^note] 10² **F**ighter D*ragon* a\\_b", "sword orc red dragon orc orc 10 2 fighter dragon a b"),
     ("&shy;dra&shy;gon &amp; Br&uuml;cke &nbsp;x &lt;b&gt; AT&T &bogus; &#0; &#1114112;", "dragon brucke x b at t bogus"),
 ]  # fmt: skip
 

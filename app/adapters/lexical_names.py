@@ -17,6 +17,9 @@ _SIZE = re.compile(r"^(?:giant|huge|large|small|normal|common|ordinary)\s+", re.
 # A heading that opens a paragraph: "Drow Poison (Injury). A creature …", "**Infravision:** …".
 _RUN_IN = re.compile(r"^(?:\*\*|__)?([A-Z][\w'’/ ()+,-]{2,48}?)(?:\*\*|__)?[.:](?:\*\*|__)?(?=\s)", re.MULTILINE)
 
+# What heads the two halves of every entry in the owner's collection.
+_FORM = frozenset(("Statistics", "Description"))
+
 
 def full_names(name: str) -> Iterator[str]:
     """`name` itself and the same name as people say it: `Dragon, Red` also as `Red Dragon`."""
@@ -66,7 +69,7 @@ def run_in_headings(text: str) -> Iterator[str]:
     for heading in _RUN_IN.findall(text):
         words = _PARENTHESES.sub("", heading).split()
         capitals = sum(word[0].isupper() for word in words)
-        if words and len(words) <= 5 and capitals * 2 > len(words):
+        if words and len(words) <= 5 and capitals * 2 > len(words) and heading not in _FORM:
             yield " ".join(words)
 
 

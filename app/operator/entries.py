@@ -44,6 +44,8 @@ HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_key
 REDUNDANT = frozenset(("sibling_chunks", "child_chunks", "children", "monsters"))
 WHOLE_NUMBERS = ("chunk_part", "total_parts")
 ARROW = " → "
+# Refused by Chroma 1.5.9, and the key that it keeps the text under.
+NO_KEY = re.compile(r"[#$]|chroma:|\Z")
 # What JSON can write and UTF-8 cannot.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -105,6 +107,8 @@ class Reader:
             # Chroma has neither null nor an empty list; a key that is not there says the same.
             if value is None or value in ([], {}):
                 continue
+            if NO_KEY.match(name):
+                return f"Chroma takes no metadata with the key {name!r}; rename it"
             if name in REDUNDANT and not (_storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES):
                 self.notes[f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"] += 1
             elif not _storable(value):

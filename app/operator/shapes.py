@@ -25,6 +25,9 @@ NO_VECTORS = "its embeddings are not used, the texts are embedded anew: nothing 
 _DEPTH = 5
 _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
 LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+_COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
+# Excel's own first line.
+_SEPARATOR = re.compile(r"sep=(.)\n")
 _PYTHON = re.compile(r"\s*\[?\s*(?:\{\s*'|\w+\()")
 
 Say = Callable[[str], None]
@@ -58,9 +61,11 @@ def json_entries(text: str, say: Say) -> Iterator[Entry]:
 def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
     """Every row of a table with a header. Raises Foreign when its columns are not those of passages."""
     csv.field_size_limit(MOST_BYTES)
+    if told := _SEPARATOR.match(text):
+        text, delimiter = text[told.end() :], told[1]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        header = [name.strip() for name in next(rows)]
+        header = [name.lower() if name.lower() in _COLUMNS else name for name in map(str.strip, next(rows, []))]
         if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
             raise Foreign(
                 f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; "

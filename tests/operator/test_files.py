@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from app import terms
+from app.adapters.lexical import LexicalIndex
+from app.adapters.lexical_build import build
 from app.models import Passage
 from app.operator.chunks import read
 from app.operator.problems import OperatorError
@@ -88,6 +91,24 @@ def test_tables_of_a_spreadsheet() -> None:
     ]
 
 
+def test_a_table_as_excel_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        'sep=|\r\nID|Text |Name|\r\n7|"An owl|bear ""hugs"".\r\nTwice."|Owlbear|\r\n'.encode("utf-16")
+    )
+    assert read([tmp_path / "a.csv"], 4000) == [Record("7", 'An owl|bear "hugs".\nTwice.', {"name": "Owlbear"}, None)]
+    (tmp_path / "a.csv").write_text("id,text\n1,a,b\n2,\n,x\n")
+    said = told(tmp_path / "a.csv")
+    for line, what in [(2, "3 cells under 2 columns"), (3, "2: no text"), (4, "no uid or id")]:
+        assert f"{tmp_path / 'a.csv'}:{line}: {what}" in said
+
+
+@pytest.mark.parametrize("key", ["", "#", "$schema", "chroma:document"])
+def test_keys_that_chroma_refuses(tmp_path: Path, key: str) -> None:
+    """It would be told by Chroma only after the embeddings were paid for."""
+    (tmp_path / "a.json").write_text(json.dumps({"id": "a", "text": "x", "metadata": {key: 1}}))
+    assert f"a: Chroma takes no metadata with the key {key!r}" in told(tmp_path / "a.json")
+
+
 def test_documents_without_ids_get_the_same_ones_every_time(tmp_path: Path) -> None:
     file = FILES / "langchain-without-ids.jsonl"
     notes: list[str] = []
@@ -113,7 +134,8 @@ def test_the_owners_monsters() -> None:
         "- Intelligence: Animal\n- Alignment: Neutral\n- Size: L (10' long)\n\n**Description:**\nIt naps in ponds.",
         {
             "name": "GIANT NEWT (Salamandra)", "type": "monster", "uid": "giant_newt_mon_001",
-            "monster_id": "giant_newt_mon_001", "char_count": 17, "hierarchy": "MONSTERS → NEWT → GIANT NEWT", "parent_category": "NEWT",
+            "monster_id": "giant_newt_mon_001", "char_count": 17,
+            "hierarchy": "MONSTERS → NEWT → GIANT NEWT", "parent_category": "NEWT",
             "parent_category_id": "newt_cat_001", "frequency": "Uncommon", "armor_class": "7", "hit_dice": "2+2",
             "alignment": "Neutral", "intelligence": "Animal", "size": "L (10' long)",
         },
@@ -131,6 +153,13 @@ def test_the_owners_monsters() -> None:
     assert found["move_ref_001"].document == "## MOVE\n\nHow far it goes in a round."
     assert found["eel_mon_003"].document == "## EEL\n\n**Statistics:**\n- Size: S"
     assert len(found) == 5 and len(notes) == 1 and "monsters left out" in notes[0]
+
+
+def test_the_layout_itself_names_nothing(tmp_path: Path) -> None:
+    records = read([FILES / "owner-monsters.json"], 4000)
+    build([Passage(r.id, r.document or "", r.metadata or {}) for r in records], tmp_path / "index", {})
+    found = LexicalIndex(tmp_path / "index").names(map(terms.key, ["statistics", "description", "giant newt", "salamandra"]))
+    assert found.keys() == {"giantnewt", "salamandra"}
 
 
 def test_statistics_that_the_text_has_already(tmp_path: Path) -> None:
@@ -327,7 +356,7 @@ def test_a_line_that_is_wrong_among_others(tmp_path: Path) -> None:
         assert f"{file}{place}: {what}" in said, said
 
 
-@pytest.mark.parametrize("make", [lambda: '{"a": ' * 99_999, lambda: "[" * 99_999, lambda: "{}" * 99_999, lambda: '"' * 99_999])
+@pytest.mark.parametrize("make", [lambda: '{"a": ' * 20_000, lambda: "[" * 20_000, lambda: "{}" * 20_000, lambda: '"' * 20_000])
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".txt", ".csv"])
 def test_no_file_is_too_much(tmp_path: Path, make: Callable[[], str], suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_text(make())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.lexical import LexicalIndex, index_path
+from app.rag import entities
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support import collections
@@ -277,3 +279,50 @@ def test_an_index_that_cannot_be_written_leaves_the_old_one(author: Author) -> N
     ran = author.operator.run("build_index.py", NAME, preexec_fn=no_room)
     assert ran.status == 1 and "make room on the disk" in ran.sentence()
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_the_files_people_have(author: Author) -> None:
+    """All the way into Chroma and the index, from files as their owners have them."""
+    files = ["owner-monsters.json", "owner-rules.json", "converted-from-pdf.md", "headings.md", "collection-get.json"]
+    ran = author.operator.run("ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME)
+    assert ran.status == 0, ran
+    for note in ("owner-rules.json: id of more than 128 bytes shortened", "owner-monsters.json: monsters left out",
+                 "owner-rules.json: sibling_chunks left out", "collection-get.json: its embeddings are not used"):  # fmt: skip
+        assert f"tests/data/files/{note}" in ran.out, ran
+    stored = author.stored()
+    newt, row = stored["giant_newt_mon_001"], stored["DMG_SAVES_ROW_1"]
+    assert newt[0].startswith("## GIANT NEWT (Salamandra)\n\n**Statistics:**\n- Frequency: Uncommon\n")
+    assert newt[1] is not None and (newt[1]["armor_class"], newt[1]["hierarchy"]) == ("7", "MONSTERS → NEWT → GIANT NEWT")
+    assert row[1] is not None and row[1]["query_must"] == (
+        '{"contain_one_of": [["fighter", "fighters"]], "contain_range": {"min": 1, "max": 3}}'
+    )
+    assert "o\ufb03cer" in stored["converted-from-pdf-chapel"][0], "what is shown stays as it was written"
+    embedded = "\n".join(text for r in author.openai.requests if r.path.endswith("/embeddings") for text in r.body["input"])
+    assert "officer baffled the goblins" in embedded and "\u00ad" not in embedded
+
+    index = LexicalIndex(index_path(author.operator.data_dir, NAME))
+    for word in ("officer", "baffled", "goblins", "flamberge", "sarcophagus", "cave-bear", "cavebear", "cave"):
+        found = [match.passage.id for match in index.search([word], 3)]
+        assert found == ["converted-from-pdf-chapel"], word
+    for asked, owner in [
+        ("what is the prince of newts: a salamandra?", "giant_newt_mon_001"),
+        ("Giant newt's AC", "giant_newt_mon_001"),
+        ("how does parrying work", "DMG_PARRYING_1"),
+        ("Leomund's tiny hut", "headings-spells-leomunds-tiny-hut"),
+        ("what is in the crypt?", "converted-from-pdf-crypt"),
+    ]:
+        owners = {identity for entity in entities.read(asked, index).entities for identity in entity.owners}
+        assert owner in owners, (asked, owners)
+
+    again = author.operator.run("ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME)
+    assert again.status == 0 and "0 to embed" in again.out and "0 with new metadata" in again.out, again
+
+
+def test_an_index_of_an_older_version_is_stale(author: Author) -> None:
+    author.ingest()
+    path = index_path(author.operator.data_dir, NAME)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE facts SET value = '2' WHERE name = 'schema_version'")
+        connection.commit()
+    stale = author.operator.run("build_index.py", NAME, "--check")
+    assert stale.status == 1 and "builds it in another way" in stale.out and "Build it anew" in stale.out, stale
