@@ -43,7 +43,7 @@ _SUPERSCRIPT = re.compile("[⁰¹²³⁴-⁹]+")
 _MAPPABLE = re.compile(f"[{''.join(_MAPPED)}]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 # The end of a line, the beginning of the next one, and the mark of a quotation there.
-_LINE_END = r"[ \t]*[\n\r\f\v\x85\u2028\u2029][\s>]*"
+_LINE_END = r"[ \t]*(?:[\n\r\f\v\x85\u2028\u2029]|<br ?/?>)[\s>]*"
 _SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
 # A word goes on in the case it began in: "half-" and "Elf" on the next line are two.
 _CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")

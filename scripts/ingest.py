@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Read passages from files, embed what is new or changed, and write it to a collection; then build its lexical index.
 
-Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex, Haystack, pandas), CSV
-with columns id and text, and Markdown, which is split by its headings; tables stay whole with their caption. A file of another
-kind is named, with the command that helps. Writes to Chroma Cloud when it is configured, else to the local server. It may be
-interrupted at any moment: run the same command again, and only what is missing is embedded.
+Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex, Haystack, pandas),
+CSV with columns id and text, and Markdown, which is split by its headings; tables stay whole with their caption. A file of
+another kind is named, with the command that helps. Writes to Chroma Cloud when it is configured, else to the local server. It
+may be interrupted at any moment: run the same command again, and only what is missing is embedded.
 """
 
 import sys

@@ -23,6 +23,7 @@ WRITTEN = [
      "sacrificial altar hums low tone high tone or"),
     ("autom-\naton port‐\ncullis AUTOM-\nATON candle-\r\n stick trap-\ndoor > gar-\n> goyle spi-\n\n\fder gob\u2010\u200b\nlin",
      "automaton portcullis automaton candlestick trapdoor gargoyle spider goblin"),
+    ("port-<br>\ncullis trea\u00ad<br/>sure", "portcullis treasure"),
     ("Half-\nElf 10-\n20 d-\n6 pick - \nlock", "half elf 10 20 d 6 pick lock"),
     ("two\u00a0words\u2009and\u202fmore\u3000still\u2003on\u2028now", "two words and more still on now"),
     ("Bigby’s Bigby‘s Bigby´s Bigby＇s Bigby&rsquo;s Bigby&#8217;s Bigby&#x2019;s Bigby\\'s", " ".join(["bigby's"] * 8)),
@@ -32,7 +33,8 @@ WRITTEN = [
      "elan elan naive naive aether oeuf strasse lodz orc smorrebrod"),
     ("İstanbul DIŞ ß ŉ ǆ ﷺ", "istanbul dis ss n dz"),
     ("２ｄ６ ＦＵＬＬ Ⅳ ㎞", "2d6 full iv km"),
-    ("Sword¹ Orc (red)² Dragon™ Orc[^1] Orc[^note] 10² **F**ighter D*ragon* a\\_b", "sword orc red dragon orc orc 10 2 fighter dragon a b"),
+    ("Sword¹ Orc (red)² Dragon™ Orc[^1] Orc[^note] 10² **F**ighter D*ragon* a\\_b",
+     "sword orc red dragon orc orc 10 2 fighter dragon a b"),
     ("&shy;dra&shy;gon &amp; Br&uuml;cke &nbsp;x &lt;b&gt; AT&T &bogus; &#0; &#1114112;", "dragon brucke x b at t bogus"),
 ]  # fmt: skip
 

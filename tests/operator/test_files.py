@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app import terms
 from app.adapters.lexical import LexicalIndex
@@ -364,3 +366,37 @@ def test_no_file_is_too_much(tmp_path: Path, make: Callable[[], str], suffix: st
         assert read([tmp_path / "a.txt"], 4000)
     else:
         assert "cannot be used" in told(tmp_path / f"a{suffix}")
+
+
+NAMES = st.sampled_from(
+    "id uid id_ ids text content document documents page_content metadata metadatas meta columns data statistics hierarchy "
+    "chunks kwargs node payload embedding docstore/data format sibling_chunks text_resource name description x".split(" ")
+    + [""]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("{"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(VALUES, min_size=1, max_size=3))
+def test_any_json_is_read_or_told(tmp_path: Path, values: list[object]) -> None:
+    (tmp_path / "a.json").write_text("\n".join(map(json.dumps, values)))
+    try:
+        for record in read([tmp_path / "a.json"], 4000):
+            assert record.id and record.document and record.document.strip()
+    except OperatorError as error:
+        assert "a.json" in str(error)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=60), st.sampled_from([".json", ".jsonl", ".md", ".txt", ".csv", ".gz", ".bin"]), st.sampled_from(
+    [b"", b"{", b"PK\x03\x04", b"\x1f\x8b", b"\xff\xfe", b"id,text\n", b'[{"id": 1, "text": "', b"# A\n"]))  # fmt: skip
+def test_any_bytes_are_read_or_told(tmp_path: Path, content: bytes, suffix: str, start: bytes) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(start + content)
+    try:
+        read([tmp_path / f"a{suffix}"], 4000)
+    except OperatorError as error:
+        assert f"a{suffix}" in str(error)
