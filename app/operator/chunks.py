@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.operator.entries import Notes, Reader
+from app.operator.json_values import LOOKS_LIKE_JSON
 from app.operator.markdown import sections
 from app.operator.problems import OperatorError
 from app.operator.quotas import shown, with_short_id
 from app.operator.records import Record
-from app.operator.shapes import LOOKS_LIKE_JSON, csv_entries, json_entries
+from app.operator.shapes import csv_entries, json_entries
 from app.operator.texts import Foreign, text_of
 
 MARKDOWN = (".md", ".markdown", ".txt")

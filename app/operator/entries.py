@@ -12,33 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from app.operator import statistics
+from app.operator.json_values import LOOKS_LIKE_JSON, Wrong
 from app.operator.quotas import METADATA_VALUE_BYTES
 from app.operator.records import Record
-from app.operator.shapes import IDS, LOOKS_LIKE_JSON, NO_VECTORS, TEXTS, WRAPPERS, Wrong
+from app.operator.shapes import IDS, KINDS_OF_IDS, NO_VECTORS, TEXTS, WRAPPERS
 
 METADATA = ("metadata", "meta", "extra_info")
-# Ids that only the metadata has, or that name what kind of thing it is.
-KINDS_OF_IDS = ("monster_id", "category_id")
 VECTORS = frozenset(("embedding", "embeddings", "vector", "vectors", "values", "sparse_embedding", "sparse_values"))
 # What only the program needs that wrote the passage; `type` there is the name of a class.
 LANGCHAIN = frozenset(("type", "lc"))
-LLAMAINDEX = frozenset(
-    [
-        "excluded_embed_metadata_keys",
-        "excluded_llm_metadata_keys",
-        "relationships",
-        "start_char_idx",
-        "end_char_idx",
-        "text_template",
-        "class_name",
-        "metadata_template",
-        "metadata_separator",
-        "metadata_seperator",
-        "hash",
-        "mimetype",
-        "__type__",
-    ]
+_LLAMAINDEX = (
+    "excluded_embed_metadata_keys excluded_llm_metadata_keys relationships start_char_idx end_char_idx text_template "
+    "class_name metadata_template metadata_separator metadata_seperator hash mimetype __type__"
 )
+LLAMAINDEX = frozenset(_LLAMAINDEX.split())
 HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_keys"))
 # Lists of other passages, which say themselves where they belong.
 REDUNDANT = frozenset(("sibling_chunks", "child_chunks", "children", "monsters"))
@@ -70,7 +57,7 @@ class Reader:
         fields, metadata = _taken_apart(entry)
         self.notes[NO_VECTORS] += any(entry.get(key) and key not in fields for key in VECTORS)
         if isinstance(metadata, str):
-            return f"{_named(fields, {})}: {metadata}"
+            return f"{_identity(fields, {})[1] or 'no id'}: {metadata}"
         key, identity = _identity(fields, metadata)
         text = _text(fields, metadata)
         if not identity and "page_content" in fields and text:
@@ -166,9 +153,8 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
 def _identity(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str, str]:
     """The field an id was found in ("" for the metadata), and the id ("" when there is none)."""
     places = [(fields, key, key) for key in IDS] + [(metadata, "uid", "")]
-    places += [(holder, key, "") for key in KINDS_OF_IDS for holder in (fields, metadata)] + [
-        (metadata, key, "") for key in IDS
-    ]
+    places += [(holder, key, "") for key in KINDS_OF_IDS for holder in (fields, metadata)]
+    places += [(metadata, key, "") for key in IDS]
     for holder, key, field in places:
         value = holder.get(key)
         if isinstance(value, dict):
@@ -208,13 +194,9 @@ def _blank_text(name: str, value: Any) -> bool:
 
 
 def _is_vector(value: Any) -> bool:
-    return (
-        value is None or isinstance(value, dict) or (isinstance(value, list) and all(isinstance(n, int | float) for n in value))
-    )
-
-
-def _named(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    return _identity(fields, metadata)[1] or "no id"
+    if isinstance(value, list):
+        return all(isinstance(number, int | float) for number in value)
+    return value is None or isinstance(value, dict)
 
 
 def _has(fields: Mapping[str, Any]) -> str:

@@ -8,40 +8,36 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.operator.backup import FORMAT as BACKUP
+from app.operator.json_values import Wrong, values
 from app.operator.texts import MOST_BYTES, Foreign
 
 IDS = ("uid", "id", "id_", "_id", "node_id", "doc_id", "chunk_id")
+# The owner's monsters have one of these, some in the metadata only.
+KINDS_OF_IDS = ("monster_id", "category_id")
 TEXTS = ("text", "document", "content", "page_content", "description")
 # Where other programs put a passage inside an object of their own.
 WRAPPERS = ("kwargs", "__data__", "_source", "payload", "properties", "node", "row")
 NO_VECTORS = "its embeddings are not used, the texts are embedded anew: nothing says which model made them"
 # Objects lie in one another no deeper than this before the passages come.
 _DEPTH = 5
-_BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
-LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+_CHROMA = frozenset(("documents", "texts", "metadatas", "embeddings", "distances"))
 _COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
 # Excel's own first line.
 _SEPARATOR = re.compile(r"sep=(.)\n")
-_PYTHON = re.compile(r"\s*\[?\s*(?:\{\s*'|\w+\()")
 
 Say = Callable[[str], None]
 Entry = tuple[str, Any]
 """Where in the file, and what stands there: for a passage an object. A text says what is wrong there."""
 
 
-class Wrong(str):
-    """What is wrong, in place of a value."""
-
-
 def json_entries(text: str, say: Say) -> Iterator[Entry]:
     """Every passage of a JSON file. Raises Foreign when it is no JSON, or something else than passages."""
-    found = list(_values(text))
+    found = list(values(text))
     if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
         raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
     for line, value in found:
@@ -81,44 +77,6 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
         raise Foreign(f"is no table that can be read (line {rows.line_num}: {error})") from error
 
 
-def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is wrong."""
-    try:
-        yield from list(_documents(text))
-        return
-    except (ValueError, RecursionError) as error:
-        problem = error
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    first = _line(lines[0][1])
-    if len(lines) == 1 or isinstance(first, Wrong):
-        hint = ""
-        if _PYTHON.match(text):
-            hint = "; this is how Python prints values: write them with json.dump"
-        elif isinstance(problem, json.JSONDecodeError) and problem.pos >= len(text.rstrip()):
-            hint = "; the file ends in the middle"
-        raise Foreign(f"no JSON ({problem}){hint}") from problem
-    yield from ((number, _line(line)) for number, line in lines)
-
-
-def _documents(text: str) -> Iterator[tuple[int, Any]]:
-    # Line ends inside strings are let pass: people's files have them.
-    decoder = json.JSONDecoder(strict=False)
-    position, counted, line = 0, 0, 1
-    while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
-        line, counted = line + text.count("\n", counted, position), position
-        value, position = decoder.raw_decode(text, position)
-        yield line, value
-
-
-def _line(line: str) -> Any:
-    """The one value, or the values as a list, of a line of JSON Lines."""
-    try:
-        values = [value for _, value in _documents(line)]
-    except (ValueError, RecursionError) as error:
-        return Wrong(f"no JSON ({error})")
-    return values[0] if len(values) == 1 else values
-
-
 def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
     if isinstance(value, list):
         if value and all(isinstance(row, list) for row in value):
@@ -130,7 +88,7 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
         yield from ((f"passage {number}", entry) for number, entry in enumerate(value, 1))
     elif not isinstance(value, dict):
         raise Foreign(f"is a single {_kind(value)} of JSON, not a passage nor a list of passages")
-    elif isinstance(value.get("ids"), list):
+    elif isinstance(value.get("ids"), list) and _CHROMA & value.keys():
         yield from _collection(value, say)
     elif _is_passage(value):
         yield "", value
@@ -141,23 +99,17 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
         yield from ((f"passage {number}", entry) for number, entry in enumerate(named, 1))
     elif (table := _columns(value)) is not None:
         yield from ((f"passage {number}", entry) for number, entry in enumerate(table, 1))
-    elif lists := {
-        key: part for key, part in value.items() if isinstance(part, list) and any(isinstance(e, dict) for e in part)
-    }:
+    elif lists := {key: part for key, part in value.items() if isinstance(part, list) and any(map(_is_object, part))}:
         _left_out(value.keys() - lists.keys(), say)
         for key, part in lists.items():
             where = f"{key}, " if len(lists) > 1 else ""
             yield from ((f"{where}passage {number}", entry) for number, entry in enumerate(part, 1))
     elif value and all(isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()):
         yield from _by_id(value)
-    elif (
-        len(inner := [part for part in value.values() if isinstance(part, dict)]) == 1
-        and depth < _DEPTH
-        and not _has_text(value)
-    ):
+    elif depth < _DEPTH and not _has_text(value) and len(inner := list(filter(_is_object, value.values()))) == 1:
         _left_out({key for key, part in value.items() if part is not inner[0]}, say)
         yield from _entries(inner[0], say, depth + 1)
-    elif _has_text(value) or set(IDS) & value.keys():
+    elif _has_text(value) or {*IDS, "statistics"} & value.keys():
         yield "", value
     elif any(isinstance(value.get(key), list) for key in ("chunks", "documents", "passages")):
         # An empty one is none of another shape.
@@ -169,7 +121,7 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
 
 def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
     """The columns that Chroma returns."""
-    ids, documents = value["ids"], value.get("documents")
+    ids, documents = value["ids"], value.get("documents") or value.get("texts")
     if ids and all(isinstance(some, list) for some in ids):
         raise Foreign(
             "is the output of collection.query(): the answers to a question, not the collection; write that with "
@@ -210,7 +162,10 @@ def _by_id(entries: Mapping[str, Any]) -> Iterator[Entry]:
 
 
 def _is_passage(value: Mapping[str, Any]) -> bool:
-    return (_has_text(value) and any(isinstance(value.get(key), str | int) for key in IDS)) or "page_content" in value
+    metadata = value.get("metadata")
+    holders = [value, metadata] if isinstance(metadata, dict) else [value]
+    named = any(isinstance(holder.get(key), str | int) for holder in holders for key in (*IDS, *KINDS_OF_IDS))
+    return (_has_text(value) and named) or "page_content" in value
 
 
 def _has_text(value: Mapping[str, Any]) -> bool:

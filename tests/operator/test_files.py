@@ -220,6 +220,28 @@ def test_where_an_id_is_found(tmp_path: Path, fields: dict[str, object], identit
 
 
 @pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "ORC", "content": "Many.", "metadata": {"uid": "a"}, "variants": [{"name": "HALF-ORC"}]},
+        {"name": "ORC", "statistics": {"size": "M"}, "metadata": {"monster_id": "a"}},
+        {"name": "ORC", "description": "Many.", "monster_id": "a", "statistics": {"size": "M"}, "attacks": [{"with": "axe"}]},
+    ],
+)
+def test_one_passage_alone_in_a_file_is_no_wrapper(tmp_path: Path, entry: dict[str, object]) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(entry))
+    (record,) = read([tmp_path / "a.json"], 4000)
+    assert record.id == "a" and (record.metadata or {})["name"] == "ORC"
+
+
+def test_lists_of_ids_and_texts(tmp_path: Path) -> None:
+    columns = {"ids": ["a", "b"], "texts": ["x", "y"], "metadatas": [None, {"k": 1}]}
+    (tmp_path / "a.json").write_text(json.dumps(columns))
+    assert read([tmp_path / "a.json"], 4000) == [Record("a", "x", None, None), Record("b", "y", {"k": 1}, None)]
+    (tmp_path / "a.json").write_text(json.dumps({"ids": ["a"], "words": ["x"]}))
+    assert "an object with 'ids', 'words' in it" in told(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
     ("encoding", "mark"),
     [("utf-8", b""), ("utf-8", b"\xef\xbb\xbf"), ("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff"), ("utf-16-le", b""),
      ("utf-16-be", b""), ("utf-32-le", b"\xff\xfe\0\0"), ("cp1252", b"")],
@@ -369,8 +391,36 @@ def test_no_file_is_too_much(tmp_path: Path, make: Callable[[], str], suffix: st
 
 
 NAMES = st.sampled_from(
-    "id uid id_ ids text content document documents page_content metadata metadatas meta columns data statistics hierarchy "
-    "chunks kwargs node payload embedding docstore/data format sibling_chunks text_resource name description x".split(" ")
+    [
+        "id",
+        "uid",
+        "id_",
+        "ids",
+        "text",
+        "content",
+        "document",
+        "documents",
+        "page_content",
+        "metadata",
+        "metadatas",
+        "meta",
+        "columns",
+        "data",
+        "statistics",
+        "hierarchy",
+        "chunks",
+        "kwargs",
+        "node",
+        "payload",
+        "embedding",
+        "docstore/data",
+        "format",
+        "sibling_chunks",
+        "text_resource",
+        "name",
+        "description",
+        "x",
+    ]
     + [""]
 )
 VALUES = st.recursive(
