@@ -38,6 +38,8 @@ Entry = tuple[str, Any]
 def json_entries(text: str, say: Say) -> Iterator[Entry]:
     """Every passage of a JSON file. Raises Foreign when it is no JSON, or something else than passages."""
     found = list(values(text))
+    if not found:
+        raise Foreign("is empty")
     if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
         raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
     for line, value in found:

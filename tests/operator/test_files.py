@@ -317,6 +317,7 @@ BACKUP = b'{"format": "dndchat-backup-1", "collection": "x"}\n{"id": "a", "docum
         ("a.json", b"", ["is empty"]),
         ("a.md", b" \n\n", ["is empty"]),
         ("a.md", b"\xef\xbb\xbf", ["is empty"]),
+        ("a.json", b",\n", ["is empty"]),
         ("a.xml", b"<rules/>", ["XML"]),
         ("a.ini", b"[rules]\na = 1\n", [".json, .jsonl or .md"]),
     ],
@@ -390,39 +391,11 @@ def test_no_file_is_too_much(tmp_path: Path, make: Callable[[], str], suffix: st
         assert "cannot be used" in told(tmp_path / f"a{suffix}")
 
 
-NAMES = st.sampled_from(
-    [
-        "id",
-        "uid",
-        "id_",
-        "ids",
-        "text",
-        "content",
-        "document",
-        "documents",
-        "page_content",
-        "metadata",
-        "metadatas",
-        "meta",
-        "columns",
-        "data",
-        "statistics",
-        "hierarchy",
-        "chunks",
-        "kwargs",
-        "node",
-        "payload",
-        "embedding",
-        "docstore/data",
-        "format",
-        "sibling_chunks",
-        "text_resource",
-        "name",
-        "description",
-        "x",
-    ]
-    + [""]
+FIELDS = (
+    "id uid id_ ids text content document documents page_content metadata metadatas meta columns data statistics hierarchy "
+    "chunks kwargs node payload embedding docstore/data format sibling_chunks text_resource name description x"
 )
+NAMES = st.sampled_from([*FIELDS.split(), ""])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("{"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
