@@ -14,8 +14,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python3")
 
-# As app.settings has it by default; a worker elsewhere leaves a link here.
-DATA_DIR = os.path.join(ROOT, os.path.expanduser(os.environ.get("DATA_DIR", "").strip() or "var"))
 SOCKET = "worker.sock"
 # A worker that lives says so within microseconds; one that is busy, stopped or dying must not hold up the request.
 ACKNOWLEDGE_SECONDS = 1.0
@@ -30,24 +28,50 @@ SECOND = "DNDCHAT_SECOND_INTERPRETER"
 def main():
     # A client's `Proxy:` header arrives as HTTP_PROXY, which HTTP libraries obey (httpoxy). Nothing may see it.
     os.environ.pop("HTTP_PROXY", None)
-    reply_to = os.dup(1)
+    reply_to = 1
     try:
+        if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+            open_missing_streams()
+        reply_to = os.dup(1)
         if SECOND not in os.environ:
             # One id wherever the request is answered: the ledger knows by it what a dying worker has paid for already.
             os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
-            if os.path.exists(os.path.join(DATA_DIR, SOCKET)) and relay(reply_to):
+            folder = data_dir()
+            if os.path.exists(os.path.join(folder, SOCKET)) and relay(folder, reply_to):
                 return
         serve(reply_to)
     except BaseException:  # a module that gives up with sys.exit() owes the browser a reply, too
         apologise(reply_to)
 
 
-def relay(reply_to):
+def open_missing_streams():
+    """Put nothing where this process was started without stdin, stdout or stderr: the next file opened would be taken for it."""
+    while os.open(os.devnull, os.O_RDWR) < 2:
+        pass
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+
+
+def data_dir():
+    """As app.settings has it by default; a worker elsewhere leaves a link here."""
+    named = os.environ.get("DATA_DIR", "").strip() or "var"
+    try:
+        return os.path.join(ROOT, os.path.expanduser(named))
+    except KeyError:  # Python 3.7, for an account that has no entry
+        return os.path.join(ROOT, "var")
+
+
+def relay(folder, reply_to):
     """Let the worker answer. False when it has not, with the request's body in place for this process to answer."""
     body = read_body()
     if body is None:
         return False
-    connection = hand_over(body)
+    try:
+        connection = hand_over(folder, body)
+    except Exception:
+        # Whatever this kernel or this Python lacks, down to sockets as such: without a worker the request is answered, too.
+        connection = None
     if connection is not None:
         answered = copy_reply(connection, reply_to)
         connection.close()
@@ -61,7 +85,7 @@ def relay(reply_to):
     return False
 
 
-def hand_over(body):
+def hand_over(folder, body):
     """A connection to the worker that has taken the request; None when none has, and then none will."""
     # What `socket` is built on, which has all that is needed: `socket` itself makes enumerations for 5 ms, as long as Python
     # takes to start.
@@ -73,7 +97,7 @@ def hand_over(body):
     try:
         connection.settimeout(ACKNOWLEDGE_SECONDS)
         # A socket's whole path may be too long for the kernel; its name is not.
-        os.chdir(DATA_DIR)
+        os.chdir(folder)
         connection.connect(SOCKET)
         connection.sendall(scgi_head(len(body)) + body)
         # No more than a number of seconds: whoever says more has taken the socket, but is no worker.
@@ -123,15 +147,19 @@ def read_body():
     if left > MAX_BODY_BYTES:
         return None
     pieces = []
-    end = os.times()[4] + BODY_SECONDS
-    while left:
-        piece = read_now(left)
-        if piece is None and wait_for_body(end - os.times()[4]):
-            continue
-        if not piece:
-            break
-        pieces.append(piece)
-        left -= len(piece)
+    try:
+        end = os.times()[4] + BODY_SECONDS
+        while left:
+            piece = read_now(left)
+            if piece is None and wait_for_body(end - os.times()[4]):
+                continue
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+    except Exception:  # a kernel or a Python that cannot read it so
+        if not pieces:
+            return None
     body = b"".join(pieces)
     if left:
         put_back(body)
@@ -159,12 +187,38 @@ def wait_for_body(seconds):
 
 
 def put_back(body):
-    """Make stdin give `body` again. Not through a pipe, which may hold less."""
-    memory = os.memfd_create("body")
-    write(memory, body)
-    os.lseek(memory, 0, os.SEEK_SET)
-    os.dup2(memory, 0)
-    os.close(memory)
+    """Make stdin give `body` again."""
+    try:
+        source = os.memfd_create("body")
+        write(source, body)
+        os.lseek(source, 0, os.SEEK_SET)
+    except (AttributeError, OSError):  # before Python 3.8, built for an old glibc, a kernel before 3.17, a sandbox
+        source = pipe_with(body)
+    if source != 0:  # it is where nobody has given the process a stdin
+        os.dup2(source, 0)
+        os.close(source)
+
+
+def pipe_with(body):
+    """The reading end of a pipe that gives `body`. What a pipe does not hold at once, a process of its own writes."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        while body:
+            body = body[os.write(writing, body) :]
+    except (AttributeError, BlockingIOError):
+        if not os.fork():
+            try:
+                os.dup2(writing, 1)
+                os.closerange(2, 256)
+                os.close(0)
+                if hasattr(os, "set_blocking"):
+                    os.set_blocking(1, True)
+                write(1, body)
+            finally:
+                os._exit(0)
+    os.close(writing)
+    return reading
 
 
 def scgi_head(length):
@@ -238,18 +292,17 @@ def apology():
 
 def apologise(reply_to):
     """Answer for the current exception, and put its traceback into Apache's error log and, if it is open, the program's."""
-    import traceback
-
     request_id = os.environ.get("DNDCHAT_REQUEST_ID", "")
     try:
+        import traceback
+
         sys.stderr.write("dndchat request %s failed before it was answered\n%s" % (request_id, traceback.format_exc()))
         sys.stderr.flush()
-    except (OSError, ValueError):
+    except Exception:  # nobody listens, or there is neither memory nor a descriptor left to say it with
         pass
     if "app.logs" in sys.modules:
-        import logging
-
-        logging.getLogger("app").error("%s failed before it was answered", request_id, exc_info=True)
+        # Only what could be loaded logs, and logging never raises.
+        sys.modules["logging"].getLogger("app").error("%s failed before it was answered", request_id, exc_info=True)
     try:
         write(reply_to, apology())
         os.close(reply_to)
@@ -257,7 +310,7 @@ def apologise(reply_to):
         for _ in range(1024):
             if not os.read(0, 65536):
                 break
-    except OSError:  # the client has gone
+    except (OSError, MemoryError):  # the client has gone
         pass
 
 

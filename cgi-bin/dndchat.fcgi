@@ -16,6 +16,8 @@ if os.path.exists(PYTHON) and sys.executable != PYTHON and "DNDCHAT_SECOND_INTER
     os.environ["DNDCHAT_SECOND_INTERPRETER"] = "1"
     os.execv(PYTHON, [PYTHON, "-IS", os.path.join(ROOT, "cgi-bin", os.path.basename(__file__))])
 
+if sys.version_info < (3, 10):
+    sys.exit("dndchat: Python 3.10 or newer is needed, and a virtual environment: run scripts/setup.sh")
 sys.path[:0] = [ROOT, os.path.join(VENV, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")]
 
 from app.servers.fcgi import main  # noqa: E402

@@ -49,16 +49,25 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
     stdin = sys.stdin.fileno()
     reply = os.fdopen(reply_to, "wb", closefd=False)
     handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply, apology)
-    handler.run(create_app(configured, services=services))
-    with contextlib.suppress(OSError):  # the client has gone
-        reply.close()
-    read_to_end(stdin, configured.request_timeout)
-    if configured.warm_worker:
-        from app.servers import worker
+    try:
+        handler.run(create_app(configured, services=services))
+        with contextlib.suppress(OSError):  # the client has gone
+            reply.close()
+        read_to_end(stdin, configured.request_timeout)
+        if configured.warm_worker:
+            from app.servers import worker
 
-        # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
-        services.close()
-        worker.leave_behind(configured, is_current)
+            # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
+            services.close()
+            worker.leave_behind(configured, is_current)
+    except Exception:
+        # The caller would apologise: after a reply that has begun that is a second one.
+        if not handler.reply_begun:
+            raise
+        with contextlib.suppress(Exception):
+            reply.flush()
+        with contextlib.suppress(Exception):  # there may be no memory to say it with
+            log.exception("%s failed after its reply", environ.get("DNDCHAT_REQUEST_ID"))
 
 
 def load_settings() -> settings.Settings:
@@ -112,6 +121,9 @@ def hand_over_authorization(environ: MutableMapping[str, str]) -> None:
 class OneShotHandler(CGIHandler):
     """wsgiref's handler with our streams, and JSON in place of its plain-text apology."""
 
+    reply_begun = False
+    """Whether anything of a reply may have been written; unlike `headers_sent` it stays so after the end."""
+
     def __init__(self, environ: dict[str, str], body: io.RawIOBase, reply: IO[bytes], apology: Callable[[], bytes]) -> None:
         super().__init__()
         self.base_env = environ
@@ -119,6 +131,10 @@ class OneShotHandler(CGIHandler):
         self.base_env["wsgi.input_terminated"] = True  # type: ignore[assignment]
         self.stdin, self.stdout, self.stderr = body, reply, sys.stderr
         self._apology = apology
+
+    def send_headers(self) -> None:
+        self.reply_begun = True
+        super().send_headers()
 
     def log_exception(self, exc_info: Any) -> None:
         request_id = self.base_env.get("DNDCHAT_REQUEST_ID")
