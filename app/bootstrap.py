@@ -49,6 +49,11 @@ class Container:
         self._index: tuple[object, LexicalIndex | None] = None, None
         self._answering: tuple[LexicalIndex | None, Answering] | None = None
 
+    def _configure_connections(self) -> None:
+        from app.adapters import connections
+
+        connections.configure(self.settings.ca_file, self.settings.data_dir / "addresses.json")
+
     def close(self) -> None:
         """Let go of connections and files; what is used afterwards is opened again."""
         if self._index[1] is not None:
@@ -123,6 +128,7 @@ class Container:
     def auth(self) -> AuthApi:
         from app.adapters.auth import AuthApi
 
+        self._configure_connections()
         return AuthApi(self.settings.auth_api_url)
 
     @cached_property
@@ -191,12 +197,14 @@ class Container:
     def _openai(self) -> OpenAI:
         from app.adapters.openai import OpenAI
 
+        self._configure_connections()
         return OpenAI(self.settings.openai)
 
     @cached_property
     def _chroma(self) -> Chroma:
         from app.adapters.chroma import Chroma
 
+        self._configure_connections()
         file = self.settings.data_dir / "chroma-collections.json"
         return Chroma(self.settings.chroma, file, self.settings.openai.embedding_model)
 

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from io import TextIOWrapper
 from pathlib import Path
 
 from app import datadir
@@ -42,6 +43,13 @@ class _File(logging.FileHandler):
                 moved.close()
         super().emit(record)
 
+    def _open(self) -> TextIOWrapper:
+        # A named pipe that nobody reads is an error, not something to wait for.
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags | os.O_NONBLOCK, 0o666)
+
+        return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=opener)
+
     def _was_moved(self, descriptor: int) -> bool:
         ours = os.fstat(descriptor)
         try:
@@ -58,7 +66,7 @@ def configure(log_file: Path | None) -> None:
         if log_file is None:
             raise FileNotFoundError
         datadir.ensure(log_file.parent)
-        handler = _File(log_file, encoding="utf-8", errors="backslashreplace")
+        handler = _File(log_file)
     except OSError:
         # Under CGI that is the web server's error log.
         handler = logging.StreamHandler(sys.stderr)

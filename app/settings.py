@@ -28,6 +28,9 @@ LEAST_TIMEOUT = 10
 # What Chroma takes.
 COLLECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]"
 
+# Settings are a few kB; whatever is named by mistake is not read into memory.
+MAX_FILE_BYTES = 1_000_000
+
 Mode = Literal["cloud", "local", "embedded"]
 T = TypeVar("T")
 
@@ -113,6 +116,8 @@ class Settings(NamedTuple):
     smtp: SmtpSettings
     auth_api_url: str
     auth_dev_token: str
+    ca_file: Path | None
+    """The authorities whose certificates are believed; None: the host's."""
     token_cache_ttl: int
     alert_email: str
     cors_origins: frozenset[str]
@@ -266,11 +271,17 @@ class _Reader:
         return self.parsed(name, (default, ""), parse, "give a host's name or address alone; its port has a setting of its own")
 
     def path(self, name: str, default: Path, base: Path) -> Path:
-        return self.parsed(name, default, lambda text: base / _expanded(text), "give the path of a place on this machine")
+        hint = "give the path of a place on this machine"
+        return self.parsed(name, default, lambda text: base / _expanded(text, self._values), hint)
 
 
 def read_env_file(text: str) -> dict[str, str]:
-    """`NAME=value` lines: comments, blank lines, `export`, single and double quotes; raises ValueError naming the line."""
+    """`NAME=value` lines: comments, blank lines, `export`, single and double quotes; raises ValueError naming the line.
+
+    `text` is decoded with surrogateescape: only comments may hold what was no UTF-8.
+    """
+    if "\0" in text[:4]:
+        raise ValueError("it is not UTF-8 but, it seems, UTF-16")
     values: dict[str, str] = {}
     for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         line = raw.strip()
@@ -281,21 +292,44 @@ def read_env_file(text: str) -> dict[str, str]:
             raise ValueError(f"line {number} is not NAME=value")
         name, value = match[1], match[2]
         quoted = re.fullmatch(r"""(["'])(.*?)\1(?:\s+#.*)?""", value)
-        values[name] = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
+        value = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
+        if re.search("[\udc80-\udcff]", value):
+            raise ValueError(f"line {number} is not UTF-8")
+        values[name] = value
     return values
 
 
 def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
-    """The file that settings are read from; a file named by `DNDCHAT_ENV_FILE` must exist (FileNotFoundError)."""
+    """The file that settings are read from; raises ValueError when `DNDCHAT_ENV_FILE` names none, saying why.
+
+    A home directory that this account may not enter has no file for it.
+    """
     if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
-        try:
-            path = _expanded(named)
-        except ValueError:
-            raise FileNotFoundError(named) from None
-        if not path.is_file():
-            raise FileNotFoundError(path)
+        path = _expanded(named, environ)
+        if not _is_file(path):
+            raise ValueError(_refusal(path) or f"{path} {_other_than_a_file(path)}; correct the path or unset DNDCHAT_ENV_FILE")
         return path
-    return next((path for path in _default_env_files(environ, root) if path.is_file()), None)
+    return next(filter(_is_file, _default_env_files(environ, root)), None)
+
+
+def _is_file(path: Path) -> bool:
+    # Unlike Path.is_file it says no where this account may not look.
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _other_than_a_file(path: Path) -> str:
+    if path.is_dir():
+        return "is a directory"
+    if path.exists():
+        return "is no ordinary file"
+    return "is a link to nothing" if path.is_symlink() else "is not there"
+
+
+def _refusal(path: Path) -> str:
+    # Needed for a message only.
+    from app.ownership import refusal
+
+    return refusal(path)
 
 
 def _default_env_files(environ: Mapping[str, str], root: Path) -> tuple[Path, ...]:
@@ -315,33 +349,41 @@ def _file_stamps(environ: Mapping[str, str], root: Path) -> tuple[object, ...]:
     """Which settings files there may be and what they are now."""
     named = environ.get("DNDCHAT_ENV_FILE", "").strip()
     try:
-        files = (_expanded(named),) if named else _default_env_files(environ, root)
+        files = (_expanded(named, environ),) if named else _default_env_files(environ, root)
     except ValueError:
         files = ()
     return tuple((str(path), file_stamp(path)) for path in files)
 
 
 def file_stamp(path: Path) -> tuple[int, int, int] | None:
-    """Which file is at `path`, its size and when it changed; None where there is none."""
+    """Which file is at `path`, its size and when it changed; None where there is none.
+
+    One where this account may not look counts as there: whoever opens it then tells what is wrong.
+    """
     try:
         status = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        return error.errno or 0, 0, 0
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _expanded(text: str) -> Path:
+def _expanded(text: str, environ: Mapping[str, str]) -> Path:
     """The path with `~` replaced. Raises ValueError for one that no file can have."""
     if "\0" in text:
         raise ValueError("a path holds no NUL")
+    if text == "~" or text.startswith("~/"):
+        return _home(environ) / text[2:]
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError("there is no such account") from None
+        raise ValueError(f"{text}: there is no such account") from None
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    if home := environ.get("HOME"):
+    # A path that depends on where a program was started is nobody's home.
+    if (home := environ.get("HOME", "")).startswith("/"):
         return Path(home)
     # Apache gives CGI programs no HOME.
     import pwd
@@ -361,13 +403,16 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     files = _file_stamps(environ, root)
     try:
         source = find_env_file(environ, root)
+    except ValueError as error:
+        problems.append(f"DNDCHAT_ENV_FILE: {error}")
+    try:
         if source is not None:
-            from_file = read_env_file(source.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        problems.append(f"DNDCHAT_ENV_FILE: there is no file {error}; correct the path or unset it")
-    except (OSError, ValueError) as error:
-        reason = error if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else type(error).__name__
-        problems.append(f"settings file {source}: cannot be read ({reason}); make it NAME=value lines in UTF-8")
+            from_file = read_env_file(_read(source))
+    except ValueError as error:
+        problems.append(f"settings file {source}: cannot be read ({error}); make it NAME=value lines in UTF-8")
+    except OSError as error:
+        why = _refusal(source) if source else ""
+        problems.append(f"settings file {source}: cannot be read ({type(error).__name__}); {why or error.strerror}")
 
     # An empty variable in the environment counts as not set: the file's value stands.
     values = {**from_file, **{name: value for name, value in environ.items() if value.strip()}}
@@ -376,6 +421,14 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     if problems or read.problems:
         raise SettingsError(problems + read.problems)
     return settings._replace(origin=_origin(settings.names, environ, files))
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
@@ -425,6 +478,7 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
         ),
         auth_api_url=read.url("AUTH_API_URL"),
         auth_dev_token=read.text("AUTH_DEV_TOKEN"),
+        ca_file=read.path("SSL_CERT_FILE", root, root) if read.text("SSL_CERT_FILE") else None,
         token_cache_ttl=read.integer("TOKEN_CACHE_TTL", 300, 0, 86_400),
         alert_email=read.text("ALERT_EMAIL"),
         cors_origins=read.origins("CORS_ORIGINS"),

@@ -150,7 +150,11 @@ class LexicalIndex:
                 self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise DatabaseError(f"lexical index {self.path}: {error}; build it again with scripts/build_index.py") from error
+            # Needed for a message only.
+            from app.ownership import refusal
+
+            remedy = refusal(self.path) or "build it again with scripts/build_index.py"
+            raise DatabaseError(f"lexical index {self.path}: {error}; {remedy}") from error
 
 
 def deletions(word: str) -> set[str]:

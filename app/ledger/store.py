@@ -9,6 +9,8 @@ Nothing here repairs or replaces a file: whatever is wrong, the request is refus
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import os
 import sqlite3
@@ -21,6 +23,7 @@ from app import datadir
 from app.errors import LedgerUnavailable
 from app.ledger import schema
 from app.ledger.turnstile import Turnstile
+from app.ownership import refusal
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +121,7 @@ class Store:
             # SQLite would make it with whatever rights the umask leaves to others.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             log.warning("%s: new ledger, nothing is counted yet", self.path)
+        self._need_locks()
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
@@ -138,6 +142,21 @@ class Store:
             raise
         return db
 
+    def _need_locks(self) -> None:
+        """Raises OSError (ENOLCK) on a file system without locks: SQLite would wait, as for a lock that others hold."""
+        try:
+            # Not the ledger itself: closing it once more would let go of this process's locks on it.
+            file = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError:
+            return
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
+                raise OSError(errno.ENOLCK, "no locks") from error
+        finally:
+            os.close(file)
+
     def _close(self) -> None:
         if self._db is not None:
             with suppress(sqlite3.Error):
@@ -149,8 +168,12 @@ class Store:
             why = "it is another program's database; move it away, or set DATA_DIR to another directory"
         elif isinstance(error, schema.NewerSchema):
             why = "a newer version of this program has changed it; run that version, or put back a backup from before"
-        elif isinstance(error, PermissionError):
-            why = "no permission; make the file and its directory readable and writable for the account"
+        elif "locked" not in str(error) and (refused := self._refusal()):
+            why = refused
+        elif isinstance(error, OSError) and error.errno == errno.ENOLCK:
+            why = "its file system gives no locks, as some network file systems; set DATA_DIR to a directory on a local disk"
+        elif isinstance(error, FileExistsError | NotADirectoryError):
+            why = "DATA_DIR is no directory, or a link to nothing; move away what is there, or set DATA_DIR to another place"
         elif isinstance(error, OSError):
             why = f"{error.strerror or type(error).__name__}; check DATA_DIR and the disk"
         else:
@@ -160,3 +183,8 @@ class Store:
                 "check it with scripts/cleanup_ledger.py --dry-run",
             )
         return f"ledger {self.path}: {type(error).__name__}: {error}: {why}"
+
+    def _refusal(self) -> str:
+        """Whose files keep this account out, in words; "" when none do. SQLite says no more than that it cannot open."""
+        journal = self.path.with_name(self.path.name + "-journal")
+        return refusal(self.path, write=True) or (refusal(journal, write=True) if journal.exists() else "")

@@ -16,6 +16,7 @@ from app.operator.console import EXIT_FAILED, EXIT_OK, Console
 from app.operator.problems import OperatorError
 from app.operator.progress import Progress
 from app.operator.store import StoredCollection
+from app.ownership import refusal
 from app.settings import Settings
 
 FINGERPRINT = "fingerprint"
@@ -45,6 +46,8 @@ def build_index(settings: Settings, name: str, console: Console) -> int:
 def check_index(settings: Settings, name: str, console: Console) -> int:
     """Say whether the index has what the collection has. Exit status 1 when it is stale or missing."""
     path = index_path(settings.data_dir, name)
+    if refused := refusal(path):
+        raise OperatorError(f"The index of {name} cannot be read: {refused}.")
     if not path.is_file():
         console.line(f"✗ There is no index of {name}; build it: scripts/build_index.py {name}")
         console.facts["stale"] = True
@@ -82,7 +85,8 @@ def index_collection(settings: Settings, connector: ChromaDBConnector, collectio
     try:
         count = build(passages, path, facts)
     except (OSError, sqlite3.Error) as error:
-        raise OperatorError(f"Cannot write {path} ({error}): make room on the disk or make DATA_DIR writable.") from error
+        remedy = refusal(path, write=True) or "make room on the disk or make DATA_DIR writable"
+        raise OperatorError(f"Cannot write {path} ({error}): {remedy}.") from error
     console.facts.update(indexed=count)
     console.line(f"✓ Lexical index of {collection.name}: {count} passages, {path}")
     return path

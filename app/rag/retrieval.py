@@ -174,10 +174,13 @@ class HybridRetriever:
             try:
                 self._index.check()
                 return self._index
-            except DatabaseError:
+            except DatabaseError as error:
                 if self._store is None:
                     raise
                 output.degraded.append("index")
+                log.error("%s: vectors alone", error)
+                output.diagnostics.append("The lexical index cannot be read: vectors alone; the log says why")
+                return None
         output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
         return None
 

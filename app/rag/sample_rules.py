@@ -14,6 +14,7 @@ from app.adapters.lexical import SCHEMA_VERSION, LexicalIndex
 from app.adapters.lexical_build import build, in_memory
 from app.errors import DatabaseError
 from app.models import Passage
+from app.ownership import refusal
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class SampleIndex(LexicalIndex):
             build(rows, self.path, facts)
             log.info("built the index over %d sample passages", len(rows))
         except (OSError, sqlite3.Error) as error:
-            self.problem = f"cannot write {self.path}: {error}; make DATA_DIR writable, with room for it"
+            remedy = refusal(self.path, write=True) or "make DATA_DIR writable, with room for it"
+            self.problem = f"cannot write {self.path}: {error}; {remedy}"
             log.warning("%s. Until then every process builds the index over the sample rules for itself", self.problem)
             self._connection = self._in_memory(rows, facts)
 
@@ -96,9 +98,11 @@ def _stamp() -> str:
 
 
 if __name__ == "__main__":
+    from app import terminal
     from app.errors import DndChatError
     from app.settings import load
 
+    terminal.degrade(sys.stdout, sys.stderr)
     try:
         made = index(load().data_dir)
         sys.stdout.write(f"{made.count()} sample passages indexed\n")

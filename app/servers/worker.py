@@ -97,8 +97,10 @@ def _acquire(data_dir: Path) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(lock)
+        if not isinstance(error, BlockingIOError):
+            log.warning("no warm worker: cannot lock %s: %s", LOCK, error.strerror)
         return None
     return lock
 
