@@ -31,7 +31,7 @@ class AuthApi:
         try:
             reply = self._service.call("GET", "/auth/me", deadline, headers=headers, attempts=2)
         except TransportError as error:
-            raise AuthUnavailable(f"auth API: {error}; check AUTH_API_URL") from error
+            raise AuthUnavailable(f"auth API: {error}{'' if error.explained else '; check AUTH_API_URL'}") from error
         if reply.status >= 500 or 300 <= reply.status < 400 or reply.status in UNKNOWN_STATUSES:
             raise AuthUnavailable(f"auth API: status {reply.status}; check AUTH_API_URL")
         if reply.status != 200:

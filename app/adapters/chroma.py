@@ -151,8 +151,8 @@ class Chroma:
         except TransportError as error:
             if error.timed_out:
                 raise TimedOut(f"Chroma at {self._settings.url}: {error}") from error
-            remedy = "check CHROMA_CLOUD_HOST" if self._settings.api_key else "start it with scripts/start_chroma.sh"
-            raise DatabaseError(f"Chroma at {self._settings.url}: {error}; {remedy}") from error
+            remedy = "; check CHROMA_CLOUD_HOST" if self._settings.api_key else "; start it with scripts/start_chroma.sh"
+            raise DatabaseError(f"Chroma at {self._settings.url}: {error}{'' if error.explained else remedy}") from error
 
     def _document(self, action: str, reply: Reply) -> Any:
         try:

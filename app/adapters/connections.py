@@ -7,21 +7,28 @@ Opening ahead is what lets DNS, TCP and TLS to one system pass while another one
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
+import time
 from http.client import HTTPConnection, HTTPSConnection
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    import ssl
+from app.adapters import racing
 
 CONNECT_SECONDS = 5.0
 KEPT = 8
+# Firewalls forget connections on which nothing is said, without a word to either side; a request on one is waited for in vain.
+IDLE_SECONDS = 60.0
 
-_tls_lock = threading.Lock()
-_tls_context: ssl.SSLContext | None = None
+_ca_file: Path | None = None
+
+
+def configure(ca_file: Path | None, memory: Path | None) -> None:
+    """For all connections of this process: whose certificates are believed (None: those of the host's authorities), and the
+    file in which it is kept which addresses answered."""
+    global _ca_file
+    _ca_file, racing.memory.file = ca_file, memory
 
 
 class Connections:
@@ -33,7 +40,7 @@ class Connections:
         self._port = parts.port
         self._tls = parts.scheme == "https"
         self._lock = threading.Lock()
-        self._idle: list[HTTPConnection] = []
+        self._idle: list[tuple[HTTPConnection, float]] = []
         self._coming: list[_Coming] = []
 
     def open_ahead(self) -> None:
@@ -55,8 +62,8 @@ class Connections:
         while True:
             with self._lock:
                 if self._idle:
-                    connection = self._idle.pop()
-                    if _is_usable(connection):
+                    connection, since = self._idle.pop()
+                    if _is_usable(connection, since):
                         return connection
                     connection.close()
                     continue
@@ -65,32 +72,43 @@ class Connections:
                 return self.open(seconds)
             coming.join(seconds)
             if coming.connection is not None:
-                return coming.connection
+                # What was waited for meanwhile may have taken longer than the service keeps a connection.
+                if _is_usable(coming.connection, coming.since):
+                    return coming.connection
+                coming.connection.close()
 
     def give_back(self, connection: HTTPConnection) -> None:
         """Keep `connection` for the next request; it must have been read to the end of its reply."""
         with self._lock:
             if connection.sock is not None and len(self._idle) < KEPT:
-                self._idle.append(connection)
+                self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
 
     def open(self, seconds: float) -> HTTPConnection:
         """A new connection, connected."""
         timeout = max(min(CONNECT_SECONDS, seconds), 0.001)
-        connection = (
-            HTTPSConnection(self._host, self._port, timeout=timeout, context=_shared_tls_context())
-            if self._tls
-            else HTTPConnection(self._host, self._port, timeout=timeout)
-        )
-        connection.connect()
+        if not self._tls:
+            plain = HTTPConnection(self._host, self._port, timeout=timeout)
+            plain.sock = racing.connect(self._host, plain.port, timeout)
+            return plain
+        from app import tls
+
+        context = tls.context(_ca_file)
+        connection = HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
+        sock = racing.connect(self._host, connection.port, timeout)
+        try:
+            connection.sock = context.wrap_socket(sock, server_hostname=self._host)
+        except BaseException:
+            sock.close()
+            raise
         return connection
 
     def close(self) -> None:
         """Close what is idle; what is in use is its user's to close."""
         with self._lock:
             idle, self._idle, self._coming = self._idle, [], []
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
 
@@ -101,11 +119,14 @@ class _Coming(threading.Thread):
         super().__init__(name="open-ahead", daemon=True)
         self._connections = connections
         self.connection: HTTPConnection | None = None
+        self.since = 0.0
 
     def run(self) -> None:
         # Whoever needs the connection opens one again then, and meets the error where it can be reported.
         with contextlib.suppress(Exception):
-            self.connection = self._connections.open(CONNECT_SECONDS)
+            connection = self._connections.open(CONNECT_SECONDS)
+            self.since = time.monotonic()
+            self.connection = connection
 
 
 def abort(sock: socket.socket) -> None:
@@ -114,22 +135,23 @@ def abort(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
-def _is_usable(connection: HTTPConnection) -> bool:
-    """Whether the other side has neither closed an idle connection nor said anything on it that nobody asked for."""
-    if connection.sock is None:
+def _is_usable(connection: HTTPConnection, since: float) -> bool:
+    """Whether a connection that is idle `since` then still stands. One on which something was said that nobody asked for is of
+    no use either."""
+    sock = connection.sock
+    if sock is None or time.monotonic() - since > IDLE_SECONDS:
         return False
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
+    nothing_yet: tuple[type[OSError], ...] = (BlockingIOError,)
+    if isinstance(connection, HTTPSConnection):
+        import ssl
 
-
-def _shared_tls_context() -> ssl.SSLContext:
-    """One context for all services: reading the authorities' certificates costs more than a handshake."""
-    global _tls_context
-    with _tls_lock:
-        if _tls_context is None:
-            import ssl
-
-            _tls_context = ssl.create_default_context()
-            _tls_context.set_alpn_protocols(["http/1.1"])
-        return _tls_context
+        # After the handshake a server sends tickets for the next one, which are read here; then there is nothing.
+        nothing_yet = (ssl.SSLWantReadError,)
+    try:
+        sock.setblocking(False)
+        sock.recv(1)
+    except nothing_yet:
+        return True
+    except OSError:
+        pass
+    return False

@@ -44,10 +44,13 @@ RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 class TransportError(Exception):
     """No usable reply. `sent`: the request may have reached the service; `timed_out`: the time was used up; `too_large`:
-    the reply had more than MAX_REPLY_BYTES."""
+    the reply had more than MAX_REPLY_BYTES; `explained`: the text says what to do, and trying again is of no use."""
 
-    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, sent: bool, timed_out: bool = False, too_large: bool = False, explained: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.explained = explained
         self.too_large = too_large
         self.sent = sent
         self.timed_out = timed_out
@@ -133,7 +136,7 @@ class HttpService:
                     payment.settle(None)
                 elif payment:
                     payment.free()
-                if error.timed_out or not self._pause(attempt, attempts, None, deadline, str(error)):
+                if error.timed_out or error.explained or not self._pause(attempt, attempts, None, deadline, str(error)):
                     raise
                 continue
             if payment and exchange.status != 200:
@@ -266,9 +269,9 @@ class Exchange:
                 connection, TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent)
             )
         except (HTTPException, OSError, ValueError) as error:
-            why = NO_SUCH_HOST if isinstance(error, socket.gaierror) else type(error).__name__
+            why, explained = _reason(error)
             reason = f"{'connection broke' if sent else 'cannot connect'}: {why}"
-            self._fail(connection, TransportError(reason, sent=sent))
+            self._fail(connection, TransportError(reason, sent=sent, explained=explained))
         except Exception as error:
             log.exception("exchange failed")
             self._fail(connection, TransportError(f"{type(error).__name__}", sent=sent))
@@ -277,6 +280,20 @@ class Exchange:
         if connection is not None:
             connection.close()
         self._news.put(error)
+
+
+def _reason(error: Exception) -> tuple[str, bool]:
+    """What to say of a connection that failed, and whether that says what to do. The error's own text may quote a reply."""
+    if isinstance(error, socket.gaierror):
+        return NO_SUCH_HOST, False
+    # `ssl` is loaded where there is TLS only.
+    if (code := getattr(error, "verify_code", None)) is not None:
+        from app import tls
+
+        return tls.complaint(code), True
+    if reason := getattr(error, "reason", None):
+        return f"{type(error).__name__} {reason}", False
+    return type(error).__name__, False
 
 
 def retry_after(headers: Headers) -> float | None:

@@ -193,7 +193,8 @@ def _document(path: str, reply: Reply) -> Any:
 def _no_reply(path: str, error: TransportError) -> NoReturn:
     if error.timed_out:
         raise TimedOut(f"OpenAI {path}: {error}") from error
-    raise AIServiceError(f"OpenAI {path}: {error}; check OPENAI_BASE_URL and the network") from error
+    remedy = "" if error.explained else "; check OPENAI_BASE_URL and the network"
+    raise AIServiceError(f"OpenAI {path}: {error}{remedy}") from error
 
 
 def _refused(path: str, reply: Reply) -> NoReturn:

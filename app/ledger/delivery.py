@@ -72,7 +72,7 @@ def deliver(ledger: Ledger, settings: Settings, claimed: Sequence[Alert]) -> int
     for alert in claimed:
         subject, text = compose(ledger, alert)
         try:
-            send(settings.smtp, settings.alert_email, subject, text)
+            send(settings.smtp, settings.alert_email, subject, text, settings.ca_file)
         except MailError as error:
             log.error("alert %s of %s not sent: %s", alert["kind"], alert["day"], error)
             continue

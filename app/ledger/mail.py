@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import smtplib
-import ssl
 import subprocess
 from email.message import EmailMessage
+from pathlib import Path
 
+from app import tls
 from app.settings import SmtpSettings
 
 TIMEOUT_SECONDS = 20
@@ -20,8 +21,11 @@ class MailError(Exception):
     """The mail was not accepted; the text says by whom and why, without secrets."""
 
 
-def send(smtp: SmtpSettings, recipient: str, subject: str, text: str) -> None:
-    """Hand one mail over: to `smtp.host`, or to sendmail if none is set. Raises MailError."""
+def send(smtp: SmtpSettings, recipient: str, subject: str, text: str, ca_file: Path | None = None) -> None:
+    """Hand one mail over: to `smtp.host`, or to sendmail if none is set. Raises MailError.
+
+    `ca_file`: whose certificates are believed; None: the host's authorities.
+    """
     message = EmailMessage()
     message["Subject"] = subject
     message["From"] = smtp.sender or recipient
@@ -29,13 +33,13 @@ def send(smtp: SmtpSettings, recipient: str, subject: str, text: str) -> None:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     if smtp.host:
-        _by_smtp(smtp, message)
+        _by_smtp(smtp, message, ca_file)
     else:
         _by_sendmail(message)
 
 
-def _by_smtp(smtp: SmtpSettings, message: EmailMessage) -> None:
-    context = ssl.create_default_context()
+def _by_smtp(smtp: SmtpSettings, message: EmailMessage, ca_file: Path | None) -> None:
+    context = tls.new_context(ca_file)
     try:
         if smtp.port == SMTPS_PORT:
             server: smtplib.SMTP = smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=TIMEOUT_SECONDS, context=context)
@@ -54,6 +58,8 @@ def _by_smtp(smtp: SmtpSettings, message: EmailMessage) -> None:
                 server.login(smtp.user, smtp.password)
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
+        if (code := tls.verify_code(error)) is not None:
+            raise MailError(f"{smtp.host}:{smtp.port}: {type(error).__name__}: {tls.complaint(code)}") from error
         raise MailError(f"{smtp.host}:{smtp.port}: {type(error).__name__}; check SMTP_HOST, SMTP_PORT and SMTP_USER") from error
 
 

@@ -18,6 +18,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from app import settings as configuration
+from app import tls
+from app.adapters import connections
 from app.adapters.http import RETRY_STATUSES, retry_after
 from app.operator.problems import OperatorError, UsageError
 from app.operator.store import MAX_RECORDS, Database, Patience
@@ -52,6 +54,8 @@ class ChromaDBConnector:
     ) -> None:
         settings = settings or configuration.load()
         self.where = _place(mode, settings, api_key)
+        self._ca_file = settings.ca_file
+        connections.configure(settings.ca_file, settings.data_dir / "addresses.json")
         self._patience = patience or Patience()
 
     def __repr__(self) -> str:
@@ -163,9 +167,14 @@ class ChromaDBConnector:
             raise OperatorError(
                 "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does not need it)."
             ) from error
-        where = self.where
+        from chromadb.config import Settings as ClientSettings
+
+        where, options = self.where, ClientSettings()
+        if where.ssl and (bundle := tls.bundle(self._ca_file)):
+            options.chroma_server_ssl_verify = str(bundle)
         if where.api_key:
             return chromadb.CloudClient(
+                settings=options,
                 tenant=where.tenant,
                 database=where.database,
                 api_key=where.api_key,
@@ -173,7 +182,7 @@ class ChromaDBConnector:
                 cloud_port=where.port,
                 enable_ssl=where.ssl,
             )
-        return chromadb.HttpClient(host=where.host, port=where.port, ssl=where.ssl)
+        return chromadb.HttpClient(host=where.host, port=where.port, ssl=where.ssl, settings=options)
 
     def _within_time(self, make: Callable[[], ClientAPI]) -> ClientAPI:
         """The constructor makes three calls before its time limits can be set: wait for it no longer than for a call."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from app import tls
 from app.adapters.http import RETRY_STATUSES, retry_after
 from app.models import Usage
 from app.operator.problems import OperatorError
@@ -37,12 +39,13 @@ class TooDear(Exception):
 class Embedder:
     """Spends no more than `limit`. Money is in nano-dollars; a server of one's own has a price of 0."""
 
-    def __init__(self, settings: OpenAISettings, price: Price, limit: int) -> None:
+    def __init__(self, settings: OpenAISettings, price: Price, limit: int, ca_file: Path | None = None) -> None:
         self.limit = limit
         self.model = settings.embedding_model
         self.spent = 0
         self.tokens = 0
         self._settings = settings
+        self._ca_file = ca_file
         self._price = price
         self._client: OpenAI | None = None
 
@@ -82,7 +85,7 @@ class Embedder:
             if not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
                 # It may have been answered, and the answer lost.
                 self.spent += self.bound(texts)
-            return 0.0
+            return None if tls.verify_code(error) is not None else 0.0
         if not isinstance(error, openai.APIStatusError) or error.status_code not in RETRY_STATUSES or _no_credit(error):
             return None
         wish = retry_after(error.response.headers) or 0.0
@@ -110,10 +113,14 @@ class Embedder:
 
     def _sdk(self) -> OpenAI:
         if self._client is None:
-            from openai import OpenAI
+            from openai import DefaultHttpxClient, OpenAI
 
             self._client = OpenAI(
-                api_key=self._settings.api_key, base_url=self._settings.base_url, timeout=SECONDS_A_CALL, max_retries=0
+                api_key=self._settings.api_key,
+                base_url=self._settings.base_url,
+                timeout=SECONDS_A_CALL,
+                max_retries=0,
+                http_client=DefaultHttpxClient(verify=tls.context(self._ca_file)),
             )
         return self._client
 
@@ -131,6 +138,8 @@ class Embedder:
             raise OperatorError(f"{where}: {why}. What is embedded is kept: run the same command again.") from error
         if isinstance(error, openai.APIStatusError):
             raise OperatorError(f"{where}: status {error.status_code}: {str(error.message)[:300]}") from error
+        if (code := tls.verify_code(error)) is not None:
+            raise OperatorError(f"{where}: {tls.complaint(code)}.") from error
         raise OperatorError(f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network.") from error
 
 

@@ -117,7 +117,7 @@ def _embedder(settings: Settings, max_cost: int) -> Embedder:
     if find_spec("openai") is None:
         raise OperatorError("The package openai is not installed here: run scripts/setup.sh --operator.")
     # With a key, settings without a price for the model are refused when they are read.
-    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost)
+    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost, settings.ca_file)
 
 
 def _check_quotas(records: Sequence[Record], console: Console) -> None:

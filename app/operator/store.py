@@ -165,7 +165,7 @@ class Database:
             except TransportError as error:
                 if error.too_large:
                     raise ReplyTooLarge(f"{self.label}: {error}, for a single record.") from error
-                most = patience.attempts if patient else 4 if error.sent else 2
+                most = 1 if error.explained else patience.attempts if patient else 4 if error.sent else 2
                 if attempt >= min(most, patience.attempts):
                     raise OperatorError(self._unreachable(error)) from error
             else:
@@ -189,6 +189,8 @@ class Database:
             return f"{self.label}: {NO_SUCH_HOST}; check {self._host_setting()} and this machine's network."
         if error.timed_out:
             return f"{self.label}: no answer within {self._patience.seconds_a_call:g} s; try again later."
+        if error.explained:
+            return f"{self.label}: {error}."
         remedy = f"check {self._host_setting()} and the network"
         if not self.where.api_key:
             remedy = "start it with scripts/start_chroma.sh, or check CHROMA_HOST and CHROMA_PORT"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.adapters import connections
 from app.adapters.chroma import Chroma
 from app.adapters.lexical import LexicalIndex, index_path
 from app.adapters.lexical_build import build
@@ -47,6 +48,7 @@ def evaluate(settings: Settings, wanted: Wanted, console: Console) -> int:
         index = _index(settings, wanted, passages, Path(directory) / "index.sqlite3")
         embedder = None
         if settings.openai.api_key:
+            connections.configure(settings.ca_file, settings.data_dir / "addresses.json")
             embedder = CachedEmbedder(OpenAI(settings.openai), settings.data_dir / "evaluation-vectors.sqlite3")
         methods = Methods(index, embedder, _store(settings, wanted, passages, embedder, console))
         names = wanted.compare or (WITH_VECTORS if embedder else WITHOUT_VECTORS)
