@@ -6,18 +6,19 @@ Crontab: 17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import logs
+from app import logs, terminal
 from app.bootstrap import Container
-from app.errors import LedgerUnavailable, SettingsError
 from app.ledger import delivery, maintenance, rotation
+from app.operator import arguments
+from app.operator.console import EXIT_OK, Console
+from app.operator.problems import OperatorError
+from app.ownership import refusal
 from app.settings import Settings, load
 
 
@@ -42,40 +43,45 @@ def run(settings: Settings, keep_days: int, dry_run: bool) -> dict[str, object]:
     return {"dry_run": False, **counts, "alerts_sent": sent, "log_rotated": rotates}
 
 
-EXAMPLES = """examples:
+EXAMPLES = f"""examples:
   scripts/cleanup_ledger.py --dry-run     what would be done
-  17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py >/dev/null     for cron"""
+  17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py >/dev/null     for cron
+
+{arguments.EXIT_STATUS}"""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.parser(__doc__, EXAMPLES, asks=False)
     parser.add_argument(
         "--keep-days", type=positive, default=90, help="days to keep single questions for (default %(default)s)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    arguments = parser.parse_args()
-    try:
+    given = parser.parse_args()
+    console = Console()
+
+    def command() -> int:
         settings = load()
         logs.configure(settings.log_file)
-        counts = run(settings, arguments.keep_days, arguments.dry_run)
-    except maintenance.AlreadyRunning:
-        print(json.dumps({"already_running": True}) if arguments.json else "Another cleanup is at work; nothing to do.")
-        return 0
-    except (SettingsError, LedgerUnavailable, OSError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if arguments.json:
-        print(json.dumps(counts))
-    else:
-        print("\n".join(f"{name.replace('_', ' '):>14}: {value}" for name, value in counts.items()))
-    if counts["integrity"] != "ok":
-        print("✗ The ledger is damaged: stop the site, move it aside, put a backup in its place.", file=sys.stderr)
-        return 1
-    if counts["wrong_days"]:
-        print("✗ Some days' totals do not add up with their rows; these were kept.", file=sys.stderr)
-        return 1
-    return 0
+        try:
+            counts = run(settings, given.keep_days, given.dry_run)
+        except maintenance.AlreadyRunning:
+            told = {"already_running": True}
+            console.line(terminal.as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do.")
+            return EXIT_OK
+        except OSError as error:
+            remedy = refusal(Path(error.filename or settings.data_dir), write=True) or "check DATA_DIR, LOG_FILE and the disk"
+            raise OperatorError(f"{error.filename or settings.data_dir}: {error.strerror}; {remedy}.") from error
+        if given.json:
+            console.line(terminal.as_json(counts, console.out))
+        else:
+            console.line("\n".join(f"{name.replace('_', ' '):>14}: {value}" for name, value in counts.items()))
+        if counts["integrity"] != "ok":
+            raise OperatorError("The ledger is damaged: stop the site, move it aside, put a backup in its place.")
+        if counts["wrong_days"]:
+            raise OperatorError("Some days' totals do not add up with their rows; these were kept.")
+        return EXIT_OK
+
+    return console.run(command)
 
 
 if __name__ == "__main__":

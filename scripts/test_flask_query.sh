@@ -36,10 +36,22 @@ python=$([ -x .venv/bin/python3 ] && echo .venv/bin/python3 || echo python3)
 
 # Question and token go through the environment, so that no quote in them meets a shell, a JSON template or the process list.
 QUESTION=$question DEBUG=$debug K=$k AUTHORIZATION=$authorization URL=$url "$python" - <<'PY'
-import http.client, json, os, sys, urllib.error, urllib.parse, urllib.request
+import codecs, http.client, json, os, sys, urllib.error, urllib.parse, urllib.request
+
+# What the terminal cannot show is shown by its number, which in JSON is the same.
+utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors="backslashreplace")
+
+# Typed in UTF-8 whatever the locale says, else in what the locale says.
+question = os.environb[b"QUESTION"]
+try:
+    question = question.decode("utf-8")
+except UnicodeDecodeError:
+    question = os.fsdecode(question)
 
 url = os.environ["URL"].rstrip("/")
-body = {"question": os.environ["QUESTION"], "debug": os.environ["DEBUG"] == "true"}
+body = {"question": question, "debug": os.environ["DEBUG"] == "true"}
 if os.environ["K"]:
     body["k"] = int(os.environ["K"])
 headers = {"Content-Type": "application/json", "Authorization": os.environ["AUTHORIZATION"]}
@@ -57,7 +69,7 @@ try:
 except (OSError, ValueError, http.client.HTTPException) as error:
     sys.exit(f"✗ {url} cannot be reached ({getattr(error, 'reason', error)}): is it running? scripts/start_flask.sh")
 try:
-    print(json.dumps(json.loads(answer), indent=2, ensure_ascii=False))
+    print(json.dumps(json.loads(answer), indent=2, ensure_ascii=not utf8))
 except ValueError:
     sys.stdout.write(answer.decode("utf-8", "replace"))
 sys.exit(status)

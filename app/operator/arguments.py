@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from app import terminal
 from app.operator.console import EXIT_USAGE, Console, write_json
 from app.operator.store import MAX_RECORDS
 from app.operator.transfer import Options
@@ -26,10 +27,16 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def parser(description: str | None, epilog: str) -> argparse.ArgumentParser:
-    """A parser whose help shows `description` and `epilog` as they are written, and the options every command has."""
+def parser(description: str | None, epilog: str, *, asks: bool = True) -> argparse.ArgumentParser:
+    """A parser whose help shows `description` and `epilog` as they are written, and the options every command has.
+
+    `asks`: whether the command has questions that --yes can answer.
+    """
+    # Help is printed before there is a console.
+    terminal.degrade(sys.stdout, sys.stderr)
     made = Parser(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--yes", action="store_true", help="answer every question with yes")
+    if asks:
+        made.add_argument("--yes", action="store_true", help="answer every question with yes")
     made.add_argument("--json", action="store_true", help="one JSON document on standard output, the rest on error")
     return made
 

@@ -6,8 +6,6 @@ With `as_json` the lines for people go to standard error, and standard output ca
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
 import signal
 import sys
@@ -15,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from app import terminal
 from app.errors import DndChatError, SettingsError
 from app.operator.problems import Declined, OperatorError
 
@@ -25,10 +24,8 @@ class Console:
     def __init__(self, *, as_json: bool = False, assume_yes: bool = False) -> None:
         self._json = as_json
         self._yes = assume_yes
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # A terminal or a log that knows no ✓ is no reason to stop.
-                stream.reconfigure(errors="backslashreplace")
+        # A terminal or a log that knows no ✓ is no reason to stop.
+        terminal.degrade(sys.stdout, sys.stderr)
         self.out: TextIO = sys.stderr if as_json else sys.stdout
         self.facts: dict[str, Any] = {}
         """What the JSON document says; filled by the command as it goes."""
@@ -94,7 +91,7 @@ class Console:
 
 def write_json(document: dict[str, Any]) -> None:
     """The one document that `--json` promises."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(terminal.as_json(document, sys.stdout, indent=1) + "\n")
 
 
 def size(count: float) -> str:

@@ -197,7 +197,7 @@ def test_a_damaged_ledger_is_reported_and_not_touched(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
     for name in ("cleanup_ledger.py", "usage_report.py"):
         done = script(name, data_dir=tmp_path, SMTP_PORT="x")
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "SMTP_PORT" in done.stderr
     assert script("cleanup_ledger.py", "--keep-days", "0", data_dir=tmp_path).returncode == 2
 
