@@ -113,8 +113,21 @@ class Listener:
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
-def test_two_dead_addresses_before_the_good_one(resolve: Resolve) -> None:
+def test_two_dead_addresses_leave_time_for_the_question(resolve: Resolve) -> None:
     """One after the other they would use up all the time that there is."""
+    resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    with (
+        AuthDouble(host="127.0.0.4") as double,
+        black_hole("127.0.0.2", double.port),
+        black_hole("127.0.0.3", double.port),
+    ):
+        api = AuthApi(f"http://{NAME}:{double.port}")
+        assert api.user(double.token_for("alice"), Deadline(3)).id
+        assert double.recorder.counts["accepted"] == 1
+        api.close()
+
+
+def test_two_dead_addresses_before_the_good_one(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
     with Listener("127.0.0.4") as good, black_hole("127.0.0.2", good.port), black_hole("127.0.0.3", good.port):
         with racing.connect(NAME, good.port, SECONDS) as sock:
