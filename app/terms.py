@@ -44,7 +44,9 @@ _STOP_WORDS = (
     "something anything nothing everything someone anyone somebody anybody everybody "
     "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't "
     "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll "
-    "you'll they'll wouldn't whats whos wont cant dont doesnt didnt isnt "
+    "you'll they'll wouldn't whats wats whos hows wheres whens whys thats theres wont cant dont doesnt didnt isnt arent wasnt "
+    "werent wouldnt couldnt shouldnt hasnt havent hadnt ive theyre theyve youre youve theyll aint dunno gimme lemme cuz "
+    "lol wtf omg umm um uh hmm yo yikes nah yep yeah dude noob newb btw imo thx "
     "describe explain compare difference differences happens happen mean "
     "means work works thanks hi hello rule rules ad dnd rpg game edition"
 )

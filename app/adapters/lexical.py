@@ -23,6 +23,10 @@ TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
 # How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading inside it, the label
 # of a row of its table, a rare word of its heading.
 NAME_KINDS = ("full", "variant", "heading", "row", "word")
+# No name has a longer word that anybody misspells; leaving out letters of one makes n²/2 strings of n letters.
+LONGEST_WORD = 30
+# Of a longer question so many words are searched for.
+_MOST_ALTERNATIVES = 200
 # SQLite's limit on parameters was 999 before 3.32.
 _MOST_PARAMETERS = 900
 
@@ -68,7 +72,7 @@ class LexicalIndex:
 
         With `tables` only passages that hold a table are looked at, and what stands in its cells counts little.
         """
-        phrases = ['"' + text.replace('"', " ") + '"' for text in alternatives if text.strip()]
+        phrases = ['"' + text.replace('"', " ") + '"' for text in alternatives[:_MOST_ALTERNATIVES] if text.strip()]
         if not phrases:
             return []
         words = "table_words" if tables else "passage_words"
@@ -104,6 +108,11 @@ class LexicalIndex:
         # Words are lower-case letters and digits: "{" is the character after "z".
         found = self._rows("SELECT 1 FROM words WHERE word > ? AND word < ? AND passages > 0 LIMIT 1", (start, start + "{"))
         return bool(found)
+
+    def words_like(self, firsts: str, shortest: int, longest: int) -> list[str]:
+        """The known words (stems) that begin with one of the letters `firsts` and have so many letters."""
+        sql = "SELECT word FROM words WHERE word >= ? AND word < ? AND length(word) BETWEEN ? AND ?"
+        return [row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))]
 
     def similar_words(self, word: str) -> list[str]:
         """Words of names that differ from `word` by no more letters than `deletions` leaves out, most used first; unchecked."""
@@ -161,7 +170,10 @@ def deletions(word: str) -> set[str]:
     """`word`, its common spelling, and what is left of them without one letter, or two when it has nine letters or more.
 
     Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
+    A word more than two letters longer than LONGEST_WORD is only itself.
     """
+    if len(word) > LONGEST_WORD + 2:
+        return {word}
     found = {word, terms.common_spelling(word)}
     for _ in range(2 if len(word) >= 8 else 1):
         found |= {text[:i] + text[i + 1 :] for text in found for i in range(len(text))}

@@ -78,7 +78,7 @@ class Answering:
             output = RAGOutput()
             found = self._retriever.retrieve(question, deadline, output, admission)
             retrieved = time.monotonic()
-            draft = self._writer.draft(question, found.passages if found.support.found else ())
+            draft = self._writer.draft(question, found.passages if found.support.found else (), read=found.support.read)
             sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in found.chosen if s.entity})
             yield sources
             for words in self._written(draft.pieces(deadline, output, admission, stream=stream), draft, output):

@@ -15,8 +15,6 @@ from app.rag.output import RAGOutput
 if TYPE_CHECKING:
     from app.ledger.spending import Admission
 
-NOT_IN_BOOKS = "This is not in the books I have: no passage matches the question."
-
 
 class Draft:
     """An answer about to be written. `passages` are those it rests on; `usage` is known once `pieces` is exhausted."""
@@ -32,20 +30,25 @@ class Draft:
 
 
 class Writer(Protocol):
-    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft: ...
+    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
+        """`read`: whether the question was understood, so that finding nothing says something."""
 
 
 class QuotingWriter:
     """Quotes the passages; costs nothing."""
 
-    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft:
-        return _Quotation(passages, None)
+    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
+        return _Quotation(passages, read)
 
 
 class _Quotation(Draft):
+    def __init__(self, passages: Sequence[Passage], read: bool) -> None:
+        super().__init__(passages, None)
+        self._read = read
+
     def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
         self.usage = Usage()
-        return quotation.quote(self.passages)
+        return quotation.quote(self.passages, read=self._read)
 
 
 class ModelWriter:
@@ -54,22 +57,24 @@ class ModelWriter:
     def __init__(self, openai: OpenAI) -> None:
         self._openai = openai
 
-    def draft(self, question: Question, passages: Sequence[Passage]) -> Draft:
+    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
         messages, used = prompt.build(question, passages)
-        return _Completion(self._openai, messages, used, len(passages) - len(used))
+        return _Completion(self._openai, messages, used, len(passages) - len(used), read)
 
 
 class _Completion(Draft):
-    def __init__(self, openai: OpenAI, messages: Sequence[dict[str, str]], passages: Sequence[Passage], left_out: int) -> None:
+    def __init__(
+        self, openai: OpenAI, messages: Sequence[dict[str, str]], passages: Sequence[Passage], left_out: int, read: bool
+    ) -> None:
         super().__init__(passages, openai.model)
-        self._openai, self._messages, self._left_out = openai, messages, left_out
+        self._openai, self._messages, self._left_out, self._read = openai, messages, left_out, read
 
     def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
         if self._left_out:
             output.diagnostics.append(f"Left out the last {self._left_out} passages: the prompt was full")
         if not self.passages:
             self.model, self.usage = None, Usage()
-            yield NOT_IN_BOOKS
+            yield quotation.nothing(read=self._read)
             return
         model = self._openai.model
         bound = admission.pricing.bound(model, prompt.bound(self._messages), MAX_ANSWER_TOKENS)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from app import terms
 from app.adapters.lexical import LexicalIndex
 from app.models import Turn
-from app.rag import glossary
+from app.rag import glossary, shorthand
 from app.rag.entities import read
 from app.rag.named import Entity, Reading
 
@@ -45,11 +45,15 @@ _ONE = re.compile(r"\b([a-z-]+) ones?\b")
 
 
 def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) -> str:
-    """`question` with what it leaves to the `history` put in. Raises DatabaseError when the index cannot be read."""
+    """`question` (shorthand written out) with what it leaves to the `history` put in.
+
+    Raises DatabaseError when the index cannot be read.
+    """
     last: Reading | None = None
     for turn in history[-_MOST_TURNS:]:
         if turn.role == "user":
-            last = read(_whole(read(turn.content[:_MOST_CHARACTERS], index), last, index), index)
+            asked = shorthand.written_out(turn.content[:_MOST_CHARACTERS]).text
+            last = read(_whole(read(asked, index), last, index), index)
         elif last is not None and not _subjects(last):
             named = _subjects(read(turn.content[:_MOST_CHARACTERS], index))[:1]
             last = read(" ".join([last.text, *(f"({entity.text})" for entity in named)]), index)

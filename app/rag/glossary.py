@@ -1,4 +1,4 @@
-"""What players write and what rule books print: abbreviations, and the things that are asked *of* a monster, spell or class."""
+"""Ways to say the same thing, and what is asked *of* a monster, spell or class. Shorthand is in `app.rag.shorthand`."""
 
 from __future__ import annotations
 
@@ -39,26 +39,25 @@ _SYNONYMS = (
     ("spell slots", "spells per day", "spells usable"),
 )
 _BY_PHRASE = {phrase: line for line in _SYNONYMS for phrase in line}
-_ABBREVIATIONS = frozenset(line[0] for line in _SYNONYMS if len(line[0]) <= 4)
 _LONGEST = 3
 
 # What is asked of something; as a rule not the thing asked about.
-ATTRIBUTES = frozenset(
-    " ".join(terms.stems(phrase))
-    for phrase in (
-        *(phrase for line in _SYNONYMS for phrase in line),
-        "level", "levels", "attack", "attacks", "attack bonus", "attack roll", "attack rolls", "damage", "range", "duration",
-        "alignment", "size", "type", "weight", "class", "number appearing", "frequency", "treasure", "treasure type", "morale",
-        "to hit", "per day", "saving throw", "casting time", "components", "area of effect", "bonus", "spell", "spells",
-        "monster", "action", "creature", "die", "roll", "score", "scores", "ability", "abilities", "ability score",
-        "ability scores", "armor", "weapon", "weapons", "languages", "language", "proficiency", "movement rate", "percentage",
-    )
+PHRASES = (
+    *(phrase for line in _SYNONYMS for phrase in line),
+    "level", "levels", "attack", "attacks", "attack bonus", "attack roll", "attack rolls", "damage", "range", "duration",
+    "alignment", "size", "type", "weight", "class", "number appearing", "frequency", "treasure", "treasure type", "morale",
+    "to hit", "per day", "saving throw", "casting time", "components", "area of effect", "bonus", "spell", "spells",
+    "monster", "action", "creature", "die", "roll", "score", "scores", "ability", "abilities", "ability score",
+    "ability scores", "armor", "weapon", "weapons", "languages", "language", "proficiency", "movement rate", "percentage",
 )  # fmt: skip
+ATTRIBUTES = frozenset(" ".join(terms.stems(phrase)) for phrase in PHRASES)
 
-
-def spelled_out(text: str) -> str:
-    """`text` with abbreviations written out: "AC 4" as "armor class 4"."""
-    return " ".join(_BY_PHRASE[word][1] if word in _ABBREVIATIONS else word for word in text.lower().split())
+# Classes and notions of such games, whatever the edition: plain words by now, but a book that never says one does not have it.
+_GAME = (
+    "feat feats mana loot cantrip cantrips infusion infusions warlock artificer sorcerer barbarian ranger bard cleric druid"
+    " paladin monk assassin illusionist multiclass proficiency initiative advantage disadvantage homebrew"
+)
+GAME = frozenset(map(terms.stem, _GAME.split()))
 
 
 def expand(words: Sequence[str]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from app import terms
+
 # `wants_table` of a question that says which row it wants.
 ROW_WANTED = 0.75
 CELL_WANTED = 0.6
@@ -36,6 +38,8 @@ _CALLED = {
     "race": "race people folk",
 }
 _TYPES = {word: kind for kind, words in _CALLED.items() for word in words.split()}
+# The stems of words that say what kind of thing is meant, not which.
+CALLED = frozenset(map(terms.stem, _CALLED["monster"].split()))
 # "which monster disguises …", "is there a flask that …": up to three words, the last of which says what it is, and a verb.
 _OPENING = r"\b(?:which|what|what's the|(?:is|isn't|are) there (?:an?|any|some)|there's an?|an?|the|that|some)"
 _VERB = (

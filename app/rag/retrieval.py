@@ -17,7 +17,7 @@ from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Pay, Payment, Question, Usage
-from app.rag import glossary, query_must, tokens
+from app.rag import glossary, query_must, shorthand, tokens
 from app.rag.background import Background
 from app.rag.entities import read
 from app.rag.fusion import REFERENCE, Candidate, Pool, Weights
@@ -64,6 +64,7 @@ class Tuning(NamedTuple):
     weights: Weights = Weights()
     limits: Limits = Limits()
     resolve_followups: bool = True
+    write_out_shorthand: bool = True
     correct_spelling: bool = True
     guarantee_entities: bool = True
     expand_glossary: bool = True
@@ -127,17 +128,19 @@ class HybridRetriever:
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
     ) -> Retrieval:
         index = self._usable_index(output)
-        text = question.text
+        written = (
+            shorthand.written_out(question.text) if self._tuning.write_out_shorthand else shorthand.Written(question.text, {})
+        )
+        text = written.text
         if question.history and self._tuning.resolve_followups:
             from app.rag import followup
 
             text = followup.resolve(text, question.history, index)
         reading = read(text, index, correct=self._tuning.correct_spelling)
-        if text != question.text:
+        if text != written.text:
             output.diagnostics.append(f"Understood from the conversation as: {text}")
-        if reading.corrected:
-            spelt = ", ".join(f"{word} as {other}" for word, other in reading.corrected.items())
-            output.diagnostics.append(f"Read {spelt}")
+        if read_as := {**written.changes, **reading.corrected}:
+            output.diagnostics.append("Read " + ", ".join(f"{word} as {other}" for word, other in read_as.items()))
         nearest = Background(lambda: self._nearest(reading.searched(), index is None, deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
@@ -145,7 +148,7 @@ class HybridRetriever:
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
         dense = self._complete(nearest.result(), index, deadline, output)
         ranked = self._ranked(reading, described, table_wanted, found, dense)
-        asked = f"{question.text}\n{glossary.spelled_out(reading.searched())}\n{text}"
+        asked = f"{question.text}\n{text}\n{reading.searched()}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
@@ -265,7 +268,7 @@ def embedding_tokens(question: Question) -> int:
         from app.rag import followup
 
         carried = followup.MOST_BYTES
-    return _SPELLING * tokens.bound(question.text) + carried + tokens.TOKENS_PER_MESSAGE
+    return _SPELLING * (tokens.bound(question.text) + shorthand.MOST_GROWTH) + carried + tokens.TOKENS_PER_MESSAGE
 
 
 class _Unpaid:

@@ -6,46 +6,106 @@ is taken as meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 from app import terms
-from app.adapters.lexical import LexicalIndex
+from app.adapters.lexical import LONGEST_WORD, LexicalIndex
 
 # Shorter words have too many neighbours; one of four letters is corrected only where a letter was left out.
 SHORTEST = 5
 # From this length on two edits are taken for a slip, below one.
 LONG = 9
 _MOST_ALTERNATIVES = 3
+# So many unknown words of one text are corrected.
+_MOST_CORRECTED = 40
+# Shorter ones are those of many words.
+_TELLING_SOUND = 4
 # Shorter beginnings and parts of words say nothing.
 _SHORTEST_HALF = 4
+_VOWEL = re.compile("[aeiouyhw]")
+_DOUBLED = re.compile(r"(.)\1+")
+# First letters that are heard the same.
+_ALIKE = {"c": "cks", "k": "ckq", "s": "cs", "f": "fp", "p": "pf", "j": "gj", "g": "gj", "z": "sz", "q": "kq"}
+_HEARD = (
+    ("tion", "sn"),
+    ("sion", "sn"),
+    ("ph", "f"),
+    ("ck", "k"),
+    ("ce", "se"),
+    ("ci", "si"),
+    ("cy", "sy"),
+    ("c", "k"),
+    ("q", "k"),
+    ("z", "s"),
+    ("x", "ks"),
+)
 
 
 def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
     """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those with any."""
     wanted = {word for word in words if len(word) >= SHORTEST - 1 and terms.bare(word).isalpha()}
-    forms = {word: _forms(word) for word in wanted}
-    known = index.words(form for some in forms.values() for form in some).keys()
-    found = {word: _nearest(terms.bare(word), index) for word in sorted(wanted) if known.isdisjoint(forms[word])}
+    unknown = sorted(wanted - known(wanted, index))[:_MOST_CORRECTED]
+    found = {word: _nearest(terms.bare(word), index) for word in unknown}
     return {word: others for word, others in found.items() if others}
+
+
+def known(words: Iterable[str], index: LexicalIndex, plain: Collection[str] = ()) -> set[str]:
+    """Those of `words` that a passage, the index's list of common words or `plain` has in any form."""
+    forms = {word: _forms(word) for word in words}
+    found = index.words(form for some in forms.values() for form in some).keys()
+    return {word for word, some in forms.items() if not (found.isdisjoint(some) and some.isdisjoint(plain))}
 
 
 def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
     """Those of `words` that no passage has in any form, nor shortened ("crit"), nor in two words ("lockpicks")."""
     forms = {word: _forms(word) for word in words}
-    halves = {word: _halves(terms.bare(word)) for word in forms}
+    pairs = {word: halves(terms.bare(word)) for word in forms}
     known = index.words(
-        form for word, some in forms.items() for form in (*some, *(half for pair in halves[word] for half in pair))
+        form for word, some in forms.items() for form in (*some, *(half for pair in pairs[word] for half in pair))
     )
     return {
         word
         for word, some in forms.items()
         if not any(known.get(form) for form in some)
-        and not any(known.get(first) and known.get(second) for first, second in halves[word])
+        and not any(known.get(first) and known.get(second) for first, second in pairs[word])
         and not (len(word) >= _SHORTEST_HALF and index.has_word_beginning(terms.bare(word)))
     }
 
 
-def _halves(word: str) -> list[tuple[str, str]]:
+def doubtful(words: Iterable[str], index: LexicalIndex) -> set[str]:
+    """Those of `words`, which no passage has, that may be written for one a passage has: shorthand, or misspelt worse than
+    `corrections` mends. "ftr" has no vowel, "gelatanus" sounds like "gelatinous"."""
+    return {word for word in words if _abbreviated(terms.bare(word)) or _resembles(terms.bare(word), index)}
+
+
+def _abbreviated(word: str) -> bool:
+    return len(word) < _SHORTEST_HALF or not _VOWEL.search(word) or not word.isalpha()
+
+
+def _resembles(word: str, index: LexicalIndex) -> bool:
+    if len(word) > LONGEST_WORD:
+        return False
+    sound = _sound(word)
+    for other in index.words_like(_ALIKE.get(word[0], word[0]), len(word) - 2, len(word) + 2):
+        heard = _sound(other)
+        if heard[0] != sound[0]:
+            continue
+        same = heard == sound
+        allowed = (len(word) >= SHORTEST) + (len(word) >= LONG - 1) + (same and len(sound) >= _TELLING_SOUND)
+        if distance(word, other) <= (allowed or same):
+            return True
+    return False
+
+
+def _sound(word: str) -> str:
+    """Its consonants as they are heard, one for two: what is left when vowels are guessed."""
+    for written, heard in _HEARD:
+        word = word.replace(written, heard)
+    return word[0] + _DOUBLED.sub(r"\1", _VOWEL.sub("", word[1:])) if word else ""
+
+
+def halves(word: str) -> list[tuple[str, str]]:
     """All ways to see `word` as two words written together, as stems."""
     places = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1)
     return [(terms.stem(word[:place]), terms.stem(word[place:])) for place in places]
