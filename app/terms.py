@@ -66,6 +66,9 @@ _NUMERALS = (
     "seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth twenty/twentieth"
 )
 NUMBER_WORDS = {word: str(number) for number, words in enumerate(_NUMERALS.split()) for word in words.split("/")}
+ROMAN = {
+    numeral: str(n) for n, numeral in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"), 1)
+}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
 

@@ -31,7 +31,7 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
     if index is None:
         return Reading(text, tuple(words), tuple(stems), (), {})
     corrected = spelling.corrections(words, index) if correct else {}
-    choices = [[terms.stem(other) for other in corrected.get(word, [word])] for word in words]
+    choices = [[*(terms.stem(other) for other in corrected.get(word, [word])), *_numeral(word)] for word in words]
     stems = [choice[0] for choice in choices]
     keys: dict[str, list[tuple[int, int, bool]]] = {}
     for start in range(len(stems)):
@@ -75,6 +75,13 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
         tuple(entities),
         {word: others[0] for word, others in corrected.items()},
     )
+
+
+def _numeral(word: str) -> list[str]:
+    """A number as the books may have it in a name: "type 6 demon" is headed "Type VI"."""
+    if word in terms.ROMAN:
+        return [terms.ROMAN[word]] if len(word) > 1 else []
+    return [numeral for numeral, number in terms.ROMAN.items() if number == word]
 
 
 def _coordinated(entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex) -> list[Entity]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from app import terms
 from app.rag.shorthand_words import ALIGNMENTS, CLASSES, LEVEL, UNITS, WORDS
 
 MOST_GROWTH = 600
@@ -30,9 +31,6 @@ _GLUED = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
-_ROMAN = {
-    numeral: str(n) for n, numeral in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"), 1)
-}
 
 
 class Written(NamedTuple):
@@ -134,8 +132,8 @@ def _said(word: _Context) -> str | None:
         return None if low == "#" and word.after[:1].isdigit() else _SAID[low]
     if (rule := _RULES.get(low)) is not None:
         return rule(word)
-    if low in _ROMAN and (word.before in LEVEL or (word.after in LEVEL and low != "i")):
-        return _ROMAN[low]
+    if low in terms.ROMAN and (word.before in LEVEL or (word.after in LEVEL and low != "i")):
+        return terms.ROMAN[low]
     if low in ALIGNMENTS and (word.written_large or word.near(_BESIDE_ALIGNMENT)):
         return ALIGNMENTS[low]
     return WORDS.get(low)
