@@ -25,8 +25,8 @@ from app.rag.named import Reading
 _OF_FEW, _OF_MANY, _OF_DESCRIBED = 1 / 3, 0.38, 0.75
 _FEW = 3
 _PLAIN = 0.5
-# That vectors and words find the same passage first outweighs so many strange words.
-_MOST_AGREED = 1
+# That vectors and words find the same passage first outweighs no more than this part.
+_AGREED = 0.4
 # What is asked *for*, and how.
 _ASKED_BY = "list show name look find roll rolled rolling got max min maximum minimum percent number stat stats"
 _BOOKS = "manual handbook guide"
@@ -68,7 +68,7 @@ def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex |
     count = len(subject)
     if not strange or against < _needed(count, bool(described_types(terms.fold(reading.text)))):
         return Support(True, f"the collection has enough of: {', '.join(subject)}", bool(ranked) and len(missing) < count)
-    if len(strange) <= _MOST_AGREED and len(missing) < count and (agreed := _found_twice(ranked)) is not None:
+    if against < _AGREED * count and (agreed := _found_twice(ranked)) is not None:
         return Support(True, f"vectors and words find {agreed.passage.id} first")
     if not language.is_read(reading.text, index):
         return Support(True, "the question is in no language that the index reads", False)

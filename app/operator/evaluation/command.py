@@ -17,7 +17,7 @@ from app.operator.console import EXIT_OK, Console
 from app.operator.evaluation import report
 from app.operator.evaluation.measure import Outcome, figures, run
 from app.operator.evaluation.methods import LEAVE_OUT, Method, Methods, Store
-from app.operator.evaluation.questions import read_corpus, read_questions
+from app.operator.evaluation.questions import UNANSWERABLE, read_corpus, read_questions
 from app.operator.evaluation.vectors import CachedEmbedder, CorpusStore, CountingStore
 from app.operator.problems import UsageError
 from app.operator.progress import Progress
@@ -43,6 +43,8 @@ class Wanted:
 def evaluate(settings: Settings, wanted: Wanted, console: Console) -> int:
     """Measure, print the table and the failures; returns the exit status. Raises UsageError, DndChatError."""
     questions = read_questions(wanted.questions, wanted.k)
+    if all(labelled.kind == UNANSWERABLE for labelled in questions):
+        raise UsageError("no question has a passage that it needs; give a file with answerable ones as well")
     with tempfile.TemporaryDirectory(prefix="dndchat-evaluate-") as directory:
         passages = _passages(wanted)
         index = _index(settings, wanted, passages, Path(directory) / "index.sqlite3")
