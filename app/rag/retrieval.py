@@ -148,7 +148,7 @@ class HybridRetriever:
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
         dense = self._complete(nearest.result(), index, deadline, output)
         ranked = self._ranked(reading, described, table_wanted, found, dense)
-        asked = f"{question.text}\n{text}\n{reading.searched()}"
+        asked = f"{question.text}\n{text}\n{reading.searched()}\n{shorthand.level_first(text)}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app import terms
 from app.adapters.lexical import LexicalIndex
-from app.rag import glossary, language, spelling
+from app.rag import glossary, spelling
 from app.rag.fusion import Candidate
 from app.rag.intent import CALLED, described_types
 from app.rag.named import Reading
@@ -61,6 +61,11 @@ def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex |
     if not subject:
         return Support(True, "it says nothing that could be in no book", bool(ranked))
     missing = spelling.unseen(subject, index)
+    if not missing:
+        return Support(True, f"the collection has {', '.join(subject)}")
+    # Most questions never come here.
+    from app.rag import language
+
     game = {word for word in missing if terms.stem(word) in glossary.GAME}
     plain = language.plain(missing - game, index)
     strange = missing - plain - spelling.doubtful(missing - plain - game, index)
