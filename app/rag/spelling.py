@@ -109,7 +109,7 @@ def _sound(word: str) -> str:
 
 def halves(word: str) -> list[tuple[str, str]]:
     """All ways to see `word` as two words written together, as stems."""
-    places = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1)
+    places = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1) if len(word) <= LONGEST_WORD else ()
     return [(terms.stem(word[:place]), terms.stem(word[place:])) for place in places]
 
 
