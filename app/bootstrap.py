@@ -198,7 +198,7 @@ class Container:
         from app.adapters.openai import OpenAI
 
         self._configure_connections()
-        return OpenAI(self.settings.openai)
+        return OpenAI(self.settings.openai, self.settings.data_dir / "openai-servers.json")
 
     @cached_property
     def _chroma(self) -> Chroma:

@@ -22,3 +22,14 @@ class Deadline:
         if (left := self.remaining()) <= 0:
             raise TimedOut(f"no time left while waiting for {waiting_for}")
         return left
+
+
+class ShortenedDeadline(Deadline):
+    """Another deadline, which can be brought forward."""
+
+    def __init__(self, other: Deadline) -> None:
+        self._end = other._end
+
+    def shorten(self, seconds: float) -> None:
+        """Let it be over in `seconds` at the latest."""
+        self._end = min(self._end, time.monotonic() + seconds)

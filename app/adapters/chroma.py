@@ -8,9 +8,8 @@ be nonsense that looks like passages. The operator's commands have clients of th
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from app import datadir
 from app.adapters.http import HttpService, Reply, TransportError
+from app.adapters.remembered import Remembered
 from app.deadline import Deadline
 from app.errors import DatabaseError, TimedOut
 from app.models import Passage
@@ -55,7 +54,7 @@ class Chroma:
         self._base = (
             f"/api/v2/tenants/{quote(settings.tenant, safe='')}/databases/{quote(settings.database, safe='')}/collections"
         )
-        self._cache_file = cache_file
+        self._memory = Remembered(cache_file)
         self._cache_key = settings.url + self._base + "/" + settings.collection
         self._known: _Known | None = None
 
@@ -85,9 +84,23 @@ class Chroma:
             nothing = [[None] * len(some) for some in ids]
             documents, metadatas = (document["documents"], document["metadatas"]) if texts else (nothing, nothing)
             columns = zip(ids, documents, metadatas, distances, strict=True)
-            return [[_passage(*row) for row in zip(*column, strict=True)] for column in columns]
-        except (KeyError, TypeError, ValueError) as error:
+            found = [[_passage(*row) for row in zip(*column, strict=True)] for column in columns]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DatabaseError("Chroma query: reply has not the documented shape") from error
+        for passages in found:
+            self._check_distances(passages)
+        return found
+
+    def _check_distances(self, passages: Sequence[Passage]) -> None:
+        """Raise DatabaseError where no distance is a number: that is no order at all."""
+        without = [passage.id for passage in passages if passage.distance is None]
+        if not without:
+            return
+        told = f"Chroma query: the distances of {len(without)} of {len(passages)} passages are no numbers ({without[0]}, …)"
+        remedy = f"vectors in {self._settings.collection} are NaN or zero; scripts/ingest.py embeds them again"
+        if len(without) == len(passages):
+            raise DatabaseError(f"{told}: {remedy}")
+        log.warning("%s: %s", told, remedy)
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:
         """The passages with these ids (at most 300), in no particular order. Raises DatabaseError, TimedOut."""
@@ -142,7 +155,7 @@ class Chroma:
         if known is None:
             raise DatabaseError("Chroma: the collection's description has not the documented shape")
         self._known = known
-        self._remember(known)
+        self._memory.put(self._cache_key, known._asdict())
         return known
 
     def _call(self, method: str, path: str, deadline: Deadline, payload: Mapping[str, Any] | None = None) -> Reply:
@@ -179,29 +192,12 @@ class Chroma:
         raise DatabaseError(f"{what}: {message}")
 
     def _cached(self) -> _Known | None:
-        entry = self._cache().get(self._cache_key)
-        if not isinstance(entry, dict):
-            return None
+        entry = self._memory.get(self._cache_key)
         identity, model = entry.get("id"), entry.get("model")
         if not (isinstance(identity, str) and UUID.fullmatch(identity) and isinstance(model, str)):
             return None
         self._known = _Known(identity, model)
         return self._known
-
-    def _cache(self) -> dict[str, Any]:
-        with contextlib.suppress(OSError, ValueError):
-            entries = json.loads(self._cache_file.read_bytes())
-            if isinstance(entries, dict):
-                return entries
-        return {}
-
-    def _remember(self, known: _Known) -> None:
-        try:
-            entries = {**self._cache(), self._cache_key: known._asdict()}
-            datadir.write_atomically(self._cache_file, json.dumps(entries, indent=1).encode())
-        except OSError as error:
-            # Without the cache every question costs one more call, but it is answered.
-            log.warning("cannot write %s: %s", self._cache_file, type(error).__name__)
 
 
 def _collection(document: Mapping[str, Any]) -> _Known | None:
@@ -214,5 +210,8 @@ def _collection(document: Mapping[str, Any]) -> _Known | None:
     return _Known(identity, model if isinstance(model, str) else "")
 
 
-def _passage(identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: float | None) -> Passage:
+def _passage(identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: Any) -> Passage:
+    """A distance that is no number is None: Chroma sends null where one of the two vectors is NaN or, by cosine, zero."""
+    if distance is not None:
+        distance = float(distance) if math.isfinite(distance) else None
     return Passage(identity, document or "", dict(metadata or {}), distance)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.models import Passage, Payment, Question, Usage
 from app.pricing import MAX_ANSWER_TOKENS
@@ -13,6 +12,7 @@ from app.rag import prompt, quotation
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
+    from app.adapters.openai import OpenAI
     from app.ledger.spending import Admission
 
 
@@ -85,5 +85,4 @@ class _Completion(Draft):
         answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
         yield from answer
         self.usage = answer.usage
-        if answer.truncated:
-            output.errors.append("The answer was cut at its longest permitted length")
+        output.errors += answer.notes

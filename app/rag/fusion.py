@@ -65,14 +65,14 @@ class Pool:
         self.candidates: dict[str, Candidate] = {}
 
     def add_dense(self, nearest: Sequence[Passage]) -> None:
-        """The passages nearest to the question, nearest first."""
-        distances = [passage.distance or 0.0 for passage in nearest]
-        if not distances:
+        """The passages nearest to the question, nearest first; one without a distance is found, but nothing speaks for it."""
+        candidates = [self._candidate(passage) for passage in nearest]
+        known = [(c, p.distance) for c, p in zip(candidates, nearest, strict=True) if p.distance is not None]
+        if not known:
             return
-        reference = distances[min(REFERENCE, len(distances)) - 1]
-        width = reference - distances[0]
-        for passage, distance in zip(nearest, distances, strict=True):
-            candidate = self._candidate(passage)
+        reference, least = known[min(REFERENCE, len(known)) - 1][1], known[0][1]
+        width = reference - least
+        for candidate, distance in known:
             candidate.dense = max(0.0, (reference - distance) / width) if width > 0 else 1.0
 
     def add_lexical(self, matches: Sequence[Match]) -> None:
