@@ -1,4 +1,5 @@
-"""Bodies that a server compressed although nobody asked: gzip and deflate, which the official client reads, too."""
+"""Bodies that a server compressed although nobody asked: gzip and deflate. Other names are passed over, as the official client
+does: some servers call a character set an encoding."""
 
 from __future__ import annotations
 
@@ -15,11 +16,9 @@ _STEP = 256 * 1024
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """The body that `pieces` are `encoding` of, piece by piece; no more than MAX_REPLY_BYTES. Raises AIServiceError."""
     name = encoding.strip().lower()
-    if name in ("", "identity"):
+    if name not in ("gzip", "x-gzip", "deflate"):
         yield from pieces
         return
-    if name not in ("gzip", "x-gzip", "deflate"):
-        raise AIServiceError(f"OpenAI: the reply is encoded as {name[:20]!r}, which was not asked for and cannot be read")
     pieces = iter(pieces)
     piece = b""
     while len(piece) < 2 and (more := next(pieces, None)) is not None:

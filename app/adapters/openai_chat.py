@@ -43,7 +43,7 @@ class Answer:
     """Iterate it for the words; the rest is known at the end. Closing it early ends the call.
 
     `usage` is None when the provider did not count. `truncated`: it is cut at the longest permitted length. `notes` say, a
-    sentence each, why these are not the words of a whole answer. An answer without words is an error: what it was paid for
+    sentence each, why these are not the words of a whole answer; `finish` is the provider's word for how it ended. An answer without words is an error: what it was paid for
     stays paid.
     """
 
@@ -57,7 +57,7 @@ class Answer:
         self._manner = memory.get(unknown).get("thinks") if unknown else "apart"
         self.usage: Usage | None = None
         self.notes: list[str] = []
-        self._finish: str = ""
+        self.finish = ""
         self._index: int | None = None
         self._refusal = ""
         self._done = False
@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def truncated(self) -> bool:
-        return self._finish == "length"
+        return self.finish == "length"
 
     def __iter__(self) -> Iterator[str]:
         """Raises AIServiceError, TimedOut."""
@@ -98,13 +98,13 @@ class Answer:
         refusal = " ".join(self._refusal.split())[:_REFUSAL_CHARACTERS]
         if refusal:
             self._end(said, f"refusal: {refusal}", REFUSED.format(refusal), ONLY_REFUSED.format(refusal))
-        if self._finish == "content_filter":
+        if self.finish == "content_filter":
             self._end(said, "stopped by the content filter", FILTERED, ONLY_FILTERED)
         if self.truncated:
             self._end(said, "all of its length went into thinking: empty answer", CUT, ONLY_THOUGHT)
         if not said:
             reasoned = thoughts.seen or self._reasoned
-            why = "thoughts only" if reasoned else f"finish_reason {self._finish!r}"
+            why = "thoughts only" if reasoned else f"finish_reason {self.finish!r}"
             raise AIServiceError(f"OpenAI chat: empty answer ({why})", public=NEVER_SPOKE if reasoned else EMPTY)
         if thoughts.unopened and self._manner == "apart":
             self.notes.append(THOUGHT_ALOUD)
@@ -177,7 +177,7 @@ class Answer:
         except TransportError:
             if not self._done:
                 raise
-        if not (self._done or self._finish or _DONE_AT_END.search(end)):
+        if not (self._done or self.finish or _DONE_AT_END.search(end)):
             raise AIServiceError("OpenAI chat: the stream broke off")
 
     def _event(self, data: str) -> str:
@@ -217,7 +217,7 @@ class Answer:
             finish = choice.get("finish_reason")
             if finish == "error":
                 raise AIServiceError("OpenAI chat: the provider ended the answer with an error")
-            self._finish = finish if isinstance(finish, str) and finish else self._finish
+            self.finish = finish if isinstance(finish, str) and finish else self.finish
             if field == "message":
                 break
         return "".join(words)
