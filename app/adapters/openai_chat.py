@@ -42,9 +42,9 @@ _EVENT_STARTS = b"deir:"
 class Answer:
     """Iterate it for the words; the rest is known at the end. Closing it early ends the call.
 
-    `usage` is None when the provider did not count. `truncated`: it is cut at the longest permitted length. `notes` say, a
-    sentence each, why these are not the words of a whole answer; `finish` is the provider's word for how it ended. An answer without words is an error: what it was paid for
-    stays paid.
+    `usage` is None when the provider did not count. `finish` is the provider's word for how it ended, empty when it gave none;
+    `truncated`: at the longest permitted length. `notes` say, a sentence each, why these are not the words of a whole answer.
+    An answer without words is an error: what it was paid for stays paid.
     """
 
     def __init__(

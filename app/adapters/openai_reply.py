@@ -7,7 +7,6 @@ safe (vectors that are no numbers, an error that looks like an answer) is listed
 from __future__ import annotations
 
 import base64
-import math
 import re
 import struct
 from collections.abc import Sequence
@@ -22,8 +21,8 @@ FILTERED_QUESTION = (
 )
 _ERROR_CHARACTERS = 300
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
-# Chroma keeps 32-bit floats: beyond this a number becomes infinite there.
-_LARGEST = 3.4028234663852886e38
+# Chroma keeps and multiplies 32-bit floats: squares beyond these become infinite or zero there (cosine then stores NaN).
+_LEAST_SQUARE, _LARGEST_SQUARE = 1.1754944e-38, 3.4028234e38
 
 
 def document_of(path: str, reply: Reply) -> Any:
@@ -202,5 +201,5 @@ def _vector(embedding: Any, place: int) -> list[float]:
 
 
 def usable(vector: Sequence[float]) -> bool:
-    """Whether `vector` points anywhere: finite numbers (as 32-bit floats too), and not all of them zero."""
-    return any(vector) and all(-_LARGEST <= number <= _LARGEST for number in vector) and not any(map(math.isnan, vector))
+    """Whether `vector` points anywhere: finite numbers, also where 32-bit floats calculate with them, and not all zero."""
+    return _LEAST_SQUARE <= sum(number * number for number in vector) <= _LARGEST_SQUARE

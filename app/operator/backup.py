@@ -20,7 +20,7 @@ from app import datadir
 from app.operator.console import EXIT_OK, Console, size
 from app.operator.problems import OperatorError
 from app.operator.progress import Progress
-from app.operator.records import Record, from_base64, to_base64
+from app.operator.records import NOT_FINITE, Record, from_base64, is_finite, to_base64
 from app.operator.sources import About, CollectionSource, Page
 from app.operator.store import MAX_RECORDS, StoredCollection
 
@@ -127,6 +127,8 @@ class BackupSource:
             else:
                 total.update(line.encode())
                 count += 1
+                # Before anything is sent: the server would refuse it in the middle.
+                self._record(line, embeddings=True)
         if tail is None or tail["end"] != count or tail.get("sha256") != total.hexdigest():
             raise OperatorError(f"{self._path} is cut off or was changed: {count} records read, its end does not fit.")
         return count, total.hexdigest(), head
@@ -155,6 +157,8 @@ class BackupSource:
             return None
         try:
             embedding = from_base64(document["embedding"]) if embeddings else None
+            if embedding is not None and not is_finite(embedding):
+                raise OperatorError(f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes it.")
             return Record(document["id"], document["document"], document["metadata"], document["uri"], embedding)
         except (KeyError, TypeError, ValueError) as error:
             raise OperatorError(f"{self._path} is damaged: record {document['id']} has not the documented shape.") from error
@@ -163,6 +167,11 @@ class BackupSource:
 def _plain(record: Record) -> dict[str, Any]:
     if record.embedding is None:
         raise OperatorError(f"Record {record.id} has no embedding.")
+    if not is_finite(record.embedding):
+        raise OperatorError(
+            f"The embedding of record {record.id} {NOT_FINITE}: it could not be restored. "
+            "Embed it again with scripts/ingest.py, or delete it."
+        )
     return {
         "id": record.id,
         "document": record.document,

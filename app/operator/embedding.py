@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from app import tls
 from app.adapters.http import RETRY_STATUSES, retry_after
+from app.adapters.openai_reply import order
 from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
@@ -96,7 +97,8 @@ class Embedder:
             # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
             reply = self._sdk().embeddings.create(model=self.model, input=list(texts), encoding_format="float")
             counted = reply.usage.prompt_tokens if reply.usage else 0
-            vectors = [floats(row.embedding) for row in sorted(reply.data, key=lambda row: row.index)]
+            rows = reply.data
+            vectors = [floats(rows[place].embedding) for place in order([row.index for row in rows])]
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK takes the shape of a reply on trust.
             raise OperatorError(

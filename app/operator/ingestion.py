@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.adapters.openai_reply import usable
 from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector
@@ -20,7 +21,7 @@ from app.operator.indexing import index_collection
 from app.operator.problems import OperatorError, UsageError
 from app.operator.progress import Progress
 from app.operator.quotas import shown
-from app.operator.records import Record, same_content
+from app.operator.records import NOT_FINITE, Record, same_content
 from app.operator.store import MAX_RECORDS, Database, StoredCollection
 from app.plaintext import plain
 from app.pricing import dollars
@@ -185,6 +186,12 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
                 f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. {done} passages are "
                 "embedded and kept; run the same command again with a higher --max-cost to go on."
             ) from None
+        if bad := [record.id for record, vector in zip(batch, vectors, strict=True) if not usable(vector)]:
+            progress.end()
+            raise OperatorError(
+                f"{embedder.model} gave {', '.join(map(shown, bad[:5]))}{' …' * (len(bad) > 5)} an embedding of zeros, or one "
+                f"that {NOT_FINITE}: look at the text and at the server. {done} passages are embedded and kept."
+            )
         if target.dimension and len(vectors[0]) != target.dimension:
             raise OperatorError(
                 f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: it was embedded "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.models import PARENT_KEYS, SECTION_KEYS
-from app.operator.records import Record
+from app.operator.records import NOT_FINITE, Record, is_finite
 
 ID_BYTES = 128
 DOCUMENT_BYTES = 16_384
@@ -57,6 +57,8 @@ def of_record(record: Record, dimensions: int | None) -> Iterator[Violation]:
     if width > DIMENSIONS:
         problem = f"embedding has {width:,} dimensions, at most {DIMENSIONS:,}"
         yield Violation(record.id, problem, "embed the collection again with a smaller model")
+    if record.embedding is not None and not is_finite(record.embedding):
+        yield Violation(record.id, f"embedding {NOT_FINITE}", "embed it again with scripts/ingest.py, or delete it")
     yield from _of_metadata(record.id, record.metadata or {}, METADATA_VALUE_BYTES)
 
 

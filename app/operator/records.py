@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ TOLERANCE = 1e-6
 # Chroma's servers read decimal numbers fast rather than exactly: one in ten of the doubles in metadata with 16 or 17 digits
 # comes back one unit in the last place away (2e-16 relative, measured on 1.5.9).
 METADATA_TOLERANCE = 1e-15
+NOT_FINITE = "has numbers that are none (NaN or Infinity)"
+"""What is said of an embedding that `is_finite` refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,17 @@ class Record:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def floats(numbers: Iterable[float]) -> array[float]:
-    """`numbers` as the 32-bit floats that Chroma keeps."""
-    return array("f", numbers)
+def floats(numbers: Sequence[float | None]) -> array[float]:
+    """`numbers` as the 32-bit floats that Chroma keeps; null is what JSON has for NaN and Infinity. Raises TypeError."""
+    if None in numbers:
+        numbers = [math.nan if number is None else number for number in numbers]
+    return array("f", numbers)  # type: ignore[arg-type]  # no None is left
+
+
+def is_finite(embedding: array[float]) -> bool:
+    """Whether every number is one: Chroma takes no other, and nothing compares with them."""
+    # In 64 bits the sum of so few 32-bit floats cannot overflow; NaN and Infinity stay what they are.
+    return math.isfinite(sum(embedding))
 
 
 def to_base64(embedding: array[float]) -> str:

@@ -46,7 +46,7 @@ class Transfer:
     def check(self) -> Plan:
         """Hold the whole source against the quotas and list every violation. Raises OperatorError when there is one."""
         about = self.source.about()
-        plan = check(self.name, about, self._pages("checking", embeddings=False))
+        plan = check(self.name, about, self._pages("checking", embeddings=True))
         self.console.facts.update(
             documents=plan.records,
             bytes_to_send=plan.wire_bytes,
