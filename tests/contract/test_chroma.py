@@ -11,6 +11,7 @@ import pytest
 
 from app.adapters.chroma import Chroma
 from app.deadline import Deadline
+from app.errors import DatabaseError
 from app.operator.connector import ChromaDBConnector
 from app.settings import Settings, load
 from tests.support import collections
@@ -98,3 +99,14 @@ def test_what_the_transport_writes_the_official_client_reads_bit_for_bit(server:
     assert collections.snapshot(server.url, "written") == collections.snapshot(server.url, "rules_l2")
     database.delete("written")
     assert "written" not in collections.names(server.url)
+
+
+def test_a_distance_that_is_no_number_is_none_and_all_of_them_are_an_error(server: ChromaServer, tmp_path: Path) -> None:
+    """Real: the squares of such a vector are infinite for the server, which then sends null."""
+    made = collections.client(server.url).create_collection("endless", configuration={"hnsw": {"space": "l2"}})
+    made.add(ids=["endless", "near"], embeddings=[[3e38, 3e38], [1.0, 0.0]], documents=["e", "n"])
+    [found] = reader(server, tmp_path, "endless").query([[1.0, 0.5]], 5, Deadline(20))
+    assert [(passage.id, passage.distance) for passage in found] == [("near", 0.25), ("endless", None)]
+    made.delete(ids=["near"])
+    with pytest.raises(DatabaseError, match="endless"):
+        reader(server, tmp_path, "endless").query([[1.0, 0.5]], 5, Deadline(20))

@@ -108,7 +108,8 @@ def http(
         packets = [f"{len(packet):x}\r\n".encode() + packet + b"\r\n" for packet in packets]
         if not linger:
             packets.append(b"0\r\n\r\n")
-    else:
+    if not linger:
+        # One request a connection: a client that did not know would send the next one into a closed door.
         lines.append("Connection: close")
     head = "\r\n".join(lines).encode() + b"\r\n\r\n"
     return RawReply((head + packets[0], *packets[1:]) if packets else (head,), linger)

@@ -266,6 +266,61 @@ def test_a_provider_that_cannot_be_reached_costs_nothing(tmp_path: Path, doubles
             site.close()
 
 
+def completion(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
+    usage = {"prompt_tokens": 900, "completion_tokens": 7, "total_tokens": 907}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
+
+
+NOTHING = {
+    "declined": (completion({"content": None, "refusal": "I won't."}), "I won't."),
+    "filtered": (completion({"content": ""}, "content_filter"), "content filter"),
+    "all for thinking": (completion({"content": "<think>Hm"}, "length"), "thinking"),
+    "empty": (completion({"content": ""}), "empty"),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_an_answer_that_came_to_nothing_says_why_and_stays_counted(site: Site, name: str) -> None:
+    body, told = NOTHING[name]
+    site.openai.faults.push(Fault("garbage", path=CHAT, body=body))
+    reply = site.ask()
+    assert (reply.status, reply.json["error"]) == (502, "ai_service_error")
+    assert told in reply.json["message"] and "try again" not in reply.json["message"]
+    left = site.services.ledger.quota(site.auth.users["alice"].profile()["id"])
+    assert (left.burst_remaining, left.daily_remaining) == (14, 29)
+    assert query(site.path, "SELECT state, prompt_tokens FROM calls WHERE kind = 'chat'") == [("settled", 900)]
+
+
+def test_what_a_model_thinks_is_neither_shown_nor_checked(site: Site) -> None:
+    site.openai.script_answer("<think>Strahd has 99 hit points [9]</think>\n\nOwlbears hug [1].")
+    for stream in (False, True):
+        reply = site.ask(stream=stream)
+        done = reply.events[-1][1] if stream else reply.json
+        shown = "".join(data["text"] for name, data in reply.events if name == "delta") if stream else done["answer"]
+        assert shown == "Owlbears hug [1]."
+        assert "99" not in json.dumps(done["meta"]["grounding"]) and "Strahd" not in json.dumps(done["meta"]["grounding"])
+        assert done["meta"]["grounding"]["removed_citations"] == []
+
+
+def test_what_a_provider_refuses_costs_one_request_once_and_no_money(site: Site) -> None:
+    refusal = {"error": {"message": "base64 encoding is not supported", "type": "BadRequestError"}}
+    site.openai.faults.push(Fault(path=EMBED, status=400, body=refusal))
+    for _ in range(2):
+        assert site.ask().status == 200
+    asked = [request.body["encoding_format"] for request in site.openai.requests if request.path == EMBED]
+    assert asked == ["base64", "float", "float"]
+    assert site.spent == site.openai.spend["nano_usd"]
+    # The next process knows it, too.
+    assert "float" in (site.path.parent / "openai-servers.json").read_text(encoding="utf-8")
+
+
+def test_vectors_that_are_no_numbers_end_the_question_before_the_answer_is_paid_for(site: Site) -> None:
+    site.openai.faults.push(Fault("garbage", path=EMBED, body='{"data": [{"index": 0, "embedding": [NaN, 1.0]}]}'))
+    reply = site.ask()
+    assert (reply.status, reply.json["error"]) == (502, "ai_service_error")
+    assert [request.path for request in site.openai.requests] == [EMBED]
+
+
 def test_a_database_out_of_order_gives_the_quota_back(site: Site) -> None:
     site.services.vectors.broken = True
     reply = site.ask()
