@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.ledger.ledger import Ledger
     from app.rag.retrieval import HybridRetriever
     from app.settings import Settings
+    from app.web.callers import Callers
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,11 @@ def create_app(settings: Settings, *, dev_token: str = "", services: Container |
 class Container:
     """Everything behind the web layer, each part built when it is first asked for, so that a request loads what it needs."""
 
-    def __init__(self, settings: Settings, dev_token: str = "") -> None:
+    def __init__(self, settings: Settings, dev_token: str = "", *, known: Callable[[], None] = lambda: None) -> None:
+        """`known` is called when the auth API has said whose a token is."""
         self.settings = settings
         self._dev_token = dev_token
+        self._known = known
         self._index: tuple[object, LexicalIndex | None] = None, None
         self._answering: tuple[LexicalIndex | None, Answering] | None = None
 
@@ -73,23 +76,7 @@ class Container:
             if not self.settings.auth_api_url:
                 # The token of an earlier start, most likely: nobody else could know it.
                 raise InvalidToken("not the development token, and there is no auth API to ask")
-        return self._checked(token, deadline)
-
-    def _checked(self, token: str, deadline: Deadline) -> User:
-        """The token's owner, from the cache or from the auth API."""
-        from app.ledger.tokens import token_expiry, token_hash
-
-        hashed = token_hash(token)
-        known = self.ledger.known_token(hashed)
-        if known is not None:
-            return known
-        try:
-            user = self.auth.user(token, deadline)
-        except InvalidToken:
-            self.ledger.remember_bad_token(hashed)
-            raise
-        self.ledger.remember_token(hashed, user.id, self.settings.token_cache_ttl, token_expiry(token))
-        return user
+        return self._callers.user(token, deadline)
 
     def expect_question(self) -> None:
         if self.settings.mode != "embedded":
@@ -130,6 +117,13 @@ class Container:
 
         self._configure_connections()
         return AuthApi(self.settings.auth_api_url)
+
+    @cached_property
+    def _callers(self) -> Callers:
+        from app.web.callers import Callers
+
+        settings = self.settings
+        return Callers(settings.data_dir, settings.token_cache_ttl, lambda: self.ledger, lambda: self.auth, self._known)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -23,6 +23,8 @@ BODY_SECONDS = 30.0
 MAX_BODY_BYTES = 65536
 # Marks that a request has passed through here already, when a second interpreter takes it over.
 SECOND = "DNDCHAT_SECOND_INTERPRETER"
+# The descriptor of the stranger that works, and the mark of one that had to wait; see app/seen.py and app/servers/cgi.py.
+TURN, CROWD = "DNDCHAT_TURN", "DNDCHAT_CROWD"
 
 
 def main():
@@ -37,8 +39,12 @@ def main():
             # One id wherever the request is answered: the ledger knows by it what a dying worker has paid for already.
             os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
             folder = data_dir()
-            if os.path.exists(os.path.join(folder, SOCKET)) and relay(folder, reply_to):
-                return
+            turn = give_way(folder)
+            if os.path.exists(os.path.join(folder, SOCKET)):
+                # To hand it over is no work; and a body that comes slowly must not hold up the line.
+                leave_line(turn)
+                if relay(folder, reply_to):
+                    return
         serve(reply_to)
     except BaseException:  # a module that gives up with sys.exit() owes the browser a reply, too
         apologise(reply_to)
@@ -60,6 +66,50 @@ def data_dir():
         return os.path.join(ROOT, os.path.expanduser(named))
     except KeyError:  # Python 3.7, for an account that has no entry
         return os.path.join(ROOT, "var")
+
+
+def give_way(folder):
+    """Let those go first whose token is known. Strangers are let in one at a time; who had to wait works at a low priority.
+
+    The descriptor that holds the turn, -1 for none: no preflight and no plain health request waits, which have no token.
+    """
+    try:
+        seen = seen_tokens()
+        header = next(filter(None, map(os.environ.get, seen["AUTHORIZATION_VARIABLES"])), "")
+        plain = os.environ.get("PATH_INFO", "").endswith("/health") and not header
+        if plain or os.environ.get("REQUEST_METHOD") == "OPTIONS":
+            return -1
+        if seen["look"](folder, seen["bearer_token"](header)) == seen["GOOD"]:
+            return -1
+        turn, crowd = seen["stand_in_line"](folder)
+        if crowd:
+            os.environ[CROWD] = "1"
+            # Not the lowest for the one whose turn it is: if he turns out to be good, others will wait for what he locks. Those who
+            # have waited in vain may be many.
+            os.nice(10 if turn >= 0 else 19)
+        if turn >= 0:
+            os.set_inheritable(turn, True)
+            os.environ[TURN] = str(turn)
+        return turn
+    except Exception:
+        # A Python too old for that module, or a host that lacks something: nothing depends on it.
+        return -1
+
+
+def leave_line(turn):
+    """Let the next one in."""
+    if turn >= 0:
+        os.close(turn)
+        del os.environ[TURN]
+
+
+def seen_tokens():
+    """What app/seen.py defines. Not imported: nothing of the application may be loaded before `code_stamp` is taken."""
+    import _frozen_importlib_external as loaders
+
+    names = {"__name__": "seen"}
+    exec(loaders.SourceFileLoader("seen", os.path.join(ROOT, "app", "seen.py")).get_code("seen"), names)
+    return names
 
 
 def relay(folder, reply_to):

@@ -1,7 +1,8 @@
-"""What overlaps: the connections to OpenAI and Chroma are opened while the auth API is asked, and nothing is sent early."""
+"""What overlaps: the connections to OpenAI and Chroma are opened as soon as the token is known to be good, and not before."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,31 +51,55 @@ def sent(*doubles: GatedOpenAI | Relay) -> list[int]:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_connections_are_opened_while_the_token_is_checked(
+def test_connections_are_opened_when_the_auth_api_has_said_yes(
     program: Program, outside: tuple[GatedAuth, GatedOpenAI, Relay], streamed: bool
 ) -> None:
     auth, *services = outside
     auth.gate.clear()
     call = program.start_question(auth.token_for("alice"), stream=streamed)
     eventually(auth.asked)
-    eventually(lambda: opened(*services), lambda counts: counts == [1, 1])
-    # The auth API has not said a word yet, and nobody else was told one.
-    assert sent(*services) == [0, 0]
+    # The auth API has not said a word yet.
+    assert opened(*services) == [0, 0]
     auth.gate.set()
     assert call.reply().status == 200
-    # Those two connections have carried everything.
+    # Two connections have carried everything.
     assert opened(*services) == [1, 1]
     assert [request.path for request in services[0].requests] == ["/v1/embeddings", "/v1/chat/completions"]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_connections_are_opened_while_the_question_is_still_on_its_way(
+    program: Program, outside: tuple[GatedAuth, GatedOpenAI, Relay], known: bool
+) -> None:
+    auth, *services = outside
+    token = auth.token_for("alice")
+    before = 1 if known else 0
+    if known:
+        assert program.ask(token).status == 200
+    sent_before = sent(*services)
+    question = b'{"question": "What is an owlbear?"}'
+    kept_back, body = os.pipe()
+    length = {"CONTENT_LENGTH": str(len(question)), "CONTENT_TYPE": "application/json"}
+    with os.fdopen(kept_back, "rb") as stdin:
+        call = program.start("POST", "/api/query", token=token, stdin=stdin, environ=length)
+    # Long before there is anything to send.
+    eventually(lambda: opened(*services), lambda counts: counts == [before + 1, before + 1])
+    assert sent(*services) == sent_before
+    assert auth.asked() == 1
+    os.write(body, question)
+    os.close(body)
+    assert call.reply().status == 200
+    assert opened(*services) == [before + 1, before + 1]
+
+
 @pytest.mark.parametrize("token", ["nobody's", "expired"])
-def test_nothing_is_sent_for_a_token_that_is_not_good(
+def test_nothing_is_opened_for_a_token_that_is_not_good(
     program: Program, outside: tuple[GatedAuth, GatedOpenAI, Relay], token: str
 ) -> None:
     auth, *services = outside
     given = auth.token_for("alice", expires_in=-10) if token == "expired" else token.replace("'", "")
     assert program.ask(given).status == 401
-    assert sent(*services) == [0, 0]
+    assert opened(*services) == [0, 0]
     assert auth.asked() == 1
 
 

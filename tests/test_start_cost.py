@@ -74,11 +74,29 @@ def test_the_wrapper_of_a_warm_worker_loads_no_module_written_in_python() -> Non
     """All that `dndchat.cgi` imports where a worker answers. `socket` would bring 20 modules and take 5 ms."""
     program = ast.parse((ROOT / "cgi-bin/dndchat.cgi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in program.body if isinstance(node, ast.FunctionDef)}
-    for name in ("main", "relay", "read_body", "hand_over", "copy_reply", "scgi_head", "write"):
-        assert set(_imports(functions[name].body)) <= {"_socket", "select", "time"}
+    names = (
+        "main",
+        "give_way",
+        "seen_tokens",
+        "leave_line",
+        "relay",
+        "read_body",
+        "hand_over",
+        "copy_reply",
+        "scgi_head",
+        "write",
+    )
+    for name in names:
+        assert set(_imports(functions[name].body)) <= {"_socket", "select", "time", "_frozen_importlib_external"}
     assert _imports([node for node in program.body if not isinstance(node, ast.FunctionDef)]) == ["os", "sys"]
 
 
 def _imports(body: list[ast.stmt]) -> list[str]:
     nodes = (node for statement in body for node in ast.walk(statement))
     return [name.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for name in node.names]
+
+
+def test_what_the_wrapper_reads_of_the_application_loads_none_either() -> None:
+    """`app/seen.py` runs in the wrapper, for every request that brings a token."""
+    seen = ast.parse((ROOT / "app/seen.py").read_text(encoding="utf-8"))
+    assert {name for node in ast.walk(seen) for name in _imports([node])} <= {"os", "time", "_blake2", "_signal", "fcntl"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from app.adapters.http import HttpService, TransportError
 from app.deadline import Deadline
 from app.errors import AuthUnavailable, InvalidToken
 from app.models import User
+from app.seen import bearer_token
 
-# Longer than any JWT of the auth API, shorter than what a web server takes as one header line (8,190 bytes).
-MAX_TOKEN_BYTES = 8000
+# Longer than a GUID, an e-mail address or any other name for somebody; what is longer is none.
+MAX_ID_CHARACTERS = 128
 # What says nothing about the token: too slow, too many calls. Redirects too: the contract has none.
 UNKNOWN_STATUSES = frozenset({408, 429})
 
@@ -23,11 +22,12 @@ class AuthApi:
 
     def user(self, token: str, deadline: Deadline) -> User:
         """The token's owner. Raises InvalidToken, or AuthUnavailable when the auth API gave no answer about it."""
-        if not re.fullmatch(r"[\x21-\x7e]+", token) or len(token) > MAX_TOKEN_BYTES:
+        header = f"Bearer {token}"
+        if not token or bearer_token(header) != token:
             raise InvalidToken("token has characters or a length that no token has")
         if self._service is None:
             raise AuthUnavailable("AUTH_API_URL is not set, so no token can be checked: set it to the auth API's address")
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        headers = {"Authorization": header, "Accept": "application/json"}
         try:
             reply = self._service.call("GET", "/auth/me", deadline, headers=headers, attempts=2)
         except TransportError as error:
@@ -58,8 +58,17 @@ class AuthApi:
 def _user(document: object) -> User:
     data = document.get("data") if isinstance(document, dict) else None
     identity = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(identity, str | int) or isinstance(identity, bool) or not str(identity).strip():
+    if not isinstance(identity, str | int) or isinstance(identity, bool) or identity == "":
         raise InvalidToken("auth API: status 200 without data.id")
     assert isinstance(data, dict)
+    # The number 1 and the text "1" are one user, on purpose: which of the two a PHP program sends depends on its database
+    # driver, and an update of that must not give everybody a new quota. Nothing else is changed: " 1 " is somebody else.
+    if isinstance(identity, int) and not -(2**63) <= identity < 2**64:
+        raise AuthUnavailable("auth API: data.id is a number of more than 64 bits, which no user has")
+    name = str(identity)
+    if len(name) > MAX_ID_CHARACTERS or not name.isprintable():
+        raise AuthUnavailable(
+            f"auth API: data.id is longer than {MAX_ID_CHARACTERS} characters or holds some that cannot be seen"
+        )
     email = data.get("email")
-    return User(id=str(identity).strip(), email=email if isinstance(email, str) and email else None)
+    return User(id=name, email=email if isinstance(email, str) and email else None)

@@ -9,7 +9,7 @@ from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
 from app.ledger.spending import Admission
 from app.ledger.store import Store
-from app.ledger.tokens import BAD_TOKEN_SECONDS, TokenCache
+from app.ledger.tokens import TokenCache
 from app.models import PlannedCall, Quota, User
 from app.pricing import Pricing
 from app.settings import LimitSettings
@@ -43,16 +43,12 @@ class Ledger:
         self._tokens = TokenCache(self.store, self.clock)
 
     def known_token(self, token_hash: str) -> User | None:
-        """The owner of a token, if it was good lately. Raises InvalidToken if it was bad lately."""
+        """The owner of a token, if it was good lately."""
         return self._tokens.known(token_hash)
 
     def remember_token(self, token_hash: str, user_id: str, seconds: int, expiry: int | None = None) -> None:
         """Keep whose token this is for `seconds`, but not beyond `expiry` (seconds since 1970)."""
         self._tokens.remember(token_hash, user_id, seconds, expiry)
-
-    def remember_bad_token(self, token_hash: str) -> None:
-        """Keep for half a minute that the auth API has refused this token."""
-        self._tokens.remember(token_hash, None, BAD_TOKEN_SECONDS)
 
     def admit(self, user_id: str, request_id: str, reserve: int, first: PlannedCall | None = None) -> Admission:
         """Count a question of this user and reserve `reserve` nano-dollars for it, or refuse it.

@@ -116,11 +116,9 @@ SET_TOKEN = """
 
 DELETE_EXPIRED_TOKENS = "DELETE FROM tokens WHERE expires_us <= :now_us"
 
-# Good and bad tokens have a share each, so that a flood of bad ones drives out no good one.
 TRIM_TOKENS = """
     DELETE FROM tokens WHERE token_hash IN (
-        SELECT token_hash FROM tokens WHERE (user_id IS NULL) = :bad
-        ORDER BY stored_us DESC, token_hash LIMIT -1 OFFSET :keep)"""
+        SELECT token_hash FROM tokens ORDER BY stored_us DESC, token_hash LIMIT -1 OFFSET :keep)"""
 
 # Feedback
 

@@ -1,7 +1,7 @@
 """Who a token belongs to, remembered for a short while, so that most questions need no call to the auth API.
 
-Only the SHA-256 of a token is stored. A token that the auth API has refused is remembered too, more briefly: a flood of
-one bad token then costs a look-up each, not a call each. A flood of different ones is not held back by this.
+Only the SHA-256 of a token is stored, and only of one that the auth API has taken: what it has refused is remembered outside
+the ledger (app/seen.py), which no stranger makes write.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from app.errors import InvalidToken
 from app.ledger import sql
 from app.ledger.clock import SECOND_US, Clock
 from app.ledger.store import Store
 from app.models import User
 
-BAD_TOKEN_SECONDS = 30
-MAX_GOOD_TOKENS = 1000
-MAX_BAD_TOKENS = 1000
+MAX_TOKENS = 1000
 
 
 def token_hash(token: str) -> str:
@@ -48,28 +45,26 @@ class TokenCache(NamedTuple):
     clock: Clock
 
     def known(self, hashed: str) -> User | None:
-        """The owner of a token that was good lately; None when nothing is known. Raises InvalidToken for a bad one."""
+        """The owner of a token that was good lately; None when nothing is known."""
         with self.store.reading() as db:
             row = db.execute(sql.TOKEN, {"token_hash": hashed}).fetchone()
         now_us = self.clock.now().wall_us
         # An entry from the future was made before the clock was set back: nobody knows how old it is.
         if row is None or not row["stored_us"] <= now_us < row["expires_us"]:
             return None
-        if row["user_id"] is None:
-            raise InvalidToken("token was refused by the auth API a moment ago")
-        return User(row["user_id"])
+        # An earlier version of this program kept bad ones here, too, without an owner.
+        return User(row["user_id"]) if row["user_id"] is not None else None
 
-    def remember(self, hashed: str, user_id: str | None, seconds: int, expiry: int | None = None) -> None:
-        """Keep a token for `seconds`, but not beyond its own `expiry`; `user_id` None: it is a bad one."""
+    def remember(self, hashed: str, user_id: str, seconds: int, expiry: int | None = None) -> None:
+        """Keep a token for `seconds`, but not beyond its own `expiry`."""
         now_us = self.clock.now().wall_us
         expires_us = now_us + seconds * SECOND_US
-        if expiry is not None and user_id is not None:
+        if expiry is not None:
             expires_us = min(expires_us, expiry * SECOND_US)
         if expires_us <= now_us:
             return
         token = {"token_hash": hashed, "user_id": user_id, "stored_us": now_us, "expires_us": expires_us}
-        bad = user_id is None
         with self.store.writing() as db:
             db.execute(sql.DELETE_EXPIRED_TOKENS, {"now_us": now_us})
             db.execute(sql.SET_TOKEN, token)
-            db.execute(sql.TRIM_TOKENS, {"bad": bad, "keep": MAX_BAD_TOKENS if bad else MAX_GOOD_TOKENS})
+            db.execute(sql.TRIM_TOKENS, {"keep": MAX_TOKENS})

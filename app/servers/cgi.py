@@ -20,16 +20,12 @@ from app import logs, settings
 from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import SettingsError
+from app.seen import AUTHORIZATION_VARIABLES
 
 log = logging.getLogger(__name__)
 
-AUTHORIZATION_VARIABLES = (
-    "HTTP_AUTHORIZATION",
-    "REDIRECT_HTTP_AUTHORIZATION",
-    "REDIRECT_REDIRECT_HTTP_AUTHORIZATION",
-    "HTTP_X_DNDCHAT_AUTHORIZATION",
-    "AUTHORIZATION",
-)
+# From the wrapper: the descriptor that keeps other strangers waiting, and that this one had to wait and has a low priority.
+TURN, CROWD = "DNDCHAT_TURN", "DNDCHAT_CROWD"
 
 
 def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], bool]) -> None:
@@ -45,16 +41,20 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
     logs.configure(configured.log_file)
     environ = read_environ()
     hand_over_authorization(environ)
-    services = Container(configured)
+    leave_line = _Turn(environ.pop(TURN, ""))
+    services = Container(configured, known=leave_line)
     stdin = sys.stdin.fileno()
     reply = os.fdopen(reply_to, "wb", closefd=False)
     handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply, apology)
     try:
         handler.run(create_app(configured, services=services))
+        # Before a body that comes slowly is read to its end.
+        leave_line()
         with contextlib.suppress(OSError):  # the client has gone
             reply.close()
         read_to_end(stdin, configured.request_timeout)
-        if configured.warm_worker:
+        # A worker would have the low priority, too.
+        if configured.warm_worker and CROWD not in os.environ:
             from app.servers import worker
 
             # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
@@ -68,6 +68,18 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
             reply.flush()
         with contextlib.suppress(Exception):  # there may be no memory to say it with
             log.exception("%s failed after its reply", environ.get("DNDCHAT_REQUEST_ID"))
+
+
+class _Turn:
+    """Called when the caller is known, and at the end: the next stranger may come. `descriptor` is empty for who is none."""
+
+    def __init__(self, descriptor: str) -> None:
+        self._descriptor = int(descriptor) if descriptor else None
+
+    def __call__(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def load_settings() -> settings.Settings:

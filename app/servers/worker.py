@@ -23,7 +23,8 @@ from flup.server.scgi import WSGIServer
 
 from app import datadir, logs, settings
 from app.bootstrap import create_app
-from app.servers.cgi import AUTHORIZATION_VARIABLES, Authorized
+from app.seen import AUTHORIZATION_VARIABLES
+from app.servers.cgi import Authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def run(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Serve until there is a reason to end. The lock is held by this process."""
     # Relative to the directory, as a socket's whole path may be longer than the 107 bytes the kernel takes.
     os.chdir(configured.data_dir)
-    _link_from_default(configured.data_dir)
+    datadir.link(PROJECT_ROOT / "var", configured.data_dir, SOCKET)
     server = _Server(configured, code_is_current)
     log.info("warm worker %d started", os.getpid())
     server.run()
@@ -142,18 +143,6 @@ def _blank_initial_environment() -> None:
             blanked = (new.ljust(len(old), b"\0") for new, old in zip(kept, variables, strict=True))
             memory.seek(start)
             memory.write(b"\0".join(blanked))
-
-
-def _link_from_default(data_dir: Path) -> None:
-    """Let the wrapper, which reads no settings file, find the socket from where DATA_DIR is by default."""
-    default = PROJECT_ROOT / "var" / SOCKET
-    if default.parent.resolve() == data_dir.resolve():
-        return
-    with contextlib.suppress(OSError):
-        datadir.ensure(default.parent)
-        fresh = default.with_name(f".{SOCKET}.{os.getpid()}")
-        fresh.symlink_to(data_dir.resolve() / SOCKET)
-        fresh.replace(default)
 
 
 class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
@@ -28,6 +27,7 @@ from app.errors import (
     TooLarge,
 )
 from app.models import User
+from app.seen import bearer_token
 from app.web import cors, health, ratelimit, replies, validation
 from app.web.services import Services
 
@@ -71,7 +71,8 @@ class Routes:
     def query(self) -> Response:
         lost_id = request.environ.get("DNDCHAT_LOST_REQUEST_ID", "")
         try:
-            user = self._authenticate(self._services.expect_question)
+            user = self._authenticate()
+            self._services.expect_question()
         except (AuthUnavailable, LedgerUnavailable) as error:
             # Nothing is counted before the admission; but a worker may have come as far as that before it was lost.
             error.counted = None if lost_id else False
@@ -105,20 +106,16 @@ class Routes:
         self._services.ledger.give_feedback(user.id, *given)
         return replies.json_reply({"status": "ok", "request_id": given[0], "timestamp": replies.timestamp()})
 
-    def _authenticate(self, meanwhile: Callable[[], None] = lambda: None) -> User:
-        """The caller. Comes before all else: one we do not know learns nothing about the rest of the request.
-
-        `meanwhile` is started when there is a token that the auth API may have to be asked about.
-        """
+    def _authenticate(self) -> User:
+        """The caller. Comes before all else: for one we do not know nothing is opened, read or written."""
         g.deadline = Deadline(self._services.settings.request_timeout)
         header = request.headers.get("Authorization", "").strip()
         if not header:
             raise MissingToken
-        match = re.fullmatch(r"bearer +(\S+)", header, re.IGNORECASE)
-        if not match:
-            raise InvalidToken("Authorization header is not 'Bearer TOKEN'")
-        meanwhile()
-        user = self._services.user(match[1], request.remote_addr or "", g.deadline)
+        token = bearer_token(header)
+        if not token:
+            raise InvalidToken("Authorization header is not 'Bearer TOKEN', or has characters or a length that no token has")
+        user = self._services.user(token, request.remote_addr or "", g.deadline)
         g.user_id = user.id
         return user
 

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.bench import drawing, environments, measure, report
+from tests.bench import drawing, environments, flood, measure, report
 from tests.bench.client import Client, WrongReply
 from tests.bench.progress import Progress
 from tests.bench.site import Site, SiteError, installed, serving
@@ -29,6 +29,7 @@ EXAMPLE = """\
 examples:
   scripts/bench_cgi.py                    15 minutes; writes docs/benchmark.md, docs/bench.svg and the README's summary
   scripts/bench_cgi.py --quick            3 minutes; writes nothing
+  scripts/bench_cgi.py --flood            5 minutes; what eight clients with bad tokens cost a question; writes nothing
   scripts/bench_cgi.py --json --rtt 150 --out /tmp >run.json
 """
 
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.runs:
         plan = replace(plan, rounds=options.runs, far_rounds=max(1, options.runs // 2))
     try:
+        if options.flood:
+            flooded = flood.measure(2 if options.quick else options.runs or flood.ROUNDS, progress)
+            progress.end()
+            print(json.dumps(flooded, indent=1) if options.json else flood.markdown(flooded, flood.judge(flooded)))
+            return 0
         run = _measure(plan, options.rtt, progress)
     except WrongReply as error:
         progress.end()
@@ -136,5 +142,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--runs", type=int, default=0, metavar="N", help=f"rounds of the first part ({measure.FULL.rounds})")
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it works; the figures mean little")
+    parser.add_argument("--flood", action="store_true", help="only what a flood of bad tokens costs a question; --runs, --json")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write the report and the picture (docs)")
     return parser

@@ -1,4 +1,4 @@
-"""The token cache: hashes only, for a short while, good and bad, and never more rows than it may have."""
+"""The token cache: hashes only, for a short while, and never more rows than it may have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import InvalidToken
 from app.ledger import tokens
 from app.ledger.tokens import token_expiry, token_hash
 from app.models import User
@@ -47,18 +46,6 @@ def test_the_tokens_own_expiry_shortens_that_time_but_never_lengthens_it(tmp_pat
     assert ledger.known_token("long") is None
 
 
-def test_a_bad_token_is_refused_for_half_a_minute(tmp_path: Path) -> None:
-    clock = SetClock()
-    ledger = open_ledger(tmp_path, clock)
-    ledger.remember_bad_token("bad")
-    with pytest.raises(InvalidToken):
-        ledger.known_token("bad")
-    clock.advance(30)
-    assert ledger.known_token("bad") is None
-    ledger.remember_token("bad", "gary", 300)
-    assert ledger.known_token("bad") == User("gary")
-
-
 def test_a_clock_set_back_makes_no_token_live_longer(tmp_path: Path) -> None:
     clock = SetClock()
     ledger = open_ledger(tmp_path, clock)
@@ -73,23 +60,22 @@ def test_no_time_to_live_means_no_cache(tmp_path: Path) -> None:
     assert ledger.known_token("token") is None
 
 
-def test_floods_of_tokens_are_bounded_and_bad_ones_drive_out_no_good_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens, "MAX_GOOD_TOKENS", 20)
-    monkeypatch.setattr(tokens, "MAX_BAD_TOKENS", 10)
+def test_a_bad_token_that_an_earlier_version_has_kept_is_not_known(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path, SetClock())
+    ledger.remember_token("bad", "gary", 300)
+    with ledger.store.writing() as db:
+        db.execute("UPDATE tokens SET user_id = NULL")
+    assert ledger.known_token("bad") is None
+
+
+def test_tokens_never_have_more_rows_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 20)
     clock = SetClock()
     ledger = open_ledger(tmp_path, clock)
-    ledger.remember_token("mine", "gary", 300)
-    for number in range(50):
-        clock.advance(0.001)
-        ledger.remember_bad_token(f"bad-{number}")
-    assert ledger.known_token("mine") == User("gary")
-    assert query(ledger, "SELECT COUNT(*) FROM tokens WHERE user_id IS NULL") == [(10,)]
     for number in range(50):
         clock.advance(0.001)
         ledger.remember_token(f"good-{number}", "dave", 300)
-    assert query(ledger, "SELECT COUNT(*) FROM tokens WHERE user_id IS NOT NULL") == [(20,)]
+    assert query(ledger, "SELECT COUNT(*) FROM tokens") == [(20,)]
     assert ledger.known_token("good-49") == User("dave")
     clock.advance(301)
     ledger.remember_token("later", "gary", 300)

@@ -1,0 +1,91 @@
+"""Who a token belongs to, found out at the least cost for those who turn out to be strangers.
+
+Until a token is known to be good there is one look into a small file (app/seen.py) and, where that knows nothing of the
+token, one question to the auth API. The ledger is opened for those who were good lately, and written for those whom the auth
+API has just taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app import datadir, seen
+from app.errors import InvalidToken
+from app.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from app.adapters.auth import AuthApi
+    from app.deadline import Deadline
+    from app.ledger.ledger import Ledger
+    from app.models import User
+
+log = logging.getLogger(__name__)
+
+
+class Callers:
+    """`data_dir` holds the file of tokens; `seconds` is how long the ledger keeps a good one.
+
+    `ledger` and `auth` are made when they are needed; `known` is called when the auth API has said yes.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        seconds: int,
+        ledger: Callable[[], Ledger],
+        auth: Callable[[], AuthApi],
+        known: Callable[[], None],
+    ) -> None:
+        self._data_dir, self._seconds, self._ledger, self._auth, self._known = data_dir, seconds, ledger, auth, known
+
+    def user(self, token: str, deadline: Deadline) -> User:
+        """The owner. Raises InvalidToken, AuthUnavailable, LedgerUnavailable."""
+        verdict = self._look(token)
+        if verdict != seen.STRANGER:
+            # Loaded with all of SQLite, so not for a stranger.
+            from app.ledger.tokens import token_hash
+
+            known = self._ledger().known_token(token_hash(token))
+            if known is not None:
+                return known
+        if verdict == seen.GOOD:
+            # Whose time in the ledger is over does not stand in line with strangers.
+            return self._ask(token, deadline)
+        from app.adapters import auth_line
+
+        with auth_line.turn(self._data_dir, deadline) as waited:
+            if waited:
+                # Somebody else may have asked about the same token meanwhile.
+                self._look(token)
+            return self._ask(token, deadline)
+
+    def _look(self, token: str) -> str:
+        verdict = seen.look(str(self._data_dir), token)
+        if verdict == seen.BAD:
+            raise InvalidToken("token was refused by the auth API a moment ago")
+        return verdict
+
+    def _ask(self, token: str, deadline: Deadline) -> User:
+        try:
+            user = self._auth().user(token, deadline)
+        except InvalidToken:
+            self._note(token, seen.BAD)
+            raise
+        self._known()
+        from app.ledger.tokens import token_expiry, token_hash
+
+        self._ledger().remember_token(token_hash(token), user.id, self._seconds, token_expiry(token))
+        self._note(token, seen.GOOD)
+        return user
+
+    def _note(self, token: str, verdict: str) -> None:
+        try:
+            if not (self._data_dir / seen.FILE).exists():
+                datadir.ensure(self._data_dir)
+                datadir.link(PROJECT_ROOT / "var", self._data_dir, seen.FILE)
+            seen.note(str(self._data_dir), token, verdict)
+        except OSError as error:
+            log.warning("%s cannot be written: %s; every token is asked about, so check DATA_DIR", seen.FILE, error.strerror)
