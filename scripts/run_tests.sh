@@ -17,7 +17,7 @@ esac
 
 # A real Apache is part of the tests, and a real browser for the chat page.
 missing=()
-for package in apache2-bin apache2-suexec-custom libapache2-mod-fcgid openssl chromium chromium-driver; do
+for package in git apache2-bin apache2-suexec-custom libapache2-mod-fcgid openssl chromium chromium-driver; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -42,7 +42,9 @@ __all__ = ["Apache", "ApacheError", "Reply", "apache_program", "render_htaccess"
 
 SUEXEC = Path("/usr/lib/apache2/suexec")
 SUEXEC_RULES = Path("/etc/apache2/suexec")
-SUEXEC_LOG_FOLDER = Path("/var/log/apache2")
+SUEXEC_LOG_FOLDER = Path("/var/log")  # suexec writes to apache2/ there, which only the package apache2 makes
+
+PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation=private", "--")
 
 # Every process of a server carries this variable, so that all can be found, also those that left its process group.
 # The name begins with SSL_ because suexec lets only a few names through, and that prefix is one of them.
@@ -83,8 +85,11 @@ def suexec_obstacle() -> str | None:
         return "the suexec variant needs root, to make files of another account and a mount namespace"
     if not SUEXEC_RULES.is_dir() or not SUEXEC.exists():
         return "the suexec variant needs: apt-get install apache2-suexec-custom"
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
-        return "the suexec variant needs the right to make a mount namespace (CAP_SYS_ADMIN), which this machine withholds"
+    if subprocess.run([*PRIVATE_MOUNTS, "true"], capture_output=True, check=False).returncode != 0:
+        return (
+            "the suexec variant needs a mount namespace: the right to make one (CAP_SYS_ADMIN), and a / that is a mount point,"
+            " which it is not in a plain chroot (mount --bind the directory over itself first)"
+        )
     return None
 
 
@@ -234,7 +239,7 @@ class Apache:
 
     def suexec_log(self) -> str:
         """What suexec wrote: why it refused to run a program."""
-        return _read(self.state / "suexec-log" / "suexec.log")
+        return _read(self.state / "suexec-log/apache2/suexec.log")
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -290,15 +295,15 @@ class Apache:
 
     def _suexec_prefix(self) -> list[str]:
         rules, log = self.state / "suexec-rules", self.state / "suexec-log"
-        for folder in (rules, log):
-            folder.mkdir(exist_ok=True)
+        for folder in (rules, log / "apache2"):
+            folder.mkdir(parents=True, exist_ok=True)
         # First line: the only tree programs may lie in; second: the name of such a folder in a home directory.
         served = os.path.commonpath([self._config.cgi_bin, self._config.document_root])
         (rules / self._account.name).write_text(f"{served}\npublic_html/cgi-bin\n", encoding="utf-8")
         script = 'mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$@"'
         switch = ["setpriv", f"--reuid={self._account.uid}", f"--regid={self._account.gid}", "--clear-groups", "--"]
         places = [str(rules), str(SUEXEC_RULES), str(log), str(SUEXEC_LOG_FOLDER)]
-        return ["unshare", "--mount", "--propagation=private", "--", "sh", "-c", script, "sh", *places, *switch]
+        return [*PRIVATE_MOUNTS, "sh", "-c", script, "sh", *places, *switch]
 
     def _answers(self) -> bool:
         deadline = time.monotonic() + PATIENCE

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -67,13 +68,18 @@ def interpreter_for(account: Account) -> str:
 
 
 def _project_files(source: Path) -> Iterator[str]:
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=source, capture_output=True, check=False, text=True)
-    if done.returncode != 0:
-        raise CheckoutError(f"git cannot list the files of {source}: {done.stderr.strip()}")
-    for name in sorted(set(done.stdout.split("\0")) - {""}):
-        if (source / name).is_file():  # listed but deleted in the working tree: not there for a host either
-            yield name
+    # Against an empty repository of our own, so that it works in an unpacked archive, too, and in a clone of another
+    # account's, which git would not look into.
+    with tempfile.TemporaryDirectory(prefix="dndchat-git-") as empty:
+        git = ["git", "--git-dir", empty, "--work-tree", str(source)]
+        try:
+            subprocess.run(["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True, text=True)
+            command = [*git, "ls-files", "-z", "--others", "--exclude-standard"]
+            done = subprocess.run(command, cwd=source, capture_output=True, check=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or error
+            raise CheckoutError(f"git cannot list the files of {source}: {said} (missing? apt-get install git)") from error
+    yield from sorted(set(done.stdout.split("\0")) - {""})
 
 
 def _make_venv(place: Path, account: Account, requirements: Path) -> None:
