@@ -34,7 +34,7 @@ def copy_checkout(target: Path, *, source: Path = ROOT, account: Account | None 
     Returns `target`. What git ignores (.env, var/) is never copied; new files that are not committed yet are.
     """
     account = account or server_account()
-    for name in _project_files(source):
+    for name in project_files(source):
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, place)
@@ -47,6 +47,22 @@ def copy_checkout(target: Path, *, source: Path = ROOT, account: Account | None 
     if not account.succeeds([target / ".venv/bin/python", "-c", "import flask"]):
         raise CheckoutError(f"{account.name} cannot import flask with {target}/.venv/bin/python")
     return target
+
+
+def project_files(source: Path) -> Iterator[str]:
+    """The names of all files of the project that git does not ignore, committed or not."""
+    # Against an empty repository of our own, so that it works in an unpacked archive, too, and in a clone of another
+    # account's, which git would not look into.
+    with tempfile.TemporaryDirectory(prefix="dndchat-git-") as empty:
+        git = ["git", "--git-dir", empty, "--work-tree", str(source)]
+        try:
+            subprocess.run(["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True, text=True)
+            command = [*git, "ls-files", "-z", "--others", "--exclude-standard"]
+            done = subprocess.run(command, cwd=source, capture_output=True, check=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or error
+            raise CheckoutError(f"git cannot list the files of {source}: {said} (missing? apt-get install git)") from error
+    yield from sorted(set(done.stdout.split("\0")) - {""})
 
 
 def copy_packages(folder: Path, *names: str) -> Path:
@@ -65,21 +81,6 @@ def interpreter_for(account: Account) -> str:
         if candidate and account.succeeds([candidate, "-I", "-c", check]):
             return candidate
     raise CheckoutError(f"{account.name} can run no Python 3.10 or newer: apt-get install python3")
-
-
-def _project_files(source: Path) -> Iterator[str]:
-    # Against an empty repository of our own, so that it works in an unpacked archive, too, and in a clone of another
-    # account's, which git would not look into.
-    with tempfile.TemporaryDirectory(prefix="dndchat-git-") as empty:
-        git = ["git", "--git-dir", empty, "--work-tree", str(source)]
-        try:
-            subprocess.run(["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True, text=True)
-            command = [*git, "ls-files", "-z", "--others", "--exclude-standard"]
-            done = subprocess.run(command, cwd=source, capture_output=True, check=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            said = getattr(error, "stderr", "") or error
-            raise CheckoutError(f"git cannot list the files of {source}: {said} (missing? apt-get install git)") from error
-    yield from sorted(set(done.stdout.split("\0")) - {""})
 
 
 def _make_venv(place: Path, account: Account, requirements: Path) -> None:
