@@ -5,19 +5,22 @@ Prints medians in milliseconds, with 1 and 8 processes at once, with an empty le
 question opens the file anew, as a one-shot process does; `--warm` keeps it open, as the warm worker does.
 """
 
-from __future__ import annotations
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.operator import interpreter
+
+interpreter.use_own()
 
 import argparse
 import json
 import os
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.ledger.ledger import LEDGER_FILE, Ledger
 from app.models import Usage

@@ -4,13 +4,16 @@
 Crontab: 17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py
 """
 
-from __future__ import annotations
-
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.operator import interpreter
+
+interpreter.use_own()
+
+from dataclasses import asdict
 
 from app import logs, terminal
 from app.bootstrap import Container

@@ -6,20 +6,24 @@ address of the cloud is built in, is led there by a proxy. Needs the packages of
 machine.
 """
 
-from __future__ import annotations
-
-import argparse
-import importlib.metadata
-import os
-import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from app.operator import interpreter
+
+interpreter.use_own()
+
+import argparse
+import contextlib
+import importlib.metadata
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
 
 from app.operator.arguments import whole
 from tests.doubles.chroma_cloud import ChromaCloudDouble
@@ -136,13 +140,11 @@ def main() -> int:
     chroma = str(Path(given.chroma).expanduser()) if given.chroma else chroma_program()
 
     rows = []
-    with (
-        tempfile.TemporaryDirectory(prefix="compare-copy-") as home,
-        ChromaServer() as source,
-        ChromaServer() as behind,
-        ChromaCloudDouble(behind=behind.url, tls=True) as cloud,
-        ConnectProxy(cloud.port) as proxy,
-    ):
+    with contextlib.ExitStack() as opened:
+        home = opened.enter_context(tempfile.TemporaryDirectory(prefix="compare-copy-"))
+        source, behind = opened.enter_context(ChromaServer()), opened.enter_context(ChromaServer())
+        cloud = opened.enter_context(ChromaCloudDouble(behind=behind.url, tls=True))
+        proxy = opened.enter_context(ConnectProxy(cloud.port))
         data = collections.rows(given.records, given.dimensions)
         collections.fill(source.url, NAME, data, metadata={"embedding_model": "text-embedding-3-small"})
         bench = Bench(Path(home), source, cloud, proxy, chroma)

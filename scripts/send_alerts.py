@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see app/ledger/delivery.py."""
 
-from __future__ import annotations
-
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.operator import interpreter
+
+interpreter.use_own()
+
+import json
 
 from app import logs
 from app.bootstrap import Container
@@ -18,7 +21,13 @@ from app.settings import load
 def main() -> int:
     settings = load()
     logs.configure(settings.log_file)
-    deliver(Container(settings).ledger, settings, json.load(sys.stdin))
+    try:
+        alert = json.load(sys.stdin)
+    except ValueError:
+        sys.exit(
+            "✗ The program starts this itself, with an alert as its input; what is left over is sent by scripts/cleanup_ledger.py."
+        )
+    deliver(Container(settings).ledger, settings, alert)
     return 0
 
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Shows what was asked and spent, by day and by user."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.operator import interpreter
+
+interpreter.use_own()
 
 from app import terminal
 from app.bootstrap import Container
