@@ -16,18 +16,11 @@ TEXT
 esac
 
 # A real Apache is part of the tests, and a real browser for the chat page.
-missing=()
-for package in git apache2-bin apache2-suexec-custom libapache2-mod-fcgid openssl chromium chromium-driver; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" = 0 ]; then as_root=(); else as_root=(sudo -n); fi
-    echo "Installing Debian packages: ${missing[*]}"
-    if ! { "${as_root[@]}" apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null; then
-        echo "✗ The tests need these Debian packages: ${missing[*]}. Install them: sudo apt-get install ${missing[*]}" >&2
-        exit 1
-    fi
+packages=(git apache2-bin apache2-suexec-custom libapache2-mod-fcgid openssl chromium chromium-driver)
+. scripts/debian.sh
+if ! debian_install "${packages[@]}"; then
+    echo "✗ The tests need these Debian packages: ${packages[*]}. Install them: sudo apt-get install ${packages[*]}" >&2
+    exit 1
 fi
 
 scripts/setup.sh --dev

@@ -30,29 +30,69 @@ done
 
 fail() { echo "✗ $*" >&2; exit 1; }
 
+# What an interpreter lacks, in a few words; nothing when it will do. Any Python from 2.7 on can run it.
+lacks() {
+    "$1" - 2>/dev/null <<'PY' || echo "does not run"
+import sys
+if sys.version_info < (3, 10):
+    print("is Python %d.%d" % sys.version_info[:2])
+    sys.exit()
+for name in ("sqlite3", "ssl", "zlib"):
+    try:
+        __import__(name)
+    except ImportError:
+        print("was built without the module %s" % name)
+        sys.exit()
+import sqlite3
+if sqlite3.sqlite_version_info < (3, 24):
+    print("has SQLite %s, older than 3.24" % sqlite3.sqlite_version)
+    sys.exit()
+try:
+    sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5(x)")
+except sqlite3.Error:
+    print("has an SQLite without FTS5 full-text search")
+PY
+}
+
+# Sets `python`, or says of each interpreter that was found why not.
 find_python() {
-    local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-        if command -v "$candidate" >/dev/null 2>&1 &&
-            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-            echo "$candidate"
-            return
+    local candidate lack found=
+    local candidates=(python3 python3.14 python3.13 python3.12 python3.11 python3.10)
+    [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+    for candidate in "${candidates[@]}"; do
+        if command -v "$candidate" >/dev/null 2>&1; then
+            lack=$(lacks "$candidate")
+            if [ -z "$lack" ]; then
+                python=$candidate
+                return
+            fi
+            found+=" $candidate $lack."
         fi
-        [ "$candidate" != "${PYTHON:-}" ] || return 1
     done
-    return 1
+    [ -n "$found" ] || found=" ${PYTHON:-python3} is not there."
+    fail "Python 3.10 or newer is needed, with SQLite 3.24 or newer:$found Install it, or name it with PYTHON=/path/to/python3."
 }
 
 if ! .venv/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-    python=$(find_python) || fail "Python 3.10 or newer is missing${PYTHON:+ ($PYTHON is not it)}: install it, or name it with PYTHON=/path/to/python3."
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "Python's venv module is missing: install it (Debian, Ubuntu: apt-get install python3-venv)."
+    find_python
+    has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+    if ! has_venv; then
+        # Debian and Ubuntu ship this part of Python apart.
+        . scripts/debian.sh
+        debian_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" && has_venv ||
+            fail "Python's venv module is missing: install it (Debian, Ubuntu: apt-get install python3-venv)."
+    fi
     echo "Making .venv with $("$python" --version)"
     rm -rf .venv
     "$python" -m venv .venv
 fi
-.venv/bin/python3 -c 'import sqlite3; sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5(x)")' 2>/dev/null ||
-    fail "This Python's SQLite has no FTS5 full-text search: use another Python, with PYTHON=/path/to/python3."
+lack=$(lacks .venv/bin/python3)
+[ -z "$lack" ] || fail "The Python of .venv $lack: remove .venv, and name another with PYTHON=/path/to/python3."
+if [ "$requirements" != requirements-host.txt ]; then
+    # Said before 600 MB are fetched. The web host does not need it: what an operator builds elsewhere can be copied there.
+    .venv/bin/python3 -c 'import sqlite3, sys; sys.exit(sqlite3.sqlite_version_info < (3, 35))' ||
+        fail "chromadb needs SQLite 3.35 or newer, and this Python has an older one: run the operator's commands on another machine and copy var/index/ here, or name another Python with PYTHON=/path/to/python3."
+fi
 
 # What was installed is remembered by the content of the requirement files: an unchanged set is not installed again.
 stamp=.venv/installed

@@ -9,6 +9,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -217,11 +218,78 @@ def test_no_new_enough_python_anywhere_is_one_line(bare: Project, tmp_path: Path
     assert (started.returncode, started.stderr) == (1, done.stderr)
 
 
-def test_a_python_without_its_venv_module_is_one_line(bare: Project, tmp_path: Path) -> None:
-    python = program(tmp_path / "python3.12", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+NO_SQLITE = "import sys; sys.modules['_sqlite3'] = None"
+OLD_SQLITE = "import sqlite3; sqlite3.sqlite_version_info, sqlite3.sqlite_version = (3, 7, 17), '3.7.17'"
+SQLITE_OF_RHEL_8 = "import sqlite3; sqlite3.sqlite_version_info, sqlite3.sqlite_version = (3, 26, 0), '3.26.0'"
+NO_FTS5 = """
+import sqlite3
+class Without(sqlite3.Connection):
+    def execute(self, sql, *_):
+        raise sqlite3.OperationalError("no such module: fts5")
+connect = sqlite3.connect
+sqlite3.connect = lambda *_, **__: connect(":memory:", factory=Without)
+"""
+NO_SSL = "import sys; sys.modules['_ssl'] = None"
+
+
+def python_that(folder: Path, change: str) -> str:
+    """An interpreter of this version that was built in another way."""
+    folder.joinpath("sitecustomize.py").write_text(change, encoding="utf-8")
+    return program(folder / "other python3", f'PYTHONPATH="{folder}" exec "{sys.executable}" "$@"')
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (OLD_SQLITE, "has SQLite 3.7.17, older than 3.24"),
+        (NO_FTS5, "without FTS5"),
+        (NO_SQLITE, "without the module sqlite3"),
+        (NO_SSL, "without the module ssl"),
+    ],
+)
+def test_a_python_that_was_built_without_something_is_one_line(bare: Project, tmp_path: Path, change: str, said: str) -> None:
+    python = python_that(tmp_path, change)
     done = bare.run("setup.sh", PYTHON=python)
     assert (done.returncode, done.stdout) == (1, "")
+    line = one_line(done.stderr)
+    assert f"{python} " in line
+    assert said in line
+
+
+def test_chromadb_is_not_installed_beside_an_sqlite_that_it_refuses(project: Project, tmp_path: Path) -> None:
+    tmp_path.joinpath("sitecustomize.py").write_text(SQLITE_OF_RHEL_8, encoding="utf-8")
+    assert project.run("setup.sh", PYTHONPATH=str(tmp_path)).returncode == 0
+    done = project.run("setup.sh", "--operator", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, project.pip_calls()) == (1, [])
+    assert "chromadb needs SQLite 3.35 or newer" in one_line(done.stderr)
+
+
+# Answers as a Python 3.12 whose venv module is there once the package is.
+WITHOUT_VENV = """case "$2" in
+*ensurepip*) [ -e "$0-venv" ] ;;
+*print*) echo python3.12-venv ;;
+venv) echo "$@" >&2; exit 9 ;;
+esac"""
+
+
+@pytest.mark.parametrize("apt", ["exit 100", "exit 0"], ids=["refused", "of no use"])
+def test_a_python_without_its_venv_module_is_one_line(bare: Project, tmp_path: Path, apt: str) -> None:
+    python = program(tmp_path / "python3.12", WITHOUT_VENV)
+    program(tmp_path / "apt-get", apt)
+    program(tmp_path / "sudo", "exit 1")
+    done = bare.run("setup.sh", PYTHON=python, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout) == (1, "Installing Debian packages: python3.12-venv\n")
     assert "python3-venv" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_the_venv_module_is_installed_where_that_is_allowed(bare: Project, tmp_path: Path, root: bool) -> None:
+    python = program(tmp_path / "python3.12", WITHOUT_VENV)
+    program(tmp_path / "apt-get", f'[ "$1" = update ] || touch "{python}-venv"')
+    program(tmp_path / "sudo", 'shift; echo sudo >&2; exec "$@"')
+    program(tmp_path / "id", f"echo {0 if root else 1000}")
+    done = bare.run("setup.sh", PYTHON=python, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.stderr == ("" if root else "sudo\nsudo\n") + "-m venv .venv\n"
 
 
 # -- start_flask.sh, stop_flask.sh -------------------------------------------------------------------------------------
