@@ -1,25 +1,29 @@
-"""What several modules of tests stand on. Nothing here is started unless a test asks for it."""
+"""What several modules of tests stand on. Nothing here is started, or imported, unless a test asks for it.
+
+Most tests start no server: what drives one (the official clients, Selenium) is most of a second to import, in every process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from selenium.webdriver import Chrome
 
-from tests.doubles.openai import KEY, OpenAIDouble
-from tests.support.chroma_server import ChromaServer
-from tests.support.collection import load_sample_rules
-from tests.support.gated import GatedAuth, GatedOpenAI
-from tests.support.page import open_chromium
-from tests.support.program import checkout
-from tests.support.relay import Relay
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from tests.support.chroma_server import ChromaServer
+    from tests.support.gated import GatedAuth, GatedOpenAI
+    from tests.support.relay import Relay
 
 
 @pytest.fixture(scope="session")
 def base() -> Iterator[Path]:
     """A copy of the checkout to make programs from."""
+    from tests.support.program import checkout
+
     with checkout() as copy:
         yield copy
 
@@ -27,6 +31,10 @@ def base() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def rules() -> Iterator[ChromaServer]:
     """A real Chroma with the sample rules in it."""
+    from tests.doubles.openai import KEY, OpenAIDouble
+    from tests.support.chroma_server import ChromaServer
+    from tests.support.collection import load_sample_rules
+
     with ChromaServer() as server, OpenAIDouble() as openai:
         load_sample_rules(server.host, server.port, openai.base_url, KEY)
         yield server
@@ -34,23 +42,31 @@ def rules() -> Iterator[ChromaServer]:
 
 @pytest.fixture
 def auth() -> Iterator[GatedAuth]:
+    from tests.support.gated import GatedAuth
+
     with GatedAuth() as double:
         yield double
 
 
 @pytest.fixture
 def openai() -> Iterator[GatedOpenAI]:
+    from tests.support.gated import GatedOpenAI
+
     with GatedOpenAI() as double:
         yield double
 
 
 @pytest.fixture
 def chroma(rules: ChromaServer) -> Iterator[Relay]:
+    from tests.support.relay import Relay
+
     with Relay(rules.url) as relay:
         yield relay
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    from tests.support.page import open_chromium
+
     with open_chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser

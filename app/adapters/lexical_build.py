@@ -24,9 +24,9 @@ _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE passages (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
-    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE VIRTUAL TABLE table_words USING fts5(
-    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 2');
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
 CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
