@@ -25,7 +25,7 @@ def main() -> int:
         alert = json.load(sys.stdin)
     except ValueError:
         sys.exit(
-            "✗ The program starts this itself, with an alert as its input; what is left over is sent by scripts/cleanup_ledger.py."
+            "✗ The program starts this itself, with an alert as its input; scripts/cleanup_ledger.py sends what is left over."
         )
     deliver(Container(settings).ledger, settings, alert)
     return 0

@@ -1,4 +1,4 @@
-"""A clone as people have it: made with the settings of Windows, in a directory with a blank in its name, reached through a link."""
+"""A clone made with the settings of Windows, in a directory with a blank in its name, reached through a link."""
 
 from __future__ import annotations
 
