@@ -6,10 +6,15 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 case "${1:-}" in
     -h | --help)
         cat <<'TEXT'
-Usage: scripts/run_tests.sh [PYTEST ARGUMENTS]
+Usage: scripts/run_tests.sh [--quick] [PYTEST ARGUMENTS]
 
-Installs what the tests need (Debian packages too, when run as root or with sudo), then ruff, mypy and pytest.
-Example:  scripts/run_tests.sh tests/test_apache.py -k health
+Installs what the tests need (Debian packages too, when run as root or with sudo), then runs ruff, mypy and pytest, with a process
+for each core (up to four), each of which takes whole files.
+
+  --quick   only the tests that start no server, which need no Debian packages: under a minute
+
+Examples:  scripts/run_tests.sh tests/test_apache.py -k health
+           scripts/run_tests.sh -n 0 --pdb tests/test_apache.py
 TEXT
         exit 0
         ;;
@@ -18,6 +23,7 @@ esac
 # A real Apache is part of the tests, and a real browser for the chat page.
 packages=(git apache2-bin apache2-suexec-custom libapache2-mod-fcgid openssl chromium chromium-driver)
 . scripts/debian.sh
+[ "${1:-}" != --quick ] || packages=(git)
 if ! debian_install "${packages[@]}"; then
     echo "✗ The tests need these Debian packages: ${packages[*]}. Install them: sudo apt-get install ${packages[*]}" >&2
     exit 1
@@ -26,5 +32,6 @@ fi
 scripts/setup.sh --dev
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
-.venv/bin/mypy
-exec .venv/bin/python3 -m pytest "$@"
+.venv/bin/python3 -m mypy
+# Whole files: servers are started once, and one file's tests do not disturb another's of the same servers.
+exec .venv/bin/python3 -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

@@ -11,12 +11,42 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.quick import Watch, starts_nothing
+
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from tests.support.chroma_server import ChromaServer
     from tests.support.gated import GatedAuth, GatedOpenAI
     from tests.support.relay import Relay
+
+
+_quick = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only the tests that start no server and no process beside their own")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.stash[_quick] = starts_nothing(item)
+    if config.getoption("quick"):
+        config.hook.pytest_deselected(items=[item for item in items if not item.stash[_quick]])
+        items[:] = [item for item in items if item.stash[_quick]]
+
+
+@pytest.fixture(scope="session")
+def _watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture(autouse=True)
+def _starts_what_it_may(request: pytest.FixtureRequest, _watch: Watch) -> Iterator[None]:
+    """A test that counts as quick, and starts a server all the same, fails: so --quick is what it says."""
+    _watch.test = request.node.nodeid if request.node.stash[_quick] else ""
+    yield
+    _watch.test = ""
 
 
 @pytest.fixture(scope="session")
