@@ -44,8 +44,8 @@ else
 fi
 mkdir -p "$root"
 if [ ! -e "$root/etc/debian_version" ]; then
-    echo "# A minimal Debian $suite with python3 and python3-venv"
-    mmdebstrap --quiet --variant=minbase --include=python3,python3-venv "$suite" "$root" "$mirror"
+    echo "# A minimal Debian $suite with python3"
+    mmdebstrap --quiet --variant=minbase --include=python3 "$suite" "$root" "$mirror"
 fi
 
 # A root that is a mount point: otherwise nothing in it could be mounted privately.
