@@ -25,7 +25,7 @@ shift
 fail() { echo "✗ $*" >&2; exit 1; }
 
 [ "$(id -u)" = 0 ] || fail "This needs root: it makes a root file system and mounts into it."
-for program in mmdebstrap git unshare; do
+for program in mmdebstrap git unshare pivot_root; do
     command -v "$program" >/dev/null || fail "$program is missing: apt-get install mmdebstrap git util-linux"
 done
 if [ -z "${IN_NAMESPACE:-}" ]; then
@@ -92,7 +92,12 @@ done < <({ printf '%s\n' "${settings[@]}" | grep ^PIP_; cat /etc/pip.conf ~/.pip
 rm -rf "$root/root/dndchat"
 git clone --quiet --no-hardlinks . "$root/root/dndchat"
 
-inside() { chroot "$root" /usr/bin/env -i "${settings[@]}" bash -c "cd /root/dndchat && $1" bash "${@:2}"; }
+# Not chroot, in which the kernel gives no user namespaces: the root is exchanged, and the old one is gone.
+inside() {
+    unshare --mount --propagation=private -- sh -c '
+        cd "$0" && mkdir -p .old && pivot_root . .old && cd / && umount -l /.old && rmdir /.old && exec "$@"' \
+        "$root" /usr/bin/env -i "${settings[@]}" bash -c "cd /root/dndchat && $1" bash "${@:2}"
+}
 echo "# Debian $(cat "$root/etc/debian_version"), $(inside 'python3 --version'), $(inside 'dpkg-query -W | wc -l') packages, commit $(git rev-parse --short HEAD)"
 inside '
     set -eo pipefail

@@ -50,7 +50,7 @@ PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation=private", "--")
 # The name begins with SSL_ because suexec lets only a few names through, and that prefix is one of them.
 MARK = "SSL_DNDCHAT_TEST_SERVER"
 
-PATIENCE = 30.0  # seconds until a start or stop counts as failed: far more than needed, on a slow machine too
+PATIENCE = 90.0  # seconds until a start or stop counts as failed: far more than needed, on a slow machine too
 
 
 class ApacheError(RuntimeError):
