@@ -63,30 +63,32 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 
-# The network, and pip as it is configured here: its settings, and the files and folders that they name.
+# The network, and pip as it is configured here: its settings, the folders that they name, and copies of the files, which lie
+# elsewhere: a package of Debian's may want to write a file of that name.
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 settings=(HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 while IFS= read -r setting; do
     settings+=("$setting")
 done < <(env | grep -E '^(PIP_[A-Z_]*|[a-z]+_proxy|[A-Z]+_PROXY)=' || true)
+configured=()
 for file in /etc/pip.conf ~/.pip/pip.conf ~/.config/pip/pip.conf; do
     if [ -f "$file" ]; then
-        place=$root${file/#"$HOME"//root}
-        mkdir -p "$(dirname "$place")"
-        cp "$file" "$place"
+        configured+=("$root${file/#"$HOME"//root}")
+        mkdir -p "$(dirname "${configured[-1]}")"
+        cp "$file" "${configured[-1]}"
     fi
 done
 while IFS= read -r path; do
     if [ -d "$path" ]; then
         mkdir -p "$root$path"
+        mount --bind -o ro "$path" "$root$path"
     elif [ -f "$path" ]; then
-        mkdir -p "$(dirname "$root$path")"
-        touch "$root$path"
-    else
-        continue
+        mkdir -p "$root/root/pip"
+        cp -L "$path" "$root/root/pip/"
+        settings=("${settings[@]/"$path"//root/pip/${path##*/}}")
+        [ ${#configured[@]} = 0 ] || sed -i "s,$path,/root/pip/${path##*/},g" "${configured[@]}"
     fi
-    mount --bind -o ro "$path" "$root$path"
-done < <({ printf '%s\n' "${settings[@]}" | grep ^PIP_; cat /etc/pip.conf ~/.pip/pip.conf ~/.config/pip/pip.conf; } 2>/dev/null |
+done < <({ printf '%s\n' "${settings[@]}" | grep ^PIP_; cat /dev/null ${configured[@]+"${configured[@]}"}; } 2>/dev/null |
     grep -oE '(^|[ =,]|file://)/[^ ,]+' | sed -E 's,^[^/]*(//)?/,/,; s,/simple/?$,,' | sort -u)
 
 rm -rf "$root/root/dndchat"
