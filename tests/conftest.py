@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only the tests that start no server and no process beside their own")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """No long bytes in the name of a test: what was packed holds the time, and each process has to find the same names."""
+    return argname if isinstance(val, bytes) and len(val) > 20 else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.stash[_quick] = starts_nothing(item)

@@ -2,7 +2,7 @@
 
 Nobody marks them: a test starts something when its code, or a fixture that it asks for, can reach one of the STARTERS, through
 whatever functions and classes of `tests` lie between. Read from compiled code, by name, so it errs on the careful side. A
-command that is run to its end (`subprocess.run`) is no process beside the test. `watch` proves it while the tests run.
+command that is run to its end (`subprocess.run`) is no process beside the test. `Watch` proves it while the tests run.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ STARTERS = frozenset(
         "ThreadingHTTPServer",
         "HTTPServer",
         "ThreadingTCPServer",
+        "run_module",  # tests.ledger.support: a program of the tests, which begins hundreds of processes
     }
 )
 # Programs that serve, and commands that leave one running, in case they are run as a command.
@@ -128,7 +129,8 @@ class Watch:
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.test:
             return
-        if event in ("socket.bind", "os.fork", "os.forkpty") or (event == "subprocess.Popen" and _serves(arguments)):
+        # A process that was forked hears this, too.
+        if event == "socket.bind" or (event == "subprocess.Popen" and _serves(arguments)):
             raise AssertionError(f"{self.test} counts as a test that starts no server (tests/support/quick.py), but: {event}")
 
 
