@@ -27,6 +27,7 @@ from tests.doubles.openai_errors import OUT_OF_MONEY
 from tests.support.bill import Bill
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import chroma_client
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 
 pytestmark = pytest.mark.timeout(120)
@@ -48,12 +49,6 @@ def raised(kind: type[DndChatError] | tuple[type[DndChatError], ...], call: Call
 
 def long() -> Deadline:
     return Deadline(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # -- OpenAI ------------------------------------------------------------------------------------------------------------

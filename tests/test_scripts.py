@@ -26,6 +26,7 @@ from tests.doubles.server import Double
 from tests.support.accounts import Account
 from tests.support.apache_config import ROOT
 from tests.support.checkout import copy_checkout
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -93,12 +94,6 @@ def project(copied: Project) -> Iterator[Project]:
     copied.pip.joinpath("calls").unlink(missing_ok=True)
     yield copied
     copied.run("stop_flask.sh")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def one_line(text: str) -> str:

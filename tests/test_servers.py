@@ -23,6 +23,7 @@ from tests.support.apache_config import Auth, quoted
 from tests.support.checkout import copy_packages
 from tests.support.event_stream import Stream
 from tests.support.gated import GatedAuth, GatedOpenAI
+from tests.support.ports import free_port
 from tests.support.program import Program, eventually
 from tests.support.relay import Relay
 
@@ -79,9 +80,7 @@ def fastcgi(program: Program, auth: Auth = "none", collects: int = 0) -> Iterato
 
 @contextlib.contextmanager
 def gunicorn(program: Program) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     packages = copy_packages(program.home / "packages", "gunicorn", "packaging")
     program.account.owns(packages)
     command = [program.python, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
 from tests.support.apache_config import ROOT
+from tests.support.ports import free_port
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -20,9 +20,7 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [ROOT / "scripts/start_chroma.sh", "--port", str(port), "--path", tmp_path / "data"]
     with (tmp_path / "output").open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:

@@ -19,9 +19,10 @@ from tests.bench import environments
 from tests.bench.contestants import CGI, COPIES, Contestant
 from tests.bench.world import World
 from tests.support.accounts import Account, readable_directory, server_account
-from tests.support.apache import Apache, _free_port
+from tests.support.apache import Apache
 from tests.support.apache_config import MODULES, quoted
 from tests.support.checkout import copy_checkout
+from tests.support.ports import free_port
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 # As app/wsgi.py recommends.
@@ -123,7 +124,7 @@ def serving(site: Site, world: World) -> Iterator[Serving]:
         file.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
         file.chmod(0o600)
         site.account.owns(file)
-    port = _free_port()
+    port = free_port()
     with contextlib.ExitStack() as stack:
         gunicorn = stack.enter_context(_gunicorn(site, world, port))
         apache = Apache(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -123,13 +122,6 @@ def operator(tmp_path: Path, source: ChromaServer, cloud: ChromaCloudDouble) -> 
     """The owner: local Chroma and cloud configured."""
     local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(source.port)}
     return Operator(tmp_path / "data", {**local, **cloud.environment()})
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:

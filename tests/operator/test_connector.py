@@ -19,8 +19,9 @@ from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.ports import free_port
 
-from .conftest import ROOT, Operator, free_port
+from .conftest import ROOT, Operator
 
 QUICK = Patience(seconds_a_call=2, attempts=4, first_pause=0.05)
 

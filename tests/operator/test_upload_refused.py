@@ -13,8 +13,9 @@ from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.ports import free_port
 
-from .conftest import RULEBOOK, Operator, free_port, wait_for
+from .conftest import RULEBOOK, Operator, wait_for
 
 LONG_ID = "chapter-" + "é" * 61
 VECTOR = [[0.5] * 1536]

@@ -37,6 +37,7 @@ from types import TracebackType
 
 from .accounts import Account, readable_directory, server_account
 from .apache_config import MIME_TYPES, MODULES, Auth, Mpm, ServerConfig, render_htaccess
+from .ports import free_port
 
 __all__ = ["Apache", "ApacheError", "Reply", "apache_program", "render_htaccess", "suexec_obstacle"]
 
@@ -259,7 +260,7 @@ class Apache:
 
     def _start(self, program: str) -> None:
         for _ in range(5):
-            self.port = _free_port()
+            self.port = free_port()
             configuration = self.state / "httpd.conf"
             configuration.write_text(self._config.text(self.state, self.port), encoding="utf-8")
             self.state.joinpath("mime.types").write_text(MIME_TYPES, encoding="utf-8")
@@ -315,13 +316,6 @@ class Apache:
                 return self._process.poll() is None and self.state.joinpath("pid").exists()
             time.sleep(0.02)
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _kill(pid: int) -> None:

@@ -9,7 +9,6 @@ What it does not show: Chroma Cloud's keys and quotas, which a local server know
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+
+from .ports import free_port
 
 __all__ = ["ChromaServer", "ChromaServerError", "chroma_program"]
 
@@ -95,7 +96,7 @@ class ChromaServer:
 
     def _start(self, program: str) -> None:
         for _ in range(5):
-            self.port = self._wanted_port or _free_port()
+            self.port = self._wanted_port or free_port()
             command = [program, "run", "--host", self.host, "--port", str(self.port), "--path", str(self._folder() / "data")]
             with (self._folder() / "output").open("wb") as sink:
                 self._process = subprocess.Popen(
@@ -130,10 +131,3 @@ class ChromaServer:
     def _folder(self) -> Path:
         assert self._state is not None, "the server was not started"
         return Path(self._state.name)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
