@@ -63,7 +63,10 @@ def too_many(code: str, retry_after: int | None, header: int) -> Response:
 
 
 def answered(*passages: Passage, answer: str | None = None) -> Response:
-    body = {"answer": answer or "".join(quote(passages)), "sources": replies.sources(Sources(passages), frozenset({1}))}
+    body = {
+        "answer": answer or "".join(quote(passages, read=True)),
+        "sources": replies.sources(Sources(passages), frozenset({1})),
+    }
     return Response(json.dumps({**body, "errors": [], "meta": {}}))
 
 

@@ -315,7 +315,7 @@ def test_an_error_in_the_middle_is_said_below_what_came(page: Page, openai: Gate
     answer = finished(page)
     assert answer.text == "An owlbear [1] is"
     problem = page.one("article .problem")
-    words = "The answer broke off. The language model did not answer; please try again shortly. This question counted. (Ref"
+    words = "The answer broke off. The language model stopped in the middle; please ask again. This question counted. (Ref"
     assert problem.text.startswith(words)
     assert page.announcer(problem) == "log"
     # Its sources can still be looked up.

@@ -26,7 +26,7 @@ ONLY_REFUSED = "The language model declined to answer this question. It said: {}
 ONLY_THOUGHT = "The language model used up its room on thinking and came to no answer. A narrower question may get one."
 NEVER_SPOKE = "The language model thought about the question, but wrote no answer to it."
 EMPTY = "The language model wrote an empty answer. Other words may get a better one."
-BROKEN_OFF = "The language model broke off in the middle of its answer: what it wrote so far is not complete."
+BROKEN_OFF = "The language model stopped in the middle; please ask again."
 
 # How long the end of a reply may take once all has been said: only after it the connection can be used again.
 _LAST_SECONDS = 0.5

@@ -145,11 +145,15 @@ class Page:
         """To whatever has the focus, as a keyboard does."""
         self.browser.switch_to.active_element.send_keys(*keys)
 
-    def ask(self, question: str, waits_for: str = "article:last-child .answer, article:last-child .problem") -> WebElement:
+    def ask(self, question: str, waits_for: str = "") -> WebElement:
+        """The answer, or the problem, when it is complete; with `waits_for` that element, as soon as it is there."""
         turns = len(self.all("article"))
         self.type(question, Keys.ENTER)
         self.until(lambda: len(self.all("article")) == turns + 1)
-        return self.one(waits_for)
+        if not waits_for:
+            # What is shown of an answer while it is written is replaced at its end.
+            self.until(lambda: self.one("#send").get_attribute("aria-disabled") != "true")
+        return self.one(waits_for or "article:last-child .answer, article:last-child .problem")
 
     def one(self, selector: str) -> WebElement:
         return self.until(lambda: next(iter(self.all(selector)), None))
