@@ -159,13 +159,18 @@ class Container:
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""
+        from app.rag import tokens
         from app.rag.retrieval import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai
         finding = PlannedCall(
             "embeddings", models.embedding_model, pricing.bound(models.embedding_model, embedding_tokens(question))
         )
-        return Estimate(finding.bound + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS), finding)
+        return Estimate(
+            finding.bound + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS),
+            finding,
+            finding.bound + pricing.bound(models.model, tokens.bound(question.text), MAX_ANSWER_TOKENS),
+        )
 
     def _lexical(self) -> HybridRetriever:
         from app.rag.retrieval import HybridRetriever

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from app.errors import TimedOut
+from app.errors import TimedOut, TooMuchWork
 
 
 class Deadline:
     """`seconds` from now on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
-    def check(self, waiting_for: str) -> float:
-        """Seconds left; raises TimedOut, which names what was waited for, when there are none."""
+    def check(self, working_on: str) -> float:
+        """Seconds left, for a loop of our own; raises TooMuchWork, which names the work, when there are none."""
         if (left := self.remaining()) <= 0:
-            raise TimedOut(f"no time left while waiting for {waiting_for}")
+            raise TooMuchWork(f"no time left while working on {working_on}")
         return left
 
 
@@ -28,8 +31,24 @@ class ShortenedDeadline(Deadline):
     """Another deadline, which can be brought forward."""
 
     def __init__(self, other: Deadline) -> None:
-        self._end = other._end
+        self.seconds, self._end = other.seconds, other._end
 
     def shorten(self, seconds: float) -> None:
         """Let it be over in `seconds` at the latest."""
         self._end = min(self._end, time.monotonic() + seconds)
+
+
+@contextmanager
+def blaming_own_work(deadline: Deadline) -> Iterator[None]:
+    """A TimedOut becomes TooMuchWork where this thread has computed for at least half of the time.
+
+    Somebody else is always the last that there is no time left for.
+    """
+    started = time.thread_time()
+    try:
+        yield
+    except TimedOut as error:
+        computed = time.thread_time() - started
+        if error.own_doing or computed < deadline.seconds / 2:
+            raise
+        raise TooMuchWork(f"{error}, after {computed:.1f} s of computing") from error

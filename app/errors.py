@@ -11,7 +11,9 @@
     ├── AuthUnavailable          502     auth_unavailable
     ├── DatabaseError            502     database_error         (Chroma or the lexical index)
     ├── AIServiceError           502     ai_service_error       (OpenAI)
-    ├── TimedOut                 504     timeout_error
+    │   └── QuestionRefused      502     ai_service_error       (own doing: it does not take this question)
+    ├── TimedOut                 504     timeout_error          (somebody else was too slow)
+    │   └── TooMuchWork          504     timeout_error          (own doing: this question was too much for us)
     ├── Refused                                                 (+ retry_after and quota, for the reply's headers)
     │   ├── RateLimited          429     rate_limited           (+ rate_info)
     │   ├── DailyLimitExceeded   429     daily_limit_exceeded   (+ rate_info)
@@ -21,6 +23,7 @@
     └── SettingsError            500     internal_error         (+ problems, for the log only)
 
 `detail` (the exception's text) is for the log. What a client sees is `public`, one sentence for a person, and `fields`.
+Own doing means that the question itself is the cause: it stays counted, whatever it has cost (see `is_own_doing`).
 This module knows nothing of HTTP libraries; `app.web.errors` turns these into replies.
 """
 
@@ -39,6 +42,8 @@ class DndChatError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     public: str = "Something went wrong on our side; please try again later."
+    own_doing: ClassVar[bool] = False
+    """Whether the question that it ends is the cause of it, by its length, by what it says or by the work that it makes."""
 
     def __init__(self, detail: str = "", *, public: str | None = None, fields: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail or public or self.public)
@@ -117,10 +122,24 @@ class AIServiceError(DndChatError):
     public = "The language model did not answer; please try again shortly."
 
 
+class QuestionRefused(AIServiceError):
+    """The provider refuses this question for its length or for what it says, and will refuse it again."""
+
+    public = "The language model does not take this question; please make it shorter, or put it in other words."
+    own_doing = True
+
+
 class TimedOut(DndChatError):
     status = 504
     code = "timeout_error"
     public = "This took too long and was given up; please try again."
+
+
+class TooMuchWork(TimedOut):
+    """The time went into our own work on this question, which would take as long again."""
+
+    public = "This question took too long and was given up; please make it shorter, or put it in other words."
+    own_doing = True
 
 
 class Refused(DndChatError):
@@ -182,3 +201,11 @@ class SettingsError(DndChatError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("settings cannot be used:\n" + "\n".join(f"  ✗ {problem}" for problem in self.problems))
+
+
+def is_own_doing(error: BaseException | None) -> bool:
+    """Whether the question that `error` ends has caused it. The one place that decides it, by cause and not by status.
+
+    Memory and the stack end under what is asked of them; a defect of any other kind is our fault.
+    """
+    return isinstance(error, MemoryError | RecursionError) or (isinstance(error, DndChatError) and error.own_doing)

@@ -116,6 +116,9 @@ Pay = Callable[[], Payment]
 
 CallKind = Literal["embeddings", "chat"]
 
+FreeKind = Literal["passages", "health"]
+"""What is done for a user at no cost, and takes long enough to be in flight."""
+
 
 class PlannedCall(NamedTuple):
     """A paid call that can cost up to `bound` nano-dollars."""
@@ -126,10 +129,14 @@ class PlannedCall(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a question costs at most, when every call succeeds at once, in nano-dollars; and the call it begins with."""
+    """What a question costs at most, when every call succeeds at once, in nano-dollars; and the call it begins with.
+
+    `least`: what its calls will be bounded by however little is found for it.
+    """
 
     reserve: int
     first: PlannedCall | None = None
+    least: int = 0
 
 
 class Quota(NamedTuple):

@@ -69,7 +69,9 @@ class LimitSettings(NamedTuple):
     """What one user may ask and what a day may cost.
 
     `bucket_capacity` 0 means no burst limit, `max_in_flight` 0 any number of questions at once; `refill_interval_us` is
-    how long one token takes to come back (60,000,000 for 1/60); `daily_budget_usd` is a decimal text.
+    how long one token takes to come back (60,000,000 for 1/60); `daily_budget_usd` is a decimal text. So many failed
+    questions of a day as `give_backs` says do not count. What costs no quota has a bucket of its own: `free_capacity`,
+    `free_interval_us`. A day's money is shared by the users of the last `share_days` days; 0 switches that off.
     """
 
     bucket_capacity: int
@@ -77,6 +79,10 @@ class LimitSettings(NamedTuple):
     daily_requests: int
     max_in_flight: int
     daily_budget_usd: str
+    give_backs: int = 10
+    free_capacity: int = 10
+    free_interval_us: int = 10_000_000
+    share_days: int = 7
 
     @property
     def daily_budget(self) -> int:
@@ -450,11 +456,15 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
     data_dir = read.path("DATA_DIR", root / "var", root)
     request_timeout = read.number("REQUEST_TIMEOUT_SECONDS", 30.0, 1, 600)
     limits = _limits(read)
-    if limits.bucket_capacity and limits.refill_interval_us == NEVER_US:
-        warnings.append(
-            "TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back; give a rate such as 1/60, or set "
-            "TOKEN_BUCKET_CAPACITY to 0 for no limit on bursts"
-        )
+    for capacity, interval, rate, bucket, example in (
+        (limits.bucket_capacity, limits.refill_interval_us, "TOKEN_REFILL_RATE", "TOKEN_BUCKET_CAPACITY", "1/60"),
+        (limits.free_capacity, limits.free_interval_us, "FREE_REFILL_RATE", "FREE_BUCKET_CAPACITY", "1/10"),
+    ):
+        if capacity and interval == NEVER_US:
+            warnings.append(
+                f"{rate}: 0, so what a user has asked of the burst never comes back; give a rate such as {example}, or set "
+                f"{bucket} to 0 for no limit on bursts"
+            )
     if mode != "embedded" and not read.problems:
         warnings += _call_warnings(limits, request_timeout, model, pricing.longest_question(model, embedding_model))
     return Settings(
@@ -505,6 +515,10 @@ def _limits(read: _Reader) -> LimitSettings:
         daily_requests=read.integer("DAILY_USER_REQUEST_LIMIT", 30, 1, 1_000_000),
         max_in_flight=read.integer("MAX_IN_FLIGHT_PER_USER", 2, 0, 1000),
         daily_budget_usd=read.parsed("DAILY_BUDGET_USD", "1.00", _dollars, "give dollars such as 1.00"),
+        give_backs=read.integer("DAILY_GIVE_BACK_LIMIT", 10, 0, 1_000_000),
+        free_capacity=read.integer("FREE_BUCKET_CAPACITY", 10, 0, 1_000_000),
+        free_interval_us=read.interval("FREE_REFILL_RATE", 10_000_000),
+        share_days=read.integer("FAIR_SHARE_DAYS", 7, 0, 366),
     )
 
 

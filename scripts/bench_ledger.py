@@ -43,13 +43,14 @@ def fill(path: Path, rows: int) -> None:
     day = "date('now', '-' || (1 + number % 90) || ' days')"
     numbers = f"WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT {rows})"
     db.executescript(f"""
-        {numbers} INSERT INTO requests SELECT hex(randomblob(12)), 'user-' || number % 200, {day},
+        {numbers} INSERT INTO requests (request_id, user_id, day, place, pid, pid_started, wall_us, steady_us, boot, held_nd,
+            spent_nd, outcome, latency_ms) SELECT hex(randomblob(12)), 'user-' || number % 200, {day},
             'elsewhere', 1, 1, 0, 0, '', 0, 250000, 'answered', 1900 FROM numbers;
         INSERT INTO calls (request_id, kind, model, state, bound_nd, cost_nd)
             SELECT request_id, 'chat', '{MODEL}', 'settled', 5000000, 250000 FROM requests;
         INSERT INTO user_days (day, user_id, admitted, answered, spent_nd)
             SELECT day, user_id, COUNT(*), COUNT(*), SUM(spent_nd) FROM requests GROUP BY day, user_id;
-        INSERT INTO days SELECT day, SUM(spent_nd) FROM user_days GROUP BY day;
+        INSERT INTO days (day, spent_nd, users) SELECT day, SUM(spent_nd), COUNT(*) FROM user_days GROUP BY day;
     """)
     db.commit()
     db.close()

@@ -341,7 +341,7 @@ def test_a_question_that_a_dying_worker_has_not_paid_for_is_answered(
     assert reply.json()["meta"]["rate_limit"]["daily_remaining"] == 29
 
 
-def test_a_frozen_worker_does_not_pay_when_it_wakes(
+def test_the_work_of_a_frozen_worker_is_not_done_a_second_time(
     keyed: Program, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay
 ) -> None:
     keyed.configure(REQUEST_TIMEOUT_SECONDS="3")
@@ -351,11 +351,15 @@ def test_a_frozen_worker_does_not_pay_when_it_wakes(
     eventually(lambda: "POST query" in chroma.calls())
     os.kill(worker, signal.SIGSTOP)
     reply = call.reply()
-    assert (reply.status, chats(openai)) == (200, 1)
+    # It may still be at it, so nobody does the same work a second time; what it was at is over, and counts.
+    assert (reply.status, reply.json()["error"], reply.json()["counted"]) == (504, "timeout_error", True)
+    assert keyed.answered_by(reply) == call.process.pid
+    assert (chats(openai), len(openai.requests)) == (0, 1)
     os.kill(worker, signal.SIGCONT)
     # Its last line is about the request that it has lost.
     eventually(lambda: re.search(rf" {worker} (WARNING|ERROR|INFO) .*POST /api/query 5", keyed.log()))
-    assert chats(openai) == 1
+    assert (chats(openai), len(openai.requests)) == (0, 1)
+    assert keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"] == 29
 
 
 # -- a worker that turns a request away --------------------------------------------------------------------------------

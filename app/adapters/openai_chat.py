@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.adapters.http import Exchange, Reply, TransportError
-from app.adapters.openai_reply import document_of, error_in, no_reply, text_of, usage_of
+from app.adapters.openai_reply import document_of, error_in, no_reply, refusal, text_of, usage_of
 from app.adapters.remembered import Remembered
 from app.adapters.sse import event_data
 from app.adapters.thoughts import Thoughts
@@ -186,7 +186,7 @@ class Answer:
         except (ValueError, RecursionError) as error:
             raise AIServiceError("OpenAI chat: an event of the stream is not JSON") from error
         if (problem := error_in(document)) is not None:
-            raise AIServiceError(f"OpenAI chat: error in the stream: {problem}")
+            raise refusal(200, "OpenAI chat: error in the stream:", problem)
         if not isinstance(document, dict):
             raise AIServiceError("OpenAI chat: an event of the stream is no object")
         self.usage = usage_of(document) or self.usage

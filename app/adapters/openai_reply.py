@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from app.adapters.http import Reply, TransportError
-from app.errors import AIServiceError, TimedOut
+from app.errors import AIServiceError, QuestionRefused, TimedOut
 from app.models import Usage
 
 FILTERED_QUESTION = (
@@ -34,7 +34,7 @@ def document_of(path: str, reply: Reply) -> Any:
     except ValueError as error:
         raise AIServiceError(f"OpenAI {path}: status 200 without JSON: {error_text(reply)}") from error
     if (problem := error_in(document)) is not None:
-        raise AIServiceError(f"OpenAI {path}: an error with status 200: {problem}")
+        raise refusal(200, f"OpenAI {path}: an error with status 200:", problem)
     return document
 
 
@@ -65,10 +65,16 @@ def refused(path: str, reply: Reply) -> NoReturn:
         raise AIServiceError(
             f"OpenAI {path}: status 404; check OPENAI_MODEL, OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL ({text})"
         )
-    filtered = reply.status == 400 and text.partition(":")[0] in _FILTER_CODES
-    raise AIServiceError(
-        f"OpenAI {path}: status {reply.status} {text}".rstrip(), public=FILTERED_QUESTION if filtered else None
-    )
+    raise refusal(reply.status, f"OpenAI {path}: status {reply.status}", text)
+
+
+def refusal(status: int, what: str, text: str) -> AIServiceError:
+    """The error for a refusal that says `text` (code and message); `status` is 200 for one that came in a reply."""
+    from app.adapters.refusals import is_of_question
+
+    filtered = status == 400 and text.partition(":")[0] in _FILTER_CODES
+    kind = QuestionRefused if is_of_question(status, text) else AIServiceError
+    return kind(f"{what} {text}".rstrip(), public=FILTERED_QUESTION if filtered else None)
 
 
 def error_text(reply: Reply) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from app.answering.events import Delta, Done, Events, Sources
-from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, TimedOut
+from app.deadline import Deadline, blaming_own_work
+from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, Refused, TimedOut, TooMuchWork
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Writer
-    from app.deadline import Deadline
     from app.ledger.ledger import Ledger
     from app.ledger.spending import Admission
     from app.models import Estimate, Passage, Question, User
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from app.rag.retrieval import Retriever
 
 log = logging.getLogger(__name__)
+
+# For finding passages after the question's own time is over; less than the wrapper waits longer for a worker.
+FREE_SECONDS = 3
 
 
 class Answering:
@@ -47,21 +50,26 @@ class Answering:
         it ends, also when nobody asks for the next event any more, the ledger is told. What goes wrong with an event that was
         given out belongs to the question: throw it in here.
         """
+        found: list[Passage] = []
         try:
             if lost_id:
                 self._ledger.take_over(user.id, lost_id)
-            yield from self._counted(question, user, request_id, deadline, stream=stream)
+            yield from self._counted(question, user, request_id, deadline, found, stream=stream)
         except (BudgetExceeded, DatabaseError, AIServiceError, TimedOut) as error:
-            error.passages = self._found_free(question, deadline)
+            # What was too much once is not tried again.
+            if not isinstance(error, TooMuchWork):
+                error.passages = found or self._found_free(question, user, error)
             raise
 
-    def _counted(self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool) -> Events:
+    def _counted(
+        self, question: Question, user: User, request_id: str, deadline: Deadline, found: list[Passage], *, stream: bool
+    ) -> Events:
         """The one place that says of an error whether its question counts: what is raised gets it from the ledger's books."""
         started = time.monotonic()
         admission = None
         try:
             admission = self._ledger.admit(user.id, request_id, *self._estimate(question))
-            yield from self._answered(admission, question, deadline, started, stream=stream)
+            yield from self._answered(admission, question, deadline, started, found, stream=stream)
         except Exception as error:
             # What is not one of ours is a defect; its caller is told as much about it as of any other error.
             known = error if isinstance(error, DndChatError) else DndChatError(type(error).__name__)
@@ -71,15 +79,26 @@ class Answering:
             raise known from error
 
     def _answered(
-        self, admission: Admission, question: Question, deadline: Deadline, started: float, *, stream: bool
+        self,
+        admission: Admission,
+        question: Question,
+        deadline: Deadline,
+        started: float,
+        found: list[Passage],
+        *,
+        stream: bool,
     ) -> Events:
-        with admission:
+        """`found` takes the passages as soon as they are there: they can be read in place of an answer."""
+        with admission, blaming_own_work(deadline):
             admitted = time.monotonic()
             output = RAGOutput()
-            found = self._retriever.retrieve(question, deadline, output, admission)
+            retrieval = self._retriever.retrieve(question, deadline, output, admission)
+            found += retrieval.passages
             retrieved = time.monotonic()
-            draft = self._writer.draft(question, found.passages if found.support.found else (), read=found.support.read)
-            sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in found.chosen if s.entity})
+            draft = self._writer.draft(
+                question, retrieval.passages if retrieval.support.found else (), read=retrieval.support.read
+            )
+            sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in retrieval.chosen if s.entity})
             yield sources
             for words in self._written(draft.pieces(deadline, output, admission, stream=stream), draft, output):
                 yield Delta(words)
@@ -88,7 +107,7 @@ class Answering:
             if draft.model is None:
                 cited = frozenset(range(1, len(sources.passages) + 1))
             else:
-                grounding = self._ground(output, sources, f"{question.text}\n{found.question}")
+                grounding = self._ground(output, sources, f"{question.text}\n{retrieval.question}")
                 cited = frozenset(grounding.cited)
             grounded = time.monotonic()
             receipt = admission.finish("answered", round(1000 * (written - started)))
@@ -124,10 +143,20 @@ class Answering:
         output.errors += grounding.errors()
         return grounding
 
-    def _found_free(self, question: Question, deadline: Deadline) -> list[Passage]:
+    def _found_free(self, question: Question, user: User, error: DndChatError) -> list[Passage]:
+        """Passages to be read in place of an answer, within the limits of what costs no quota.
+
+        Of a question that the budget refuses they are all that there is, so it is for these limits to refuse it then.
+        """
         try:
-            return list(self._free().retrieve(question, deadline, RAGOutput()).passages)
-        except DndChatError as error:
+            with self._ledger.admit_free(user.id, "passages"):
+                return list(self._free().retrieve(question, Deadline(FREE_SECONDS), RAGOutput()).passages)
+        except Refused as refusal:
+            if isinstance(error, BudgetExceeded):
+                refusal.counted = error.counted
+                raise refusal from error
+            log.warning("no passages in place of an answer: %s", refusal)
+        except DndChatError as problem:
             # The error is what counts; it goes out without passages.
-            log.warning("no passages in place of an answer: %s", error)
-            return []
+            log.warning("no passages in place of an answer: %s", problem)
+        return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
-from app.ledger import alerts, orphans, process, sql
+from app.ledger import alerts, orphans, process, share, sql
 from app.ledger.clock import Clock, Moment
 from app.ledger.quota import day_held, day_spent, read_bucket, read_quota, write_bucket
 from app.ledger.store import Store
@@ -29,6 +29,7 @@ def admit(
     request_id: str,
     reserve: int,
     first: PlannedCall | None = None,
+    least: int = 0,
 ) -> tuple[str, Quota, int | None]:
     """Open a question that holds `reserve` nano-dollars, `first` among them.
 
@@ -41,10 +42,12 @@ def admit(
     with store.writing() as db:
         # Read under the lock: waiting for it may have taken us past midnight.
         now = clock.now()
-        for row in orphans.clear(db, limits, now, orphan_after_us, me.place):
-            alerts.mark_closed(db, limits, row["day"], row["user_id"])
-        refusal = _refusal(db, limits, now, user_id, reserve)
+        orphans.clear(db, limits, now, orphan_after_us, me.place)
+        refusal = _refusal(db, limits, now, user_id, reserve, least)
         if refusal is None:
+            user_day = db.execute(sql.USER_DAY, {"day": now.day, "user_id": user_id}).fetchone()
+            if user_day is None or not user_day["admitted"] + user_day["given_back"]:
+                db.execute(sql.ADD_USER, {"day": now.day})
             bucket = read_bucket(db, limits, user_id, now)
             write_bucket(db, user_id, bucket.taken(), now)
             db.execute(sql.add_user_day("admitted"), {"day": now.day, "user_id": user_id, "admitted": 1})
@@ -95,10 +98,11 @@ def budget_refusal(
     )
 
 
-def _refusal(db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id: str, reserve: int) -> Refused | None:
+def _refusal(
+    db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id: str, reserve: int, least: int
+) -> Refused | None:
     """Why the question cannot be admitted, counted in the user's day."""
     quota = read_quota(db, limits, user_id, now)
-    open_questions = db.execute(sql.IN_FLIGHT, {"user_id": user_id}).fetchone()[0]
     refusal: Refused
     if not quota.daily_remaining:
         column, wait = "refused_daily", quota.daily_reset
@@ -107,11 +111,19 @@ def _refusal(db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id
     elif quota.burst_capacity and not quota.burst_remaining:
         column = "refused_burst"
         refusal = RateLimited("burst limit", retry_after=quota.burst_reset, quota=quota)
-    elif limits.max_in_flight and open_questions >= limits.max_in_flight:
-        column = "refused_in_flight"
-        detail = f"{open_questions} questions in flight"
-        refusal = ConcurrentRequest(detail, retry_after=IN_FLIGHT_RETRY_SECONDS, quota=quota)
+    elif (crowded := in_flight_refusal(db, limits, user_id, quota)) is not None:
+        column, refusal = "refused_in_flight", crowded
     else:
-        return budget_refusal(db, limits, now, now.day, user_id, reserve)
+        return share.refusal(db, limits, now, now.day, user_id, least) or budget_refusal(
+            db, limits, now, now.day, user_id, reserve
+        )
     db.execute(sql.add_user_day(column), {"day": now.day, "user_id": user_id, column: 1})
     return refusal
+
+
+def in_flight_refusal(db: sqlite3.Connection, limits: LimitSettings, user_id: str, quota: Quota) -> ConcurrentRequest | None:
+    """The refusal if the user has as much in flight as may be, questions and what costs no quota together."""
+    in_flight: int = db.execute(sql.IN_FLIGHT, {"user_id": user_id}).fetchone()[0]
+    if not limits.max_in_flight or in_flight < limits.max_in_flight:
+        return None
+    return ConcurrentRequest(f"{in_flight} in flight", retry_after=IN_FLIGHT_RETRY_SECONDS, quota=quota)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from app.ledger import admission, feedback, takeover
+from app.ledger import admission, takeover
 from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
 from app.ledger.spending import Admission
 from app.ledger.store import Store
 from app.ledger.tokens import TokenCache
-from app.models import PlannedCall, Quota, User
+from app.models import FreeKind, PlannedCall, Quota, User
 from app.pricing import Pricing
 from app.settings import LimitSettings
 
@@ -50,15 +51,16 @@ class Ledger:
         """Keep whose token this is for `seconds`, but not beyond `expiry` (seconds since 1970)."""
         self._tokens.remember(token_hash, user_id, seconds, expiry)
 
-    def admit(self, user_id: str, request_id: str, reserve: int, first: PlannedCall | None = None) -> Admission:
+    def admit(self, user_id: str, request_id: str, reserve: int, first: PlannedCall | None = None, least: int = 0) -> Admission:
         """Count a question of this user and reserve `reserve` nano-dollars for it, or refuse it.
 
-        `first` is the paid call that is made first in any case: it is committed as sent in the same transaction.
+        `first` is the paid call that is made first in any case: it is committed as sent in the same transaction. `least` is
+        what must be left of the user's share of the day; how much is needed is known when the answer is asked for.
 
         Raises RateLimited, DailyLimitExceeded, ConcurrentRequest, BudgetExceeded.
         """
         day, quota, call_id = admission.admit(
-            self.store, self.clock, self.limits, self.orphan_after_us, user_id, request_id, reserve, first
+            self.store, self.clock, self.limits, self.orphan_after_us, user_id, request_id, reserve, first, least
         )
         return Admission(
             self.store,
@@ -72,8 +74,21 @@ class Ledger:
             first=None if first is None or call_id is None else (call_id, first),
         )
 
+    def admit_free(self, user_id: str, kind: FreeKind) -> AbstractContextManager[None]:
+        """Something that costs neither quota nor money, while the context lasts.
+
+        Raises RateLimited and ConcurrentRequest: it has a limit of its own, and counts among what a user has in flight.
+        """
+        # Loaded when it is needed, as feedback: an answered question needs neither.
+        from app.ledger import free
+
+        return free.admit(self.store, self.clock, self.limits, self.orphan_after_us, user_id, kind)
+
     def take_over(self, user_id: str, lost_id: str) -> None:
-        """Close the question that a worker has lost, before it is asked again. Raises AIServiceError if it is paid for."""
+        """Close the question that a worker has lost, before it is asked again.
+
+        Raises AIServiceError or TooMuchWork if it must not be.
+        """
         takeover.take_over(self.store, self.clock, self.limits, user_id, lost_id)
 
     def quota(self, user_id: str) -> Quota:
@@ -82,8 +97,10 @@ class Ledger:
             return read_quota(db, self.limits, user_id, self.clock.now())
 
     def give_feedback(self, user_id: str, request_id: str, rating: str, comment: str | None = None) -> None:
-        """Rate an answer that this user was given, `up` or `down`. Raises InvalidRequest."""
-        feedback.give(self.store, user_id, request_id, rating, comment)
+        """Rate an answer that this user was given, `up` or `down`. Raises InvalidRequest, RateLimited."""
+        from app.ledger import feedback
+
+        feedback.give(self.store, self.clock, self.limits, user_id, request_id, rating, comment)
 
     def check(self) -> None:
         """Take the lock and write nothing."""

@@ -10,13 +10,13 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import datadir
-from app.ledger import alerts, orphans, process, sql
+from app.ledger import orphans, process, sql
 from app.ledger.clock import DAY_US, Moment
 from app.ledger.ledger import Ledger
 
@@ -64,7 +64,8 @@ def look(ledger: Ledger, keep_days: int) -> Counts:
         counts.orphans = len(orphans.find(db, now, ledger.orphan_after_us, process.current().place))
         counts.tokens = _count(db, sql.EXPIRED_TOKENS, {"now_us": now.wall_us})
         counts.alert_marks = _count(db, sql.OLD_ALERTS, {"before": now.days_before(keep_days)})
-        counts.buckets = _count(db, sql.IDLE_BUCKETS, {"before_us": _idle_since(ledger, now, keep_days)})
+        idle_since = {"before_us": _idle_since(ledger, now, keep_days)}
+        counts.buckets = _count(db, sql.IDLE_BUCKETS, idle_since) + _count(db, sql.IDLE_FREE_BUCKETS, idle_since)
         for day in _old_days(db, now, keep_days):
             if _adds_up(db, day):
                 counts.requests += _count(db, sql.OLD_REQUESTS, {"day": day})
@@ -84,14 +85,12 @@ def clean(ledger: Ledger, keep_days: int) -> Counts:
         return counts
     with ledger.store.writing() as db:
         now = ledger.clock.now()
-        found = orphans.clear(db, ledger.limits, now, ledger.orphan_after_us, process.current().place)
-        for row in found:
-            alerts.mark_closed(db, ledger.limits, row["day"], row["user_id"])
-        counts.orphans = len(found)
+        counts.orphans = orphans.clear(db, ledger.limits, now, ledger.orphan_after_us, process.current().place)
         counts.tokens = db.execute(sql.DELETE_EXPIRED_TOKENS, {"now_us": now.wall_us}).rowcount
         counts.alert_marks = db.execute(sql.DELETE_ALERTS, {"before": now.days_before(keep_days)}).rowcount
         idle_since = {"before_us": _idle_since(ledger, now, keep_days)}
         counts.buckets = db.execute(sql.DELETE_IDLE_BUCKETS, idle_since).rowcount
+        counts.buckets += db.execute(sql.DELETE_IDLE_FREE_BUCKETS, idle_since).rowcount
         old_days = _old_days(db, now, keep_days)
     for day in old_days:
         # A transaction for each day, so that questions get their turn in between.
@@ -117,7 +116,8 @@ def _adds_up(db: sqlite3.Connection, day: str) -> bool:
 
 def _idle_since(ledger: Ledger, now: Moment, keep_days: int) -> int:
     """Buckets untouched since then are full, whatever clocks have done, and so need no row."""
-    window = ledger.limits.bucket_capacity * ledger.limits.refill_interval_us
+    limits = ledger.limits
+    window = max(limits.bucket_capacity * limits.refill_interval_us, limits.free_capacity * limits.free_interval_us)
     return now.wall_us - max(keep_days * DAY_US, 2 * window)
 
 
@@ -125,6 +125,6 @@ def _integrity(db: sqlite3.Connection) -> str:
     return "; ".join(str(row[0]) for row in db.execute(sql.INTEGRITY).fetchall())
 
 
-def _count(db: sqlite3.Connection, statement: str, parameters: dict[str, object]) -> int:
+def _count(db: sqlite3.Connection, statement: str, parameters: Mapping[str, object]) -> int:
     counted: int = db.execute(statement, parameters).fetchone()[0]
     return counted

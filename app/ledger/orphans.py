@@ -1,6 +1,7 @@
 """Questions whose process died: found and closed at the next admission, whoever asks.
 
-What had been sent counts at its bound, the rest of the reservation is free again.
+What had been sent counts at its bound, the rest of the reservation is free again. What ended a process (a limit of the host, a
+signal) may have been the question or not: its quota goes back, as often as the day's limit allows.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from app.ledger import process, sql
+from app.ledger import alerts, process, sql
 from app.ledger.clock import Moment
 from app.ledger.process import Process
 from app.ledger.settlement import ORPHANED, close_request
@@ -27,13 +28,17 @@ def find(db: sqlite3.Connection, now: Moment, after_us: int, here: str) -> list[
     return [row for row in db.execute(sql.OPEN_REQUESTS).fetchall() if _is_orphan(row, now, after_us, here)]
 
 
-def clear(db: sqlite3.Connection, limits: LimitSettings, now: Moment, after_us: int, here: str) -> list[sqlite3.Row]:
-    """Close what `find` finds, inside a transaction of the caller's; returns those rows."""
+def clear(db: sqlite3.Connection, limits: LimitSettings, now: Moment, after_us: int, here: str) -> int:
+    """Close what `find` finds, and free uses that are left open, in a transaction of the caller's; how many questions."""
     found = find(db, now, after_us, here)
+    for row in db.execute(sql.OPEN_FREE_USES).fetchall():
+        if _is_orphan(row, now, after_us, here):
+            db.execute(sql.CLOSE_FREE_USE, {"use_id": row["use_id"]})
     for row in found:
         close_request(db, limits, now, row["request_id"], ORPHANED)
+        alerts.mark_closed(db, limits, row["day"], row["user_id"])
         log.warning("request %s: its process %d is gone; what it had sent is charged", row["request_id"], row["pid"])
-    return found
+    return len(found)
 
 
 def _is_orphan(row: sqlite3.Row, now: Moment, after_us: int, here: str) -> bool:

@@ -13,17 +13,33 @@ from app.settings import LimitSettings
 
 def read_bucket(db: sqlite3.Connection, limits: LimitSettings, user_id: str, now: Moment) -> Bucket:
     """The user's bucket at this moment; a full one for somebody new."""
-    bucket = Bucket(limits.bucket_capacity, limits.refill_interval_us)
-    row = db.execute(sql.BUCKET, {"user_id": user_id}).fetchone()
-    if row is None:
-        return bucket
-    stored = Bucket(bucket.capacity, bucket.interval_us, row["missing_us"])
-    return stored.after(now.elapsed_since(row["wall_us"], row["steady_us"], row["boot"]))
+    return _read(db, sql.BUCKET, Bucket(limits.bucket_capacity, limits.refill_interval_us), user_id, now)
 
 
 def write_bucket(db: sqlite3.Connection, user_id: str, bucket: Bucket, now: Moment) -> None:
+    _write(db, sql.SET_BUCKET, user_id, bucket, now)
+
+
+def read_free_bucket(db: sqlite3.Connection, limits: LimitSettings, user_id: str, now: Moment) -> Bucket:
+    """The same for what costs no quota."""
+    return _read(db, sql.FREE_BUCKET, Bucket(limits.free_capacity, limits.free_interval_us), user_id, now)
+
+
+def write_free_bucket(db: sqlite3.Connection, user_id: str, bucket: Bucket, now: Moment) -> None:
+    _write(db, sql.SET_FREE_BUCKET, user_id, bucket, now)
+
+
+def _read(db: sqlite3.Connection, statement: str, full: Bucket, user_id: str, now: Moment) -> Bucket:
+    row = db.execute(statement, {"user_id": user_id}).fetchone()
+    if row is None:
+        return full
+    stored = Bucket(full.capacity, full.interval_us, row["missing_us"])
+    return stored.after(now.elapsed_since(row["wall_us"], row["steady_us"], row["boot"]))
+
+
+def _write(db: sqlite3.Connection, statement: str, user_id: str, bucket: Bucket, now: Moment) -> None:
     values = {"user_id": user_id, "missing_us": bucket.missing_us}
-    db.execute(sql.SET_BUCKET, {**values, "wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot})
+    db.execute(statement, {**values, "wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot})
 
 
 def read_quota(db: sqlite3.Connection, limits: LimitSettings, user_id: str, now: Moment) -> Quota:

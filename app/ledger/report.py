@@ -9,7 +9,7 @@ from app.ledger import sql
 from app.ledger.ledger import Ledger
 from app.pricing import dollars
 
-REFUSALS = ("burst", "daily", "in_flight", "budget")
+REFUSALS = ("burst", "daily", "in_flight", "budget", "free")
 BAR_WIDTH = 30
 
 Row = dict[str, Any]

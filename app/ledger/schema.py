@@ -118,6 +118,36 @@ MIGRATIONS: Sequence[tuple[str, ...]] = (
             PRIMARY KEY (day, kind, subject)
         ) WITHOUT ROWID""",
     ),
+    # 5: limits for those who do not mean well. `days.users`: how many asked something that day; `requests.given_back`: 1 where
+    # the question does not count.
+    (
+        "INSERT INTO days (day) SELECT DISTINCT day FROM user_days WHERE true ON CONFLICT (day) DO NOTHING",
+        "ALTER TABLE days ADD COLUMN users INTEGER NOT NULL DEFAULT 0",
+        """UPDATE days SET users = (
+            SELECT COUNT(*) FROM user_days WHERE user_days.day = days.day AND admitted + given_back > 0)""",
+        "ALTER TABLE requests ADD COLUMN given_back INTEGER NOT NULL DEFAULT 0",
+        # What costs no quota: as `buckets`, and what is going on at the moment.
+        """CREATE TABLE free_buckets (
+            user_id TEXT PRIMARY KEY,
+            missing_us INTEGER NOT NULL CHECK (missing_us >= 0),
+            wall_us INTEGER NOT NULL,
+            steady_us INTEGER NOT NULL,
+            boot TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE free_uses (
+            use_id INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            place TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            pid_started INTEGER NOT NULL,
+            wall_us INTEGER NOT NULL,
+            steady_us INTEGER NOT NULL,
+            boot TEXT NOT NULL
+        )""",
+        "ALTER TABLE user_days ADD COLUMN free INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE user_days ADD COLUMN refused_free INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

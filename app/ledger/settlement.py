@@ -17,6 +17,7 @@ from app.settings import LimitSettings
 ANSWERED = "answered"
 DISCONNECTED = "disconnected"
 ORPHANED = "orphaned"
+TIMED_OUT = "timeout_error"
 
 CallState = Literal["settled", "charged", "free"]
 
@@ -47,11 +48,19 @@ def settle_call(
 
 
 def close_request(
-    db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str, outcome: str, latency_ms: int = 0
-) -> bool:
+    db: sqlite3.Connection,
+    limits: LimitSettings,
+    now: Moment,
+    request_id: str,
+    outcome: str,
+    latency_ms: int = 0,
+    *,
+    own_doing: bool = False,
+) -> None:
     """Close an open question: unsettled calls count at their bound, the rest of the reservation is free again.
 
-    Returns whether the question uses up quota; it goes back where it does not.
+    Its quota goes back unless it was answered, an answer was paid for, or the failure was its `own_doing`; and not more often
+    than the day's limit.
     """
     key = {"request_id": request_id}
     for call in db.execute(sql.SENT_CALLS, key).fetchall():
@@ -66,28 +75,31 @@ def close_request(
     else:
         counts = {ORPHANED if outcome == ORPHANED else "failed": 1}
     db.execute(sql.add_user_day(*counts), {**user_day, **counts})
-    counted = stays_counted(db, request_id)
-    if not counted:
+    if outcome != ANSWERED and not own_doing and not is_paid(db, request_id):
         give_back(db, limits, now, request_id)
-    return counted
 
 
-def stays_counted(db: sqlite3.Connection, request_id: str) -> bool:
-    """Whether a closed question uses up quota: it was answered, or an answer to it has cost something.
+def is_paid(db: sqlite3.Connection, request_id: str) -> bool:
+    """Whether an answer to a question has cost something, or may have.
 
-    What finding passages cost (a few nano-dollars for embeddings) is not enough: the caller got nothing for it, and could not
-    make it worth repeating.
+    What finding passages cost (a few nano-dollars for embeddings) is not enough: the caller got nothing for it.
     """
-    key = {"request_id": request_id}
-    if db.execute(sql.REQUEST, key).fetchone()["outcome"] == ANSWERED:
-        return True
-    return bool(db.execute(sql.ANSWER_COST, key).fetchone()[0])
+    return bool(db.execute(sql.ANSWER_COST, {"request_id": request_id}).fetchone()[0])
 
 
-def give_back(db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str) -> None:
-    """Let the user ask as often again as if this question had not been."""
+def is_counted(db: sqlite3.Connection, request_id: str) -> bool:
+    """Whether a question uses up quota."""
+    return not db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()["given_back"]
+
+
+def give_back(db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str, *, limited: bool = True) -> None:
+    """Let the user ask as often again as if this question had not been; once for each, and so often a day as the limit says."""
     request = db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()
+    user_day = {"day": request["day"], "user_id": request["user_id"]}
+    if request["given_back"] or (limited and db.execute(sql.USER_DAY, user_day).fetchone()["given_back"] >= limits.give_backs):
+        return
+    db.execute(sql.GIVEN_BACK, {"request_id": request_id})
     counts = {"admitted": -1, "given_back": 1}
-    db.execute(sql.add_user_day(*counts), {"day": request["day"], "user_id": request["user_id"], **counts})
+    db.execute(sql.add_user_day(*counts), {**user_day, **counts})
     bucket = read_bucket(db, limits, request["user_id"], now)
     write_bucket(db, request["user_id"], bucket.given_back(), now)

@@ -13,12 +13,12 @@ import sqlite3
 from types import TracebackType
 from typing import NamedTuple
 
-from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable
-from app.ledger import alerts, sql
+from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable, is_own_doing
+from app.ledger import alerts, share, sql
 from app.ledger.admission import add_call, budget_refusal
 from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
-from app.ledger.settlement import DISCONNECTED, CallState, close_request, give_back, settle_call, stays_counted
+from app.ledger.settlement import DISCONNECTED, CallState, close_request, give_back, is_counted, is_paid, settle_call
 from app.ledger.store import Store
 from app.models import CallKind, PlannedCall, Quota, Usage
 from app.pricing import Pricing, dollars
@@ -122,9 +122,10 @@ class Admission:
     def sent(self, kind: CallKind, model: str, bound: int) -> PaidCall:
         """Commit that a call which can cost up to `bound` nano-dollars is being made; then make it.
 
-        It uses what the question holds; what that does not cover is reserved in the same transaction. Raises
-        BudgetExceeded when the day has no room for that, and LedgerUnavailable, also when this question was taken for
-        dead: then the call must not be made.
+        It uses what the question holds; what that does not cover is reserved in the same transaction. The call for the answer
+        is the last, so of what is more than it needs the rest is let go. Raises BudgetExceeded when the day or the user's
+        share of it has no room, and LedgerUnavailable, also when this question was taken for dead: then the call must not be
+        made.
         """
         call = PlannedCall(kind, model, bound)
         if self._first is not None:
@@ -141,10 +142,14 @@ class Admission:
             missing = bound - db.execute(sql.UNASSIGNED, key).fetchone()["amount"]
             refusal: BudgetExceeded | None = None
             added = None
-            if missing > 0:
-                refusal = budget_refusal(db, self._limits, self._clock.now(), self.day, self._user_id, missing)
-            if refusal is None:
+            last = kind == "chat"
+            if last or missing > 0:
+                now = self._clock.now()
+                refusal = share.refusal(db, self._limits, now, self.day, self._user_id, bound, self.request_id)
                 if missing > 0:
+                    refusal = refusal or budget_refusal(db, self._limits, now, self.day, self._user_id, missing)
+            if refusal is None:
+                if last or missing > 0:
                     db.execute(sql.HOLD_MORE, {**key, "amount": missing})
                 added = add_call(db, self.request_id, call)
         self.pending.clear()
@@ -153,11 +158,11 @@ class Admission:
         assert added is not None
         return PaidCall(self, added, call)
 
-    def finish(self, outcome: str, latency_ms: int = 0) -> Receipt:
+    def finish(self, outcome: str, latency_ms: int = 0, *, own_doing: bool = False) -> Receipt:
         """Close the question; the first call counts. Raises LedgerUnavailable: then its reservation stays until it is old.
 
-        `outcome` is `answered`, `disconnected`, or the code of the error that the caller got. The quota goes back
-        unless it was answered or the answer has cost something.
+        `outcome` is `answered`, `disconnected`, or the code of the error that the caller got, of which `own_doing` says whether
+        the question has caused it. `counted` then says whether the quota went back.
         """
         if self._receipt is None:
             if self._first is not None:
@@ -169,15 +174,15 @@ class Admission:
                     raise LedgerUnavailable(f"request {self.request_id}: the ledger has lost it")
                 if request["outcome"] is None:
                     self._write_pending(db)
-                    counted = close_request(db, self._limits, now, self.request_id, outcome, latency_ms)
+                    close_request(db, self._limits, now, self.request_id, outcome, latency_ms, own_doing=own_doing)
                     alerts.mark_closed(db, self._limits, self.day, self._user_id)
                 else:
                     log.warning("request %s: %s, after it was taken for dead", self.request_id, outcome)
-                    was_counted = stays_counted(db, self.request_id)
+                    was_paid = is_paid(db, self.request_id)
                     self._write_pending(db)
-                    counted = stays_counted(db, self.request_id)
-                    if was_counted and not counted:
+                    if was_paid and not is_paid(db, self.request_id) and not own_doing:
                         give_back(db, self._limits, now, self.request_id)
+                counted = is_counted(db, self.request_id)
                 cost = db.execute(sql.REQUEST, {"request_id": self.request_id}).fetchone()["spent_nd"]
                 receipt = Receipt(cost, read_quota(db, self._limits, self._user_id, now))
             # Only what is committed is true.
@@ -196,7 +201,7 @@ class Admission:
                 # A stream that its reader has left is closed by GeneratorExit.
                 gone = isinstance(error, GeneratorExit | ConnectionError)
                 outcome = DISCONNECTED if gone else DndChatError.code
-            self.finish(outcome)
+            self.finish(outcome, own_doing=is_own_doing(error))
 
     def _write_pending(self, db: sqlite3.Connection) -> None:
         for settlement in self.pending:

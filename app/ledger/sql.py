@@ -6,13 +6,17 @@ rows as the ledger grows old, except those under "Maintenance" and "Report".
 
 # Buckets
 
-BUCKET = "SELECT missing_us, wall_us, steady_us, boot FROM buckets WHERE user_id = :user_id"
+_BUCKET = "SELECT missing_us, wall_us, steady_us, boot FROM {} WHERE user_id = :user_id"
 
-SET_BUCKET = """
-    INSERT INTO buckets (user_id, missing_us, wall_us, steady_us, boot)
+_SET_BUCKET = """
+    INSERT INTO {} (user_id, missing_us, wall_us, steady_us, boot)
     VALUES (:user_id, :missing_us, :wall_us, :steady_us, :boot)
     ON CONFLICT (user_id) DO UPDATE SET missing_us = excluded.missing_us, wall_us = excluded.wall_us,
         steady_us = excluded.steady_us, boot = excluded.boot"""
+
+BUCKET, SET_BUCKET = _BUCKET.format("buckets"), _SET_BUCKET.format("buckets")
+
+FREE_BUCKET, SET_FREE_BUCKET = _BUCKET.format("free_buckets"), _SET_BUCKET.format("free_buckets")
 
 # Totals of a day
 
@@ -22,7 +26,12 @@ ADD_DAY_SPENT = """
     INSERT INTO days (day, spent_nd) VALUES (:day, :amount)
     ON CONFLICT (day) DO UPDATE SET spent_nd = days.spent_nd + excluded.spent_nd"""
 
-USER_DAY = "SELECT admitted, spent_nd FROM user_days WHERE day = :day AND user_id = :user_id"
+# How many users share a day's money: no more rows than the days that are looked back at.
+MOST_USERS = "SELECT COALESCE(MAX(users), 0) FROM days WHERE day >= :since AND day <= :day"
+
+ADD_USER = "INSERT INTO days (day, users) VALUES (:day, 1) ON CONFLICT (day) DO UPDATE SET users = days.users + 1"
+
+USER_DAY = "SELECT admitted, given_back, spent_nd FROM user_days WHERE day = :day AND user_id = :user_id"
 
 _USER_DAY_COUNTS = (
     "admitted",
@@ -34,6 +43,8 @@ _USER_DAY_COUNTS = (
     "refused_daily",
     "refused_in_flight",
     "refused_budget",
+    "refused_free",
+    "free",
     "spent_nd",
     "latency_ms_total",
     "thumbs_up",
@@ -57,7 +68,9 @@ RAISE_LATENCY_MAX = """
 
 # Requests and their paid calls
 
-IN_FLIGHT = "SELECT COUNT(*) FROM requests WHERE user_id = :user_id AND outcome IS NULL"
+IN_FLIGHT = """
+    SELECT (SELECT COUNT(*) FROM requests WHERE user_id = :user_id AND outcome IS NULL)
+         + (SELECT COUNT(*) FROM free_uses WHERE user_id = :user_id)"""
 
 DAY_HELD = "SELECT COALESCE(SUM(held_nd), 0) FROM requests WHERE day = :day AND outcome IS NULL"
 
@@ -70,7 +83,11 @@ OPEN_REQUEST = """
         (request_id, user_id, day, place, pid, pid_started, wall_us, steady_us, boot, held_nd)
     VALUES (:request_id, :user_id, :day, :place, :pid, :pid_started, :wall_us, :steady_us, :boot, :held_nd)"""
 
-REQUEST = "SELECT user_id, day, held_nd, spent_nd, outcome FROM requests WHERE request_id = :request_id"
+REQUEST = """
+    SELECT user_id, day, held_nd, spent_nd, outcome, given_back, place, pid, pid_started
+    FROM requests WHERE request_id = :request_id"""
+
+GIVEN_BACK = "UPDATE requests SET given_back = 1 WHERE request_id = :request_id"
 
 # What a request holds beyond the calls it has sent: what its next call may use without reserving more.
 UNASSIGNED = """
@@ -88,6 +105,16 @@ CLOSE_REQUEST = """
     UPDATE requests SET held_nd = 0, outcome = :outcome, latency_ms = :latency_ms
     WHERE request_id = :request_id"""
 
+# What the open questions of a user may still cost for calls that were sent; of one of them only, that and what it has cost.
+SENT_OF_USER = """
+    SELECT COALESCE(SUM(bound_nd), 0) FROM requests JOIN calls ON calls.request_id = requests.request_id
+    WHERE user_id = :user_id AND day = :day AND outcome IS NULL AND state = 'sent'"""
+
+COMMITTED_OF_REQUEST = """
+    SELECT spent_nd + (SELECT COALESCE(SUM(bound_nd), 0) FROM calls
+                       WHERE calls.request_id = requests.request_id AND state = 'sent')
+    FROM requests WHERE request_id = :request_id"""
+
 ADD_CALL = """
     INSERT INTO calls (request_id, kind, model, state, bound_nd)
     VALUES (:request_id, :kind, :model, 'sent', :bound_nd)"""
@@ -103,6 +130,16 @@ SETTLE_CALL = """
 
 ANSWER_COST = """
     SELECT COALESCE(SUM(cost_nd), 0) FROM calls WHERE request_id = :request_id AND kind <> 'embeddings'"""
+
+# What costs no quota; a row is there as long as it goes on
+
+OPEN_FREE_USES = "SELECT use_id, place, pid, pid_started, wall_us, steady_us, boot FROM free_uses"
+
+OPEN_FREE_USE = """
+    INSERT INTO free_uses (user_id, kind, place, pid, pid_started, wall_us, steady_us, boot)
+    VALUES (:user_id, :kind, :place, :pid, :pid_started, :wall_us, :steady_us, :boot)"""
+
+CLOSE_FREE_USE = "DELETE FROM free_uses WHERE use_id = :use_id"
 
 # Tokens
 
@@ -188,6 +225,10 @@ DELETE_ALERTS = "DELETE FROM alerts WHERE day < :before"
 IDLE_BUCKETS = "SELECT COUNT(*) FROM buckets WHERE wall_us < :before_us"
 
 DELETE_IDLE_BUCKETS = "DELETE FROM buckets WHERE wall_us < :before_us"
+
+IDLE_FREE_BUCKETS = "SELECT COUNT(*) FROM free_buckets WHERE wall_us < :before_us"
+
+DELETE_IDLE_FREE_BUCKETS = "DELETE FROM free_buckets WHERE wall_us < :before_us"
 
 INTEGRITY = "PRAGMA integrity_check"
 

@@ -65,8 +65,9 @@ class Routes:
         settings = self._services.settings
         if request.args.get("deep") != "1":
             return replies.json_reply(health.shallow(settings))
-        self._authenticate()
-        return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
+        user = self._authenticate()
+        with self._services.ledger.admit_free(user.id, "health"):
+            return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
 
     def query(self) -> Response:
         lost_id = request.environ.get("DNDCHAT_LOST_REQUEST_ID", "")

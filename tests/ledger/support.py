@@ -42,9 +42,9 @@ class SetClock(Clock):
 
 
 def limits(
-    capacity: int = 15, interval_us: int = 60_000_000, daily: int = 30, in_flight: int = 0, budget: str = "1.00"
+    capacity: int = 15, interval_us: int = 60_000_000, daily: int = 30, in_flight: int = 0, budget: str = "1.00", **given: int
 ) -> LimitSettings:
-    return LimitSettings(capacity, interval_us, daily, in_flight, budget)
+    return LimitSettings(capacity, interval_us, daily, in_flight, budget, **given)
 
 
 def open_ledger(directory: Path, clock: Clock | None = None, **given: Any) -> Ledger:

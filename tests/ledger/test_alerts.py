@@ -37,7 +37,7 @@ def marks(ledger: Ledger) -> list[tuple[object, ...]]:
 
 def test_what_is_marked_and_when(tmp_path: Path) -> None:
     clock = SetClock()
-    ledger = open_ledger(tmp_path, clock, budget="0.010", capacity=0, daily=4)
+    ledger = open_ledger(tmp_path, clock, budget="0.010", capacity=0, daily=4, share_days=0)
     spend(ledger, "gary", "a", 7_999_999)
     assert marks(ledger) == []
     spend(ledger, "gary", "b", 1)

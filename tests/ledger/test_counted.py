@@ -6,6 +6,7 @@ What goes wrong outside is in `test_answering.OUTCOMES`.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 
 from app.answering.events import Delta, Done, Sources
-from app.deadline import Deadline
-from app.errors import AIServiceError, DndChatError, LedgerUnavailable
+from app.deadline import Deadline, blaming_own_work
+from app.errors import AIServiceError, DndChatError, LedgerUnavailable, TimedOut, TooMuchWork
 from app.ledger import store, turnstile
 from app.ledger.ledger import Ledger
 from app.models import Question, User
+from app.rag.retrieval import HybridRetriever
 from app.web import replies
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.delivery import Reply
@@ -25,8 +27,9 @@ from tests.doubles.faults import Fault
 from tests.doubles.openai import OpenAIDouble
 from tests.doubles.recording import RecordedRequest
 from tests.ledger.support import CHAT as MODEL
-from tests.ledger.support import EMBEDDINGS, open_ledger, query
+from tests.ledger.support import EMBEDDINGS, SetClock, open_ledger, query
 from tests.ledger.test_answering import CHAT, EMBED, Site
+from tests.ledger.test_takeover import worker
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -143,7 +146,7 @@ def test_an_answer_that_a_lost_worker_has_paid_for_is_counted(ledger: Ledger) ->
 
 
 def test_an_answer_at_no_cost_that_nobody_has_got_counts_once(ledger: Ledger) -> None:
-    ledger.admit("anne", "first", 0).finish("answered")
+    worker(ledger, lambda there: there.admit("anne", "first", 0).finish("answered") and None)
     ledger.take_over("anne", "first")
     ledger.admit("anne", "second", 0).finish("answered")
     assert (ledger.quota("anne").daily_remaining, ledger.quota("anne").burst_remaining) == (29, 14)
@@ -180,3 +183,121 @@ def test_it_is_counted_until_its_books_are_closed(ledger: Ledger) -> None:
     admission.sent("embeddings", EMBEDDINGS, 10)
     admission.finish("database_error")
     assert not admission.counted
+
+
+# -- by whose fault it fails -------------------------------------------------------------------------------------------
+
+TOO_LONG = {"error": {"message": "no", "type": "invalid_request_error", "code": "context_length_exceeded"}}
+NOT_ALLOWED = {"error": {"message": "triggering the content management policy", "code": "content_filter"}}
+UNKNOWN_OPTION = {
+    "error": {"message": "Unsupported parameter", "type": "invalid_request_error", "code": "unsupported_parameter"}
+}
+SLOW_DOWN = {"error": {"message": "Reduce the length of the messages or wait", "code": "rate_limit_exceeded"}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", [EMBED, CHAT])
+@pytest.mark.parametrize(
+    ("status", "body", "counts"),
+    [
+        (400, TOO_LONG, True),
+        (400, NOT_ALLOWED, True),
+        (413, {}, True),
+        (500, {"error": {"message": "input is too large to process. increase the physical batch size"}}, True),
+        (400, UNKNOWN_OPTION, False),
+        (429, SLOW_DOWN, False),
+        (401, TOO_LONG, False),
+    ],
+)
+def test_what_the_provider_refuses_for_the_question_counts(
+    site: Site, status: int, body: Any, counts: bool, path: str, stream: bool
+) -> None:
+    site.openai.faults.push(Fault(path=path, status=status, body=body, times=None, retry_after=0))
+    reply = site.ask(stream=stream)
+    assert (reply.status, reply.json["error"], reply.json["counted"]) == (502, "ai_service_error", counts)
+    assert ("this question" in reply.json["message"]) is counts
+    assert counted(site) == int(counts)
+    assert reply.json["passages"]
+
+
+class Laborious(HybridRetriever):
+    """Computes for longer than half of the time, as a question can make it do; then it goes on as it would."""
+
+    memory = False
+
+    def retrieve(self, question: Question, deadline: Deadline, output: Any, admission: Any = None) -> Any:
+        if self.memory:
+            bytearray(2**62)
+        end = time.thread_time() + 0.6 * deadline.seconds
+        while time.thread_time() < end:
+            pass
+        # The clock on the wall has gone on for longer.
+        time.sleep(deadline.remaining())
+        return super().retrieve(question, deadline, output, admission)
+
+
+@pytest.mark.parametrize(("memory", "status"), [(False, 504), (True, 500)])
+def test_the_time_and_the_memory_that_a_question_takes_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: bool, status: int
+) -> None:
+    monkeypatch.setattr(Laborious, "memory", memory)
+    with OpenAIDouble() as openai, AuthDouble() as auth:
+        site = Site(tmp_path, openai, auth, REQUEST_TIMEOUT_SECONDS="1")
+        answering = site.services.answering
+        answering._retriever = Laborious(None, site.services._openai, site.services.vectors)
+        tried = []
+        answering._free = lambda: tried.append(1) or site.services._lexical()
+        try:
+            reply = site.ask()
+            assert (reply.status, reply.json["counted"]) == (status, True)
+            assert counted(site) == 1
+            # What was too much once is not tried again for the pages.
+            assert tried == []
+        finally:
+            site.close()
+
+
+def test_waiting_for_somebody_else_is_not_the_questions_doing() -> None:
+    with pytest.raises(TimedOut) as caught, blaming_own_work(Deadline(0.2)):
+        time.sleep(0.3)
+        raise TimedOut("too slow")
+    assert not caught.value.own_doing
+    with pytest.raises(TooMuchWork):
+        Deadline(0).check("spelling")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_giving_back_has_an_end(tmp_path: Path, stream: bool) -> None:
+    with OpenAIDouble() as openai, AuthDouble() as auth:
+        site = Site(tmp_path, openai, auth, DAILY_GIVE_BACK_LIMIT="3")
+        openai.faults.push(Fault(path=CHAT, status=401, times=None))
+        try:
+            said = [site.ask(stream=stream).json["counted"] for _ in range(6)]
+            assert said == [False] * 3 + [True] * 3
+            left = site.call("GET", "/api/me").json["rate_limit"]
+            assert (left["daily_remaining"], left["remaining_burst"]) == (27, 12)
+            assert query(site.path, "SELECT admitted, given_back, failed FROM user_days") == [(3, 3, 6)]
+            # Somebody else has as many.
+            assert site.ask(token=auth.token_for("bob")).json["counted"] is False
+        finally:
+            site.close()
+
+
+def test_processes_that_are_killed_give_back_as_often_and_no_more(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path, give_backs=2, capacity=0)
+    for number in range(4):
+        worker(ledger, lambda there, number=number: there.admit("anne", f"r{number}", 1000) and None)  # type: ignore[misc]
+        ledger.admit("visitor", f"v{number}", 0).finish("answered")
+    assert ledger.quota("anne").daily_remaining == 28
+    assert query(ledger, "SELECT admitted, given_back, orphaned FROM user_days WHERE user_id = 'anne'") == [(2, 2, 4)]
+
+
+def test_a_day_starts_with_all_of_them_again(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock, give_backs=1)
+    for number, counts in enumerate((False, True, False, True)):
+        if number == 2:
+            clock.advance(86_400)
+        admission = ledger.admit("anne", f"r{number}", 0)
+        admission.finish("database_error")
+        assert admission.counted is counts

@@ -223,7 +223,7 @@ def test_the_report_by_day_and_user(old: Ledger) -> None:
         "questions": 6,
         "answered": 4,
         "failed": 2,
-        "refused": {"burst": 0, "daily": 0, "in_flight": 2, "budget": 0},
+        "refused": {"burst": 0, "daily": 0, "in_flight": 2, "budget": 0, "free": 0},
         "latency_average": round((2098 + 1000) / 2),
         "latency_max": 2098,
         "up": 2,

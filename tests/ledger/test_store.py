@@ -263,7 +263,7 @@ def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int
     path = tmp_path / "ledger.sqlite3"
     if version:
         with Store(path, schema.MIGRATIONS[:version]).writing() as db:
-            db.execute("INSERT INTO days VALUES ('2026-11-21', 5)")
+            db.execute("INSERT INTO days (day, spent_nd) VALUES ('2026-11-21', 5)")
             db.execute("INSERT INTO user_days (day, user_id, admitted, spent_nd) VALUES ('2026-11-21', 'gary', 3, 5)")
     fresh = Store(tmp_path / "fresh.sqlite3")
     with fresh.reading(), Store(path).reading():
@@ -272,7 +272,9 @@ def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int
     assert query(path, tables) == query(fresh.path, tables)
     assert query(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
     if version:
-        assert query(path, "SELECT admitted, spent_nd, thumbs_up FROM user_days") == [(3, 5, 0)]
+        assert query(path, "SELECT admitted, spent_nd, thumbs_up, free FROM user_days") == [(3, 5, 0, 0)]
+        # Who asked before the shares were there has one: the last schema counts by itself.
+        assert query(path, "SELECT day, spent_nd, users FROM days") == [("2026-11-21", 5, 1 if version < 5 else 0)]
 
 
 NEXT = (*schema.MIGRATIONS, ("ALTER TABLE requests ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'", "CREATE TABLE later (x)"))
