@@ -27,7 +27,8 @@ SHUTDOWN_WARNING_DAYS = 60
 # The most that one question sends and gets, in bounded tokens (see `app.rag.tokens`): about a fourth is what a model counts.
 MAX_PROMPT_TOKENS = 40_000
 MAX_ANSWER_TOKENS = 1_200
-MAX_EMBEDDED_TOKENS = 18_416
+# OpenAI's embedding models refuse a text of more than 8,191.
+MAX_EMBEDDED_TOKENS = 8_191
 
 
 def nanodollars(dollars: str) -> int:

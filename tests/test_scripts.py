@@ -396,7 +396,7 @@ def test_settings_that_refuse_every_question_are_said_at_the_start(project: Proj
     assert done.returncode == 0
     said = [line for line in done.stdout.splitlines() if line.startswith("! ")]
     assert [line.split(":")[0] for line in said] == ["! TOKEN_REFILL_RATE", "! DAILY_BUDGET_USD"]
-    assert "give 0.005969 or more" in said[1]
+    assert "give 0.005764 or more" in said[1]
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "", "-1", "5000x"])

@@ -80,9 +80,9 @@ def test_the_example_names_every_setting_with_its_default(read: Callable[..., Se
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"DAILY_BUDGET_USD": "0.005944"}, "DAILY_BUDGET_USD: 0.005944 is less than what a question to gpt-6-luna reserves"),
-        ({"DAILY_BUDGET_USD": "0"}, "give 0.005969 or more"),
-        ({"DAILY_BUDGET_USD": "1", "OPENAI_PRICE_INPUT": "99", "OPENAI_PRICE_OUTPUT": "9"}, "give 4.961"),
+        ({"DAILY_BUDGET_USD": "0.005763"}, "DAILY_BUDGET_USD: 0.005763 is less than what a question to gpt-6-luna reserves"),
+        ({"DAILY_BUDGET_USD": "0"}, "give 0.005764 or more"),
+        ({"DAILY_BUDGET_USD": "1", "OPENAI_PRICE_INPUT": "99", "OPENAI_PRICE_OUTPUT": "9"}, "give 4.96"),
         ({"TOKEN_REFILL_RATE": "0"}, "TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back"),
         ({"REQUEST_TIMEOUT_SECONDS": "9.9"}, "REQUEST_TIMEOUT_SECONDS: 9.9 is less than most answers take"),
     ],
@@ -93,7 +93,7 @@ def test_limits_that_refuse_questions_are_said(read: Callable[..., Settings], en
 
 
 def test_limits_that_are_just_enough_need_no_word(read: Callable[..., Settings]) -> None:
-    assert read(OPENAI_API_KEY=SECRET, DAILY_BUDGET_USD="0.005969", REQUEST_TIMEOUT_SECONDS="10").warnings == ()
+    assert read(OPENAI_API_KEY=SECRET, DAILY_BUDGET_USD="0.005764", REQUEST_TIMEOUT_SECONDS="10").warnings == ()
     # 0 switches these off, as the example of a settings file says.
     off = {"TOKEN_BUCKET_CAPACITY": "0", "TOKEN_REFILL_RATE": "0", "MAX_IN_FLIGHT_PER_USER": "0"}
     assert read(OPENAI_API_KEY=SECRET, **off).warnings == ()

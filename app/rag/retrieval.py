@@ -17,6 +17,7 @@ from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Pay, Payment, Question, Usage
+from app.pricing import MAX_EMBEDDED_TOKENS
 from app.rag import glossary, query_must, shorthand, tokens
 from app.rag.background import Background
 from app.rag.entities import read
@@ -192,6 +193,8 @@ class HybridRetriever:
         embedder, store = self._embedder, self._store
         if embedder is None or store is None:
             return []
+        # A question of emoji has four bytes a character. What it took from the conversation stands before it.
+        text = tokens.last(text, MAX_EMBEDDED_TOKENS - tokens.TOKENS_PER_MESSAGE)
 
         def pay() -> Payment:
             if admission is None:
@@ -268,7 +271,8 @@ def embedding_tokens(question: Question) -> int:
         from app.rag import followup
 
         carried = followup.MOST_BYTES
-    return _SPELLING * (tokens.bound(question.text) + shorthand.MOST_GROWTH) + carried + tokens.TOKENS_PER_MESSAGE
+    text = _SPELLING * (tokens.bound(question.text) + shorthand.MOST_GROWTH) + carried
+    return min(MAX_EMBEDDED_TOKENS, text + tokens.TOKENS_PER_MESSAGE)
 
 
 class _Unpaid:

@@ -12,3 +12,8 @@ def bound(text: str) -> int:
     English rule text has about four bytes a token, so this is about four times what will be counted.
     """
     return len(text.encode())
+
+
+def last(text: str, most: int) -> str:
+    """The end of `text` that has at most `most` tokens by `bound`."""
+    return text.encode()[-most:].decode(errors="ignore")

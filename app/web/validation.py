@@ -16,6 +16,8 @@ MAX_K = 50
 MAX_TURNS = 10
 MAX_HISTORY_CHARACTERS = 8_000
 MAX_REQUEST_ID_CHARACTERS = 100
+# Letters and a sign by their category that are shown as nothing: fillers of Hangul, the blank of Braille.
+_WITHOUT_INK = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 def read_json_object(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +89,8 @@ def question(document: Mapping[str, Any]) -> Question:
     text = _text("question", document.get("question")).strip()
     if not 1 <= len(text) <= MAX_QUESTION_CHARACTERS:
         raise InvalidRequest("question", f"Ask a question of 1 to {MAX_QUESTION_CHARACTERS:,} characters.")
+    if not any(map(_says_something, text)):
+        raise InvalidRequest("question", "The question holds no word and no number.")
     k = document.get("k", 15)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
@@ -94,6 +98,15 @@ def question(document: Mapping[str, Any]) -> Question:
         # Of the contract, and without effect: there are neither answers from figures nor kept ones that could be given instead.
         flag(document, name)
     return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
+
+
+def _says_something(character: str) -> bool:
+    """Whether it is a letter, a digit or a picture; punctuation, and what has no width or no ink, asks nothing."""
+    if character.isalnum():
+        return character not in _WITHOUT_INK
+    from unicodedata import category
+
+    return category(character) == "So" and character not in _WITHOUT_INK
 
 
 def feedback(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
