@@ -199,7 +199,7 @@ def read_the_table(body: dict[str, Any]) -> str:
     """A model that answers from the prompt alone: the fighter table's row for 9th level, and its passage's number."""
     prompt = body["messages"][-1]["content"]
     for number, passage in re.findall(r"^\[(\d+)\] (.*?)(?=^\[\d+\] |\Z)", prompt, re.MULTILINE | re.DOTALL):
-        row = re.search(r"^\| ([\d,]+)-[\d,]+ \| 9 \|", passage, re.MULTILINE)
+        row = re.search(r"^> \| ([\d,]+)-[\d,]+ \| 9 \|", passage, re.MULTILINE)
         if passage.startswith("Fighter Experience Table") and row:
             return f"A fighter needs {row[1]} experience points [{number}]."
     return "This is not in the books I have."

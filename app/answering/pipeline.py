@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from app.answering.events import Delta, Done, Events, Sources
 from app.deadline import Deadline, blaming_own_work
 from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, Refused, TimedOut, TooMuchWork
+from app.rag.inert import inert
 from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
@@ -121,10 +122,11 @@ class Answering:
             yield Done(output, sources, cited, grounding, draft.model, draft.usage, receipt, seconds)
 
     def _written(self, pieces: Iterator[str], draft: Draft, output: RAGOutput) -> Iterator[str]:
-        """`pieces` as the reader gets them; what the model wrote, citations of nothing and all, is kept in `output`."""
+        """`pieces` as the reader gets them, with nothing in them that loads or leads away; with citations of nothing, which the
+        reader does not get, they are kept in `output`."""
 
         def kept() -> Iterator[str]:
-            for piece in pieces:
+            for piece in inert(pieces):
                 output.answer += piece
                 yield piece
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.models import Passage, Question, Turn
 from app.pricing import MAX_PROMPT_TOKENS
-from app.rag import tokens
+from app.rag import material, tokens
 
 # In bounded tokens, as MAX_PROMPT_TOKENS.
 MAX_HISTORY_TOKENS = 6_000
@@ -21,15 +21,15 @@ def instructions() -> str:
 
 def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[str, str]], list[Passage]]:
     """The messages for the model, and the passages that are in them: as many as fit, the best first, never part of one."""
-    history = recent(question.history)
     messages = [{"role": "system", "content": instructions()}]
-    messages += [{"role": turn.role, "content": turn.content} for turn in history]
-    ask = f"Question: {question.text}"
+    messages += [{"role": turn.role, "content": turn.content} for turn in recent(question.history)]
+    ask = f"Question: {material.on_one_line(question.text)}"
     left = MAX_PROMPT_TOKENS - bound(messages) - tokens.TOKENS_PER_MESSAGE - tokens.bound(f"Passages:\n\n\n\n{ask}")
     blocks: list[str] = []
     used: list[Passage] = []
     for passage in passages:
-        block = f"{_heading(len(used) + 1, passage)}\n{passage.text.strip()}"
+        head = material.heading(passage.name, passage.book, passage.hierarchy)
+        block = f"[{len(used) + 1}] {head}\n{material.quoted(passage.text)}"
         left -= tokens.bound(block) + 2
         if left < 0:
             break
@@ -46,16 +46,13 @@ def bound(messages: Sequence[dict[str, str]]) -> int:
 
 
 def recent(history: Sequence[Turn]) -> list[Turn]:
-    """The latest turns that fit, in order."""
+    """The latest turns that fit, in order, as they stand in the prompt."""
     kept: list[Turn] = []
     left = MAX_HISTORY_TOKENS
-    for turn in reversed(history):
+    for said in reversed(history):
+        turn = Turn(said.role, material.spoken(said.content))
         left -= tokens.bound(turn.content) + tokens.TOKENS_PER_MESSAGE
         if left < 0:
             break
         kept.insert(0, turn)
     return kept
-
-
-def _heading(number: int, passage: Passage) -> str:
-    return f"[{number}] " + " | ".join(filter(None, (passage.name, passage.book, passage.hierarchy)))
