@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
+
+# Of a name that becomes part of a file's: what else is in it is left out, as is what is longer, and a hash tells it apart.
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,150}")
+
+
+def file_name(name: str) -> str:
+    """`name` (of a collection, say) as part of a file's name: itself if it can be one, and never a path."""
+    if _PLAIN.fullmatch(name):
+        return name
+    from hashlib import sha256
+
+    return f"{'_'.join(_PLAIN.findall(name))[:100]}-{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def ensure(directory: Path) -> Path:

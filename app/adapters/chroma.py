@@ -211,7 +211,12 @@ def _collection(document: Mapping[str, Any]) -> _Known | None:
 
 
 def _passage(identity: str, document: str | None, metadata: Mapping[str, Any] | None, distance: Any) -> Passage:
-    """A distance that is no number is None: Chroma sends null where one of the two vectors is NaN or, by cosine, zero."""
+    """A distance that is no number is None: Chroma sends null where one of the two vectors is NaN or, by cosine, zero.
+
+    Raises TypeError for what no record is made of.
+    """
+    if not (isinstance(identity, str) and isinstance(document or "", str) and isinstance(metadata or {}, dict)):
+        raise TypeError("no record")
     if distance is not None:
         distance = float(distance) if math.isfinite(distance) else None
     return Passage(identity, document or "", dict(metadata or {}), distance)

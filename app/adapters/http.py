@@ -11,6 +11,7 @@ import json
 import logging
 import queue
 import random
+import re
 import socket
 import threading
 import time
@@ -39,6 +40,8 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 ATTEMPTS = 3
 FIRST_BACKOFF_SECONDS = 0.2
 NO_SUCH_HOST = "no such host name"
+# Of a pair or alone.
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
@@ -64,9 +67,16 @@ class Reply(NamedTuple):
     def json(self) -> Any:
         """The body parsed; raises ValueError when it is not JSON."""
         try:
-            return json.loads(self.body)
+            return _whole_characters(json.loads(self.body), self.body)
         except RecursionError as error:
             raise ValueError("JSON nested too deeply") from error
+
+
+def _whole_characters(document: Any, body: bytes) -> Any:
+    """`document` with "?" for halves of characters, which JSON can write and nothing can encode."""
+    if not _HALF.search(body):
+        return document
+    return json.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 class HttpService:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app import terms
+from app import datadir, terms
 from app.errors import DatabaseError
 from app.models import Passage
 
@@ -33,7 +33,7 @@ _MOST_PARAMETERS = 900
 
 def index_path(data_dir: Path, collection: str) -> Path:
     """Where the index of a Chroma collection is kept."""
-    return data_dir / "index" / f"collection-{collection}.sqlite3"
+    return data_dir / "index" / f"collection-{datadir.file_name(collection)}.sqlite3"
 
 
 class Match(NamedTuple):
@@ -157,6 +157,8 @@ class LexicalIndex:
                 uri = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
                 # The dev server and the worker answer from many threads; a read-only connection may be shared.
                 self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+                # Whoever wrote the file, its views run no function that does anything.
+                self._connection.execute("PRAGMA trusted_schema = OFF")
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             # Needed for a message only.

@@ -52,7 +52,7 @@ class Memory:
             datadir.write_atomically(self.file, json.dumps(entries).encode())
 
     def _entries(self) -> dict[str, tuple[str, int]]:
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
             if self.file is not None:
                 now = time.time()
                 entries = json.loads(self.file.read_bytes()).items()

@@ -61,4 +61,5 @@ class Remembered:
 
 def _at(entry: Mapping[str, Any]) -> float:
     at = entry.get(AT)
-    return float(at) if isinstance(at, int | float) else 0.0
+    # The file may hold anything: a number too large for a float, or none at all.
+    return float(at) if isinstance(at, int | float) and 0 <= at < 2**53 else 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import zlib
@@ -17,14 +18,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from app import datadir
+from app.adapters.http import MAX_REPLY_BYTES
 from app.operator.console import EXIT_OK, Console, size
 from app.operator.problems import OperatorError
 from app.operator.progress import Progress
-from app.operator.records import NOT_FINITE, Record, from_base64, is_finite, to_base64
+from app.operator.records import NOT_FINITE, Record, checked, from_base64, is_finite, to_base64
 from app.operator.sources import About, CollectionSource, Page
 from app.operator.store import MAX_RECORDS, StoredCollection
 
 FORMAT = "dndchat-backup-1"
+# Of one record: what a page with it alone may have as a reply.
+MAX_LINE = MAX_REPLY_BYTES
 
 
 def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
@@ -84,27 +88,27 @@ class BackupSource:
 
     def __init__(self, path: Path, name: str = "") -> None:
         self._path = path
-        self._name = name
         count, digest, head = self._verified()
-        self._about = About(
-            identity=digest,
-            name=name or str(head["collection"]),
-            count=count,
-            metadata=dict(head.get("metadata") or {}),
-            configuration=dict(head.get("configuration") or {}),
-            dimension=head.get("dimension"),
-        )
+        self._about = self._described(name, count, digest, head)
+
+    def _described(self, name: str, count: int, digest: str, head: dict[str, Any]) -> About:
+        dimension, configuration = head.get("dimension"), head.get("configuration") or {}
+        try:
+            # Checked as a record is: its name stands for an id.
+            collection = checked(head.get("collection"), None, head.get("metadata"), None)
+            if not (dimension is None or type(dimension) is int) or not isinstance(configuration, dict):
+                raise ValueError("no dimension, or no configuration")
+        except ValueError as error:
+            raise OperatorError(f"{self._path} is damaged: its first line does not describe a collection ({error}).") from error
+        return About(digest, name or collection.id, count, dict(collection.metadata or {}), configuration, dimension)
 
     def about(self) -> About:
         return self._about
 
     def pages(self, *, embeddings: bool) -> Iterator[Page]:
         page: Page = []
-        for line in self._lines():
-            record = self._record(line, embeddings)
-            if record is None:
-                continue
-            page.append(record)
+        for line in itertools.islice(self._lines(), 1, self._about.count + 1):
+            page.append(self._record(self._parsed(line), embeddings))
             if len(page) == MAX_RECORDS:
                 yield page
                 page = []
@@ -117,18 +121,20 @@ class BackupSource:
         count, total, tail = 0, hashlib.sha256(), None
         for line in self._lines():
             document = self._parsed(line)
+            if tail is not None:
+                raise OperatorError(f"{self._path} is damaged: it goes on after its end.")
+            if "end" in document:
+                tail = document
+                continue
+            total.update(line.encode())
             if not head:
                 head = document
-                total.update(line.encode())
                 if head.get("format") != FORMAT:
                     raise OperatorError(f"{self._path} is no backup made by scripts/backup.py.")
-            elif "end" in document:
-                tail = document
             else:
-                total.update(line.encode())
                 count += 1
                 # Before anything is sent: the server would refuse it in the middle.
-                self._record(line, embeddings=True)
+                self._record(document, embeddings=True)
         if tail is None or tail["end"] != count or tail.get("sha256") != total.hexdigest():
             raise OperatorError(f"{self._path} is cut off or was changed: {count} records read, its end does not fit.")
         return count, total.hexdigest(), head
@@ -136,7 +142,11 @@ class BackupSource:
     def _lines(self) -> Iterator[str]:
         try:
             with gzip.open(self._path, "rt", encoding="utf-8", newline="\n") as lines:
-                yield from lines
+                # A few bytes may unpack to a line without end.
+                while line := lines.readline(MAX_LINE):
+                    if len(line) == MAX_LINE:
+                        raise OperatorError(f"{self._path} is damaged: a line has more than {MAX_LINE:,} characters.")
+                    yield line
         except (EOFError, zlib.error, UnicodeError, gzip.BadGzipFile) as error:
             raise OperatorError(f"{self._path} is cut off or damaged ({error}).") from error
         except OSError as error:
@@ -145,23 +155,21 @@ class BackupSource:
     def _parsed(self, line: str) -> dict[str, Any]:
         try:
             document = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise OperatorError(f"{self._path} is damaged: a line is no JSON object.")
         return document
 
-    def _record(self, line: str, embeddings: bool) -> Record | None:
-        document = self._parsed(line)
-        if "id" not in document:
-            return None
+    def _record(self, document: dict[str, Any], embeddings: bool) -> Record:
         try:
             embedding = from_base64(document["embedding"]) if embeddings else None
             if embedding is not None and not is_finite(embedding):
                 raise OperatorError(f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes it.")
-            return Record(document["id"], document["document"], document["metadata"], document["uri"], embedding)
+            return checked(document["id"], document["document"], document["metadata"], document["uri"], embedding)
         except (KeyError, TypeError, ValueError) as error:
-            raise OperatorError(f"{self._path} is damaged: record {document['id']} has not the documented shape.") from error
+            which = f"record {document.get('id')}"
+            raise OperatorError(f"{self._path} is damaged: {which} has not the documented shape.") from error
 
 
 def _plain(record: Record) -> dict[str, Any]:

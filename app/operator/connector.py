@@ -144,10 +144,12 @@ class ChromaDBConnector:
         """Delete all records, in batches; returns how many there were. The collection stays."""
         if not 1 <= batch_size <= MAX_RECORDS:
             raise UsageError(f"batch size: give 1 to {MAX_RECORDS}.")
-        collection, removed = self.get(name), 0
+        collection, removed, last = self.get(name), 0, ""
         while ids := self._calling(lambda: collection.get(limit=batch_size, include=[]))["ids"]:
+            if ids[0] == last:
+                raise OperatorError(f"{self.database.label}: record {last} of {name} is still there after it was deleted.")
             self._calling(partial(collection.delete, ids=ids))
-            removed += len(ids)
+            removed, last = removed + len(ids), ids[0]
         return removed
 
     def delete(self, name: str) -> None:

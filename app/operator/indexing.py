@@ -20,6 +20,8 @@ from app.ownership import refusal
 from app.settings import Settings
 
 FINGERPRINT = "fingerprint"
+# An index is made in memory. All rule books of the game together have a tenth of this.
+MOST_CHARACTERS = 100_000_000
 
 
 class Fingerprint:
@@ -100,10 +102,15 @@ def _open(settings: Settings, name: str, console: Console) -> tuple[ChromaDBConn
 
 
 def _passages(collection: StoredCollection, fingerprint: Fingerprint, console: Console) -> Iterator[Passage]:
-    progress, done = Progress(console, collection.count(), indent="  "), 0
+    progress, done, room = Progress(console, collection.count(), indent="  "), 0, MOST_CHARACTERS
     try:
         for page in collection.pages(embeddings=False):
             done += len(page)
+            room -= sum(len(record.document or "") for record in page)
+            if room < 0:
+                raise OperatorError(
+                    f"{collection.name} has more than {MOST_CHARACTERS:,} characters: no index can be made of it."
+                )
             progress.hint(done, "reading")
             for record in page:
                 fingerprint.add(record.id, record.digest())

@@ -171,7 +171,8 @@ def _rewrite(target: StoredCollection, changes: Changes) -> None:
     """New metadata with the vector that is there: the text is the same, so it costs nothing."""
     for records in _chunked(changes.to_rewrite, 100):
         vectors = {record.id: record.embedding for record in target.get([r.id for r in records], embeddings=True)}
-        _write(target, [replace(record, embedding=vectors[record.id]) for record in records], changes)
+        # What has vanished meanwhile has no vector, and the write says so.
+        _write(target, [replace(record, embedding=vectors.get(record.id)) for record in records], changes)
 
 
 def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, console: Console) -> None:

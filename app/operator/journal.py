@@ -226,5 +226,5 @@ class Journal:
 
 def journal_path(data_dir: Path, *parts: str) -> Path:
     """The journal of the copy that `parts` (source and target, by address and name) describe."""
-    mark = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    return data_dir / "copies" / f"{parts[-1][:80]}-{mark}.sqlite3"
+    mark = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return data_dir / "copies" / f"{datadir.file_name(parts[-1][:80])}-{mark}.sqlite3"

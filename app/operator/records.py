@@ -39,6 +39,29 @@ class Record:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
+def checked(identity: Any, document: Any, metadata: Any, uri: Any, embedding: array[float] | None = None) -> Record:
+    """A record made of what a server or a file says. Raises ValueError for what no record is made of."""
+    texts = [identity, document or "", uri or ""]
+    if not all(isinstance(text, str) for text in texts) or not identity:
+        raise ValueError("id, document or URI is no text")
+    if not (metadata is None or (isinstance(metadata, dict) and all(map(_is_value, metadata.values())))):
+        raise ValueError("metadata is nested, or holds a number that is none")
+    # Halves of characters cannot be stored or sent: raises UnicodeEncodeError, a ValueError.
+    json.dumps([*texts, metadata], ensure_ascii=False).encode()
+    return Record(identity, document, metadata, uri, embedding)
+
+
+def _is_value(value: Any, depth: int = 2) -> bool:
+    """Text, a number, true, false, null; a list of these; an object of these, which is how a sparse vector is written."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, list | dict) and depth:
+        return all(_is_value(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, str)
+
+
 def floats(numbers: Sequence[float | None]) -> array[float]:
     """`numbers` as the 32-bit floats that Chroma keeps; null is what JSON has for NaN and Infinity. Raises TypeError."""
     if None in numbers:

@@ -21,8 +21,9 @@ from uuid import UUID
 
 from app.adapters.http import NO_SUCH_HOST, RETRY_STATUSES, HttpService, Reply, TransportError, retry_after
 from app.deadline import Deadline
-from app.operator.problems import OperatorError
-from app.operator.records import Record, floats, to_base64
+from app.operator.problems import OperatorError, SourceChanged
+from app.operator.quotas import RECORDS
+from app.operator.records import Record, checked, floats, to_base64
 from app.settings import ChromaSettings
 
 # Chroma Cloud takes and gives at most this many records a call; an unlimited get may be cut silently.
@@ -31,6 +32,8 @@ MAX_RECORDS = 300
 MAX_FLOATS_A_PAGE = 100 * 1536
 # A server refuses calls of more than 40 MB, which 100 records with the longest metadata have.
 MAX_BYTES_A_WRITE = 16_000_000
+# A list of collections that has more never ends: a server with as many has other troubles.
+MOST_COLLECTIONS = 10_000
 COLUMNS = ["documents", "metadatas", "uris"]
 
 
@@ -106,7 +109,13 @@ class Database:
     def find(self, name: str) -> StoredCollection | None:
         """The collection of this name, or None."""
         reply = self.call("GET", f"{self._base}/collections/{quote(name, safe='')}")
-        return None if reply.status == 404 else StoredCollection(self, self._document(reply, f"collection {name}"))
+        return None if reply.status == 404 else self._stored(name, reply, f"collection {name}")
+
+    def _stored(self, name: str, reply: Reply, what: str) -> StoredCollection:
+        stored = StoredCollection(self, self._document(reply, what))
+        if stored.name != name:
+            raise OperatorError(f"{self.label}: asked for the collection {name!r}, it gave another one ({stored.name!r}).")
+        return stored
 
     def need(self, name: str) -> StoredCollection:
         """The collection of this name; OperatorError, with the names that there are, when there is none."""
@@ -121,11 +130,13 @@ class Database:
         while True:
             reply = self.call("GET", f"{self._base}/collections?limit=100&offset={len(names)}")
             page = self._json(reply, "list of collections")
-            if not isinstance(page, list):
+            if not (isinstance(page, list) and all(isinstance(entry, dict) and "name" in entry for entry in page)):
                 raise OperatorError(f"{self.label}: the list of collections has not the documented shape.")
             names += [str(entry["name"]) for entry in page]
             if len(page) < 100:
                 return names
+            if len(names) > MOST_COLLECTIONS:
+                raise OperatorError(f"{self.label}: the list of collections does not end.")
 
     def create(
         self, name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
@@ -139,7 +150,7 @@ class Database:
             "get_or_create": True,
         }
         reply = self.call("POST", f"{self._base}/collections", payload)
-        return StoredCollection(self, self._document(reply, f"creating {name}"))
+        return self._stored(name, reply, f"creating {name}")
 
     def delete(self, name: str) -> None:
         """Delete a collection; it is no error when it is gone already."""
@@ -233,10 +244,14 @@ class StoredCollection:
         try:
             # The id goes into addresses: nothing but a UUID may.
             self.id = str(UUID(str(document["id"])))
-            self.name = str(document["name"])
-            self.metadata: dict[str, Any] = dict(document.get("metadata") or {})
+            # Checked as a record is: its name stands for an id.
+            about = checked(document["name"], None, document.get("metadata"), None)
+            self.name = about.id
+            self.metadata: dict[str, Any] = dict(about.metadata or {})
             self.configuration: dict[str, Any] = dict(document.get("configuration_json") or {})
             self.dimension: int | None = document.get("dimension")
+            if not (self.dimension is None or (type(self.dimension) is int and 0 <= self.dimension < 2**31)):
+                raise ValueError("a dimension that is none")
             self._page = MAX_RECORDS
             """How many records are asked for at a time; fewer once a page of theirs was more than a reply may have."""
         except (KeyError, TypeError, ValueError) as error:
@@ -244,21 +259,33 @@ class StoredCollection:
 
     def count(self) -> int:
         """How many records there are now."""
-        return int(self.database.on_collection(self.id, "count", method="GET"))
+        count = self.database.on_collection(self.id, "count", method="GET")
+        if not (type(count) is int and 0 <= count < 2**63):
+            raise OperatorError(f"{self.database.label}: the count of {self.name} is no number of records.")
+        return count
 
     def pages(self, *, embeddings: bool) -> Iterator[list[Record]]:
         """All records in the order of their insertion, at most 300 at a time."""
-        offset = 0
-        while page := self._get({"offset": offset}, COLUMNS + ["embeddings"] * embeddings):
-            yield page
-            offset += len(page)
+        yield from self._walk(COLUMNS + ["embeddings"] * embeddings)
 
     def ids(self) -> Iterator[list[str]]:
         """The ids of all records, at most 300 at a time."""
-        offset = 0
-        while page := self._get({"offset": offset}, []):
+        for page in self._walk([]):
             yield [record.id for record in page]
-            offset += len(page)
+
+    def _walk(self, include: list[str]) -> Iterator[list[Record]]:
+        """Page after page. It ends, whatever the server does: one that goes round in circles, or on for ever, is given up."""
+        offset, pages, mark = 0, 0, ""
+        while page := self._get({"offset": offset}, include):
+            if page[0].id == mark:
+                raise SourceChanged(f"{self.name} is being written to: record {mark} came twice. Run again when it rests.")
+            # Any circle is found once it is shorter than the way to the last mark (Brent's method).
+            if pages & (pages - 1) == 0:
+                mark = page[0].id
+            yield page
+            offset, pages = offset + len(page), pages + 1
+            if offset > RECORDS:
+                raise OperatorError(f"{self.database.label}: {self.name} has more than {RECORDS:,} records, or does not end.")
 
     def get(self, ids: Sequence[str], *, embeddings: bool) -> list[Record]:
         """Those of at most 300 records that are there."""
@@ -295,8 +322,11 @@ class StoredCollection:
 
     def empty(self) -> int:
         """Delete all records; returns how many there were."""
-        removed = 0
+        removed, last = 0, ""
         while page := self._get({}, []):
+            if page[0].id == last:
+                raise OperatorError(f"{self.database.label}: record {last} of {self.name} is still there after it was deleted.")
+            last = page[0].id
             self.remove([record.id for record in page])
             removed += len(page)
         return removed
@@ -326,11 +356,13 @@ class StoredCollection:
             return self._get(which, include)
         try:
             ids = document["ids"]
+            if not isinstance(ids, list) or len(ids) > limit:
+                raise ValueError("no list of ids, or of more than were asked for")
             nothing = [None] * len(ids)
             columns = [document.get(name) or nothing for name in COLUMNS]
             vectors = document.get("embeddings") if "embeddings" in include else None
             rows = zip(ids, *columns, vectors or nothing, strict=True)
-            return [Record(i, d, m, u, None if v is None else floats(v)) for i, d, m, u, v in rows]
+            return [checked(i, d, m, u, None if v is None else floats(v)) for i, d, m, u, v in rows]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise OperatorError(f"{self.database.label}: a page of records has not the documented shape.") from error
 
