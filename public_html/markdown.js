@@ -4,6 +4,7 @@
 // in the text whatever it holds: what an expression looks ahead for is bounded, and what is cut off an end is counted off.
 
 const MAX_COLUMNS = 60; // of a table; a wider one stays text
+const MAX_LINKS = 500; // of citations: six signs ("[1-50]") can ask for fifty
 const MAX_DEPTH = 6; // of quotes and lists in each other, and of bold and italics; what is deeper stays text
 const FENCE = /^ {0,3}(```|~~~)/;
 const QUOTE = /^ {0,3}> ?/;
@@ -25,10 +26,10 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** `cite(n)` gives the node for a citation; `breaks` keeps every line end, as plain text wants it. */
-export function render(markdown, { cite = (n) => `[${n}]`, breaks = false } = {}) {
+/** `cite(n)` gives the node for a citation, else they stay text; `breaks` keeps every line end, as plain text wants it. */
+export function render(markdown, { cite = null, breaks = false } = {}) {
   const lines = markdown.replace(/\r\n?/g, '\n').replace(/\t/g, '    ').split('\n');
-  return blocks(document.createDocumentFragment(), lines, { cite, breaks }, 0);
+  return blocks(document.createDocumentFragment(), lines, { cite, breaks, links: MAX_LINKS }, 0);
 }
 
 /** As much of a text that is still being written as will look the same when more of it is there. */
@@ -208,7 +209,12 @@ function inline(parent, text, options, depth = 0) {
     else if (depth === MAX_DEPTH && (bold || italic)) plain(all);
     else if (bold) parent.append(inline(make('strong'), bold, options, depth + 1));
     else if (italic) parent.append(inline(make('em'), italic, options, depth + 1));
-    else parent.append(...cited(numbers).map((n) => options.cite(n)));
+    else if (!options.cite || options.links <= 0) plain(all);
+    else {
+      const nodes = cited(numbers).map((n) => options.cite(n));
+      options.links -= nodes.length;
+      parent.append(...nodes);
+    }
   }
   plain(text.slice(done));
   return parent;

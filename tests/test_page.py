@@ -196,6 +196,15 @@ def test_hostile_text_stays_text(page: Page) -> None:
         ("\n", "", ""),
         ("1. a\n", "", ""),
         ("- ", "", "\n" * 9),
+        (" -", "", "x"),
+        ("- -:|", "a|b\n", "x"),
+        ("-", "a|b\n|", "x"),
+        ("1 , ", "[", "x"),
+        ("_a*", "", ""),
+        ("\\", "", ""),
+        ("```\n", "", "x"),
+        ("#", "", " x"),
+        ("[1-50]", "", ""),
     ],
 )
 def test_text_made_to_be_slow_is_not(page: Page, unit: str, head: str, tail: str) -> None:
@@ -206,6 +215,18 @@ def test_text_made_to_be_slow_is_not(page: Page, unit: str, head: str, tail: str
     made = """const [text, done] = arguments;
         import("./markdown.js").then(({ render, settled }) => { settled(text); done(render(text).childNodes.length + 1); })"""
     assert page.browser.execute_async_script(made, text) > 0
+
+
+def test_few_signs_do_not_become_thousands_of_links(page: Page) -> None:
+    """A citation of a range is a link for each number of it: in an answer so many and no more, in a passage none."""
+    page.open()
+    passages = [Passage(str(n), "[1-50]" * 2000, {"name": f"Source {n}"}) for n in range(1, 4)]
+    page.site.canned = {"many": answered(*passages, answer="Hugs [1-3]. " + "[1-3]" * 4000)}
+    answer = page.ask("many")
+    assert 500 <= len(answer.find_elements(By.CSS_SELECTOR, ".cite")) <= 550
+    nodes = """let count = 0; const walk = document.createTreeWalker(document.querySelector("#log"), NodeFilter.SHOW_ALL);
+        while (walk.nextNode()) count++; return count"""
+    assert page.run(nodes) < 10_000
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
