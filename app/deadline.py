@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.errors import TimedOut, TooMuchWork
+
+# Threads that have used up their processor time: whatever they work on, for them every deadline is over.
+_spent: set[int] = set()
 
 
 class Deadline:
@@ -18,6 +22,8 @@ class Deadline:
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
+        if _spent and threading.get_ident() in _spent:
+            return 0.0
         return max(0.0, self._end - time.monotonic())
 
     def check(self, working_on: str) -> float:
@@ -52,3 +58,15 @@ def blaming_own_work(deadline: Deadline) -> Iterator[None]:
         if error.own_doing or computed < deadline.seconds / 2:
             raise
         raise TooMuchWork(f"{error}, after {computed:.1f} s of computing") from error
+
+
+def end_for(thread: int) -> bool:
+    """From now on no deadline leaves `thread` any time; False where it was so already."""
+    fresh = thread not in _spent
+    _spent.add(thread)
+    return fresh
+
+
+def begin_for(thread: int) -> None:
+    """Deadlines count for `thread` as they are."""
+    _spent.discard(thread)

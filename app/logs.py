@@ -17,6 +17,9 @@ from pathlib import Path
 
 from app import datadir
 
+# A longer message is cut; a traceback is not.
+MOST_CHARACTERS = 4000
+
 
 class _Formatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
@@ -25,6 +28,9 @@ class _Formatter(logging.Formatter):
         super().__init__("%(asctime)sZ %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        # What a client has sent may be in it.
+        if len(record.message) > MOST_CHARACTERS:
+            record.message = record.message[:MOST_CHARACTERS] + "…"
         record.message = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: f"\\x{ord(match[0]):02x}", record.message)
         return super().formatMessage(record)
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app import datadir, terms
+from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage
 
@@ -29,6 +33,12 @@ LONGEST_WORD = 30
 _MOST_ALTERNATIVES = 200
 # SQLite's limit on parameters was 999 before 3.32.
 _MOST_PARAMETERS = 900
+# So many owners of so many names are told, the best kinds first.
+_MOST_OWNERS = 5000
+# So many words like another are told, the most used first.
+_MOST_SIMILAR = 200
+# So many steps of SQLite's machine pass between two looks at the time: some 0.1 ms.
+_STEPS = 5000
 
 
 def index_path(data_dir: Path, collection: str) -> Path:
@@ -61,18 +71,28 @@ class Name(NamedTuple):
 
 
 class LexicalIndex:
-    """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read."""
+    """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read, and one that is bound
+    by a deadline (`until`) raises TimedOut after it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection: sqlite3.Connection | None = None
+        self._file = _File(path)
+        self._deadline: Deadline | None = None
+
+    def until(self, deadline: Deadline) -> LexicalIndex:
+        """The same index over the same connection, each search of which ends with `deadline`."""
+        bound = copy(self)
+        bound._deadline = deadline
+        return bound
 
     def search(self, alternatives: Sequence[str], limit: int, *, tables: bool = False) -> list[Match]:
         """At most `limit` passages that have one of `alternatives` (words or phrases), best first.
 
         With `tables` only passages that hold a table are looked at, and what stands in its cells counts little.
         """
-        phrases = ['"' + text.replace('"', " ") + '"' for text in alternatives[:_MOST_ALTERNATIVES] if text.strip()]
+        # One that is there twice is searched for twice.
+        different = islice(dict.fromkeys(text for text in alternatives if text.strip()), _MOST_ALTERNATIVES)
+        phrases = ['"' + text.replace('"', " ") + '"' for text in different]
         if not phrases:
             return []
         words = "table_words" if tables else "passage_words"
@@ -88,7 +108,7 @@ class LexicalIndex:
         """Those of `keys` (see `app.terms.key`) that are names, with what they name."""
         rows = self._rows_in(
             "SELECT key, words, everyday, id, kind, type FROM keys JOIN names USING (key)"
-            " JOIN passages ON passages.rowid = names.passage WHERE key IN ({}) ORDER BY kind, passage",
+            f" JOIN passages ON passages.rowid = names.passage WHERE key IN ({{}}) ORDER BY kind, passage LIMIT {_MOST_OWNERS}",
             sorted(set(keys)),
         )
         owners: dict[str, dict[str, str]] = {}
@@ -115,9 +135,9 @@ class LexicalIndex:
         return [row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))]
 
     def similar_words(self, word: str) -> list[str]:
-        """Words of names that differ from `word` by no more letters than `deletions` leaves out, most used first; unchecked."""
+        """Words of names that differ from `word` by no more letters than `deletions` leaves out, the most used; unchecked."""
         rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
-        return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))]
+        return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:_MOST_SIMILAR]]
 
     def passages(self, ids: Iterable[str]) -> dict[str, Passage]:
         """The passages with these ids, by id; an unknown id is left out."""
@@ -125,9 +145,7 @@ class LexicalIndex:
         return {identity: Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows}
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._file.close()
 
     def check(self) -> None:
         """Read one row of each table that a question reads; an index of another version has not all of them."""
@@ -153,19 +171,54 @@ class LexicalIndex:
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         try:
-            if self._connection is None:
-                uri = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
-                # The dev server and the worker answer from many threads; a read-only connection may be shared.
-                self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-                # Whoever wrote the file, its views run no function that does anything.
-                self._connection.execute("PRAGMA trusted_schema = OFF")
-            return self._connection.execute(sql, parameters).fetchall()
+            return self._file.rows(sql, parameters, self._deadline)
         except sqlite3.Error as error:
+            if self._deadline is not None:
+                self._deadline.check("the search in the index")
             # Needed for a message only.
             from app.ownership import refusal
 
             remedy = refusal(self.path) or "build it again with scripts/build_index.py"
             raise DatabaseError(f"lexical index {self.path}: {error}; {remedy}") from error
+
+
+class _File:
+    """The index file and the one connection to it, opened when it is first needed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        # By when the statement of each thread has to be done: the connection is all threads' together.
+        self._running = threading.local()
+
+    def rows(self, sql: str, parameters: Sequence[Any], deadline: Deadline | None) -> list[Any]:
+        """Raises sqlite3.Error, also when the deadline interrupts it."""
+        connection = self._connection
+        if connection is None:
+            uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+            # The dev server and the worker answer from many threads; a read-only connection may be shared.
+            connection = self.use(sqlite3.connect(uri, uri=True, check_same_thread=False))
+        self._running.deadline = deadline
+        if self._is_late():
+            raise sqlite3.OperationalError("no time left")
+        return connection.execute(sql, parameters).fetchall()
+
+    def use(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Read from `connection` from now on."""
+        connection.set_progress_handler(self._is_late, _STEPS)
+        # Whoever wrote the file, its views run no function that does anything.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        self._connection = connection
+        return connection
+
+    def _is_late(self) -> bool:
+        deadline: Deadline | None = getattr(self._running, "deadline", None)
+        return deadline is not None and not deadline.remaining()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def deletions(word: str) -> set[str]:

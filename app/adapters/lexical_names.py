@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-_PARENTHESES = re.compile(r"\s*[(\[]([^)\]]*)[)\]]")
+_PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
 _LEADING = re.compile(r"(?:and|or|including|also|see|with|the|an?)\s+", re.IGNORECASE)
-_CONJUNCTION = re.compile(r"\s+(?:and|or|&)\s+|/|;", re.IGNORECASE)
-_DESCRIPTION = re.compile(r"\s+(?:tables?|charts?|matrix|matrices|lists?|general|traits|template)$", re.IGNORECASE)
-_PART = re.compile(r"\s*[(\[]?\b(?:part|continued|cont\.?)\b.*$", re.IGNORECASE)
+_CONJUNCTION = re.compile(r"(?<!\s)\s+(?:and|or|&)\s+|/|;", re.IGNORECASE)
+_DESCRIPTION = re.compile(r"(?<!\s)\s+(?:tables?|charts?|matrix|matrices|lists?|general|traits|template)$", re.IGNORECASE)
+_PART = re.compile(r"(?<!\s)\s*[(\[]?\b(?:part|continued|cont\.?)\b.*$", re.IGNORECASE | re.DOTALL)
 _SIZE = re.compile(r"^(?:giant|huge|large|small|normal|common|ordinary)\s+", re.IGNORECASE)
 # A heading that opens a paragraph: "Drow Poison (Injury). A creature …", "**Infravision:** …".
 _RUN_IN = re.compile(r"^(?:\*\*|__)?([A-Z][\w'’/ ()+,-]{2,48}?)(?:\*\*|__)?[.:](?:\*\*|__)?(?=\s)", re.MULTILINE)

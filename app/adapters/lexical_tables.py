@@ -9,9 +9,9 @@ from typing import NamedTuple
 from app.plaintext import plain
 
 _SEPARATOR = re.compile(r"\|?[\s:|-]+\|?")
-_CAPTION = re.compile(r"^\*\*(?:Table\b[^:]*:)?\s*(.+?)\*\*$")
+_CAPTION = re.compile(r"^\*\*(?:Table\b[^:]*:)?\s*(\S.*?)\*\*$")
 _LETTERS = re.compile(r"[A-Za-z]{3}")
-_DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%]+)?[\d\s.,+%/x×-]*")
+_DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 
 
 class TableText(NamedTuple):

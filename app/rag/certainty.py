@@ -64,17 +64,34 @@ def compared(entities: list[Entity], words: list[str], asked: Collection[Span]) 
     In "is the guard tougher than the ogre" and in "fear, quest or confusion" it is meant as a name.
     """
     comparing = not _COMPARING.isdisjoint(words)
-    certain = [entity for entity in entities if entity.certain and entity.is_heading]
+    # The types of the certain names, and of those that end before a word and begin at it.
+    anywhere: set[str] = set()
+    ending: dict[int, set[str]] = {}
+    beginning: dict[int, set[str]] = {}
+    for entity in entities:
+        if entity.certain and entity.is_heading:
+            anywhere |= entity.types
+            ending.setdefault(entity.end, set()).update(entity.types)
+            beginning.setdefault(entity.start, set()).update(entity.types)
 
-    def beside(entity: Entity, other: Entity) -> bool:
-        between = words[min(entity.end, other.end) : max(entity.start, other.start)]
-        return comparing or (bool(between) and JOINING.issuperset(between))
+    def beside(entity: Entity) -> set[str]:
+        """The types of what is set beside it."""
+        if comparing:
+            return anywhere
+        found: set[str] = set()
+        place = entity.start - 1
+        while place >= 0 and words[place] in JOINING:
+            found |= ending.get(place, set())
+            place -= 1
+        place = entity.end
+        while place < len(words) and words[place] in JOINING:
+            place += 1
+            found |= beginning.get(place, set())
+        return found
 
     return [
         entity._replace(certain=True)
-        if entity.is_heading
-        and (entity.start, entity.end) not in asked
-        and any(entity.types & other.types - _UNCOUNTED and beside(entity, other) for other in certain)
+        if entity.is_heading and (entity.start, entity.end) not in asked and entity.types & beside(entity) - _UNCOUNTED
         else entity
         for entity in entities
     ]
@@ -85,12 +102,13 @@ def sole_subject(entities: list[Entity], words: list[str], asked: Collection[Spa
     if any(entity.certain for entity in entities):
         return entities
     asides = {n for first, last in asked for n in range(first, last)}
+    telling = {n for n, word in enumerate(words) if word not in terms.STOP_WORDS}
+    telling_else = telling - asides
     for entity in entities:
-        own = set(range(entity.start, entity.end))
-        others = [n for n, word in enumerate(words) if n not in own and word not in terms.STOP_WORDS]
         # What is else asked of something ("armor class") is the subject where nothing but it is said.
-        rest = others if (entity.start, entity.end) in asked else [n for n in others if n not in asides]
-        most = 0 if (entity.start, entity.end) in asked else _ASIDE
-        if entity.heads_entry and len(rest) <= most:
+        is_asked = (entity.start, entity.end) in asked
+        others = telling if is_asked else telling_else
+        rest = len(others) - sum(n in others for n in range(entity.start, entity.end))
+        if entity.heads_entry and rest <= (0 if is_asked else _ASIDE):
             return [e._replace(certain=True) if e is entity else e for e in entities]
     return entities

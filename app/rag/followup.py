@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from app import terms
 from app.adapters.lexical import LexicalIndex
@@ -20,6 +21,9 @@ from app.rag.named import Entity, Reading
 _MOST_TURNS = 6
 _MOST_CHARACTERS = 600
 _MOST_CARRIED = 3
+# Of what a question names so many are compared with what the one before it named, and so many words before "one".
+_MOST_SUBJECTS = 12
+_MOST_ADJECTIVES = 4
 # No more of what went before is put in front of the question; the latest of it stays.
 MOST_BYTES = 1200
 
@@ -41,7 +45,7 @@ _DEMONSTRATIVE = re.compile(
 _LIKEWISE = re.compile(r"\bthe same\b(?! as\b)(?! \w+ as\b)")
 _OBJECTS = frozenset(("it", "them", "him", "her", "those", "these"))
 _CLAUSE = re.compile(r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b")
-_ONE = re.compile(r"\b([a-z-]+) ones?\b")
+_ONE = re.compile(r"(?<![\w-])([a-z][a-z-]*) ones?\b")
 
 
 def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) -> str:
@@ -53,7 +57,7 @@ def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) 
     for turn in history[-_MOST_TURNS:]:
         if turn.role == "user":
             asked = shorthand.written_out(turn.content[:_MOST_CHARACTERS]).text
-            last = read(_whole(read(asked, index), last, index), index)
+            last = read(_whole(read(asked, index), last, index)[-MOST_BYTES:], index)
         elif last is not None and not _subjects(last):
             named = _subjects(read(turn.content[:_MOST_CHARACTERS], index))[:1]
             last = read(" ".join([last.text, *(f"({entity.text})" for entity in named)]), index)
@@ -110,7 +114,7 @@ def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> 
     """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white dragon."""
     if index is None:
         return None
-    for adjective in _ONE.findall(folded):
+    for adjective in islice(dict.fromkeys(_ONE.findall(folded)), _MOST_ADJECTIVES):
         tried: dict[str, tuple[Entity, str]] = {}
         for entity in _subjects(last):
             words = entity.text.split()
@@ -129,6 +133,6 @@ def _replaced(last: Reading, entity: Entity, name: str) -> str:
 
 
 def _subjects(reading: Reading) -> list[Entity]:
-    """The names a question is surely about, entries before rows of tables; "armor class" asked of something is none."""
+    """The first names a question is surely about, entries before rows of tables; "armor class" asked of something is none."""
     things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in glossary.ATTRIBUTES]
-    return sorted(things, key=lambda entity: not entity.is_heading)
+    return sorted(things, key=lambda entity: not entity.is_heading)[:_MOST_SUBJECTS]

@@ -63,6 +63,9 @@ class Pool:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
+        # Of the question's words that are in no name: what is the same for every name is worked out once.
+        self._rest: list[set[str]] | None = None
+        self._covered_by_rest: dict[str, float] = {}
 
     def add_dense(self, nearest: Sequence[Passage]) -> None:
         """The passages nearest to the question, nearest first; one without a distance is found, but nothing speaks for it."""
@@ -82,7 +85,7 @@ class Pool:
     def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
         share = self._weights.table_words
-        asked = reading.content()
+        asked = _ways_of(reading.content())
         for match in matches:
             covered = _covered(asked, match.passage, rows=True)
             self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
@@ -95,7 +98,7 @@ class Pool:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
             if kind == "row":
-                evidence = _row_evidence(passage, reading) if table_wanted else evidence * self._weights.row_unasked
+                evidence = self._row_evidence(passage, reading) if table_wanted else evidence * self._weights.row_unasked
             if not entity.certain:
                 evidence *= self._weights.uncertain
             if passage.part > 1:
@@ -107,6 +110,14 @@ class Pool:
             if (parent := parents.get(passage.parent or "")) is not None and parent.type == "category" and kind != "row":
                 page = self._candidate(parent)
                 page.name = max(page.name, evidence * self._weights.parent)
+
+    def _row_evidence(self, passage: Passage, reading: Reading) -> float:
+        """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
+        if passage.id not in self._covered_by_rest:
+            if self._rest is None:
+                self._rest = _ways_of(reading.rest())
+            self._covered_by_rest[passage.id] = _covered(self._rest, passage, rows=False)
+        return KIND["row"] + (1 - KIND["row"]) * self._covered_by_rest[passage.id]
 
     def add_references(self, referred: Iterable[Passage]) -> None:
         """Passages that the named entries refer to."""
@@ -136,21 +147,17 @@ class Pool:
         return known
 
 
-def _row_evidence(passage: Passage, reading: Reading) -> float:
-    """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
-    return KIND["row"] + (1 - KIND["row"]) * _covered(reading.rest(), passage, rows=False)
-
-
-def _covered(words: Sequence[str], passage: Passage, *, rows: bool) -> float:
-    """What part of `words` stands in the title, the caption, the columns' headers and, with `rows`, the rows' labels."""
+def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
+    """What part of `words` (the ways of each) stands in the title, the caption, the columns' headers and, with `rows`, the
+    rows' labels."""
     table = read_table(passage.text)
     if table is None or not words:
         return 0.0
     labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
     stems = set(terms.stems(" ".join(labels)))
-    return sum(not stems.isdisjoint(_ways(word)) for word in words) / len(words)
+    return sum(not stems.isdisjoint(ways) for ways in words) / len(words)
 
 
-def _ways(word: str) -> set[str]:
-    """The stems that `word` can be met in."""
-    return {terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))}
+def _ways_of(words: Sequence[str]) -> list[set[str]]:
+    """For each of `words` the stems that it can be met in."""
+    return [{terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))} for word in words]

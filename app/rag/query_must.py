@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from app import terms
@@ -18,7 +19,10 @@ from app.models import Metadata
 # Explanatory notes hold for every question, whatever their metadata say.
 _REFERENCE = ("reference", "EXPLANATORY NOTES")
 # A whole number; "-3" is one after a space, the 13 of "10-13" is 13, and "7th" is none.
-_NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d+(?![\w.]*\w)")
+# Of more digits it is in no range.
+_NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d{1,9}(?!\w|\.[\w.]*\w)")
+# Metadata with more terms than this say nothing readable: no question can be meant to have so many.
+_MOST_TERMS = 200
 
 
 class _Malformed(Exception):
@@ -38,11 +42,20 @@ def satisfied(metadata: Metadata, question: str) -> bool:
         groups, ranges = _read(json.loads(value) if isinstance(value, str) else value)
     except (_Malformed, ValueError, RecursionError):
         return True
-    asked = terms.common_spelling(terms.fold(question))
-    numbers = [int(number) for number in _NUMBER.findall(asked)]
+    if sum(map(len, groups)) > _MOST_TERMS:
+        return True
+    asked, numbers = _asked(question)
     return all(any(_says(asked, term) for term in group) for group in groups) and all(
         any(low <= number <= high for number in numbers) for low, high in ranges
     )
+
+
+# The same question is asked of all passages; the worker answers several questions at once.
+@lru_cache(maxsize=16)
+def _asked(question: str) -> tuple[str, list[int]]:
+    """A question as terms are looked for in it, and the whole numbers in it."""
+    text = terms.common_spelling(terms.fold(question))
+    return text, [int(number) for number in _NUMBER.findall(text)]
 
 
 def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
@@ -69,8 +82,12 @@ def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
 
 def _says(asked: str, term: str) -> bool:
     """Whether `term` stands there as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
-    words = r"\s+".join(re.escape(word) for word in terms.common_spelling(terms.fold(term)).split())
-    return bool(re.search(rf"(?<!\w){words}(?!\w)", asked))
+    words = terms.common_spelling(terms.fold(term)).split()
+    if not all(word in asked for word in words):
+        # Most are not; an expression is made for those only that may be.
+        return False
+    phrase = r"\s+".join(map(re.escape, words))
+    return bool(re.search(rf"(?<!\w){phrase}(?!\w)", asked))
 
 
 def _term(value: Any) -> str:

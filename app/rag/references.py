@@ -17,9 +17,12 @@ from app.plaintext import plain
 
 # A run of words of no more than this is looked up as a name.
 _LONGEST = 4
+# Of so many passages they are read.
+_MOST_SOURCES = 40
 # Of one passage; one that refers to more is a list.
 _MOST = 12
-_WORD = r"[A-Za-z][\w'’/-]*"
+_LETTER = "0-9A-Za-zÀ-ɏ'’/-"
+_WORD = rf"(?<![{_LETTER}])[A-Za-z][{_LETTER}]*"
 _RUN = rf"{_WORD}(?: {_WORD}){{0,{_LONGEST - 1}}}"
 # The name stands before "spell" and "(q.v.)", and after "the spell", "see" and "described under".
 _BEFORE = re.compile(rf"({_RUN})[*_]* (?:spell\b|\(q\.? ?v\.?\))")
@@ -34,7 +37,7 @@ def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
 
     Raises DatabaseError when the index cannot be read.
     """
-    sources = list(passages)
+    sources = list(islice(passages, _MOST_SOURCES))
     candidates = [keys for passage in sources for keys in islice(_candidates(plain(passage.text)), _MOST)]
     names = index.names({key for keys in candidates for key in keys})
     found: set[str] = set()

@@ -24,10 +24,12 @@ def required(
     """
     first: list[Required] = []
     more: list[Required] = []
+    places = {candidate.passage.id: place for place, candidate in enumerate(ranked)}
     for entity in reading.entities:
         if not entity.certain:
             continue
-        own = list(_own(ranked, entity, table_wanted))
+        owned = [ranked[place] for place in sorted(places[owner] for owner in entity.owners if owner in places)]
+        own = list(_own(owned, entity, table_wanted))
         if not own:
             continue
         head, *parts = _section(own)
@@ -45,9 +47,8 @@ def _category_page(first: Sequence[Required], ranked: Sequence[Candidate]) -> li
     return []
 
 
-def _own(ranked: Sequence[Candidate], entity: Entity, table_wanted: float) -> Iterator[Candidate]:
-    """The passages the name belongs to, best first: those headed by just this, else by this and more, else all."""
-    owned = [candidate for candidate in ranked if candidate.passage.id in entity.owners]
+def _own(owned: Sequence[Candidate], entity: Entity, table_wanted: float) -> Iterator[Candidate]:
+    """Of the passages the name belongs to (`owned`, best first) those headed by just this, else by this and more, else all."""
     kinds = [entity.owners[candidate.passage.id] for candidate in owned]
     # A price list comes before a paragraph that is headed by the same word, where a price is asked for.
     inside = (("row",), ("heading",)) if table_wanted else (("heading",), ("row",))

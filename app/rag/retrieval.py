@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app import terms
 from app.adapters.lexical import LexicalIndex, Match
 from app.deadline import Deadline
-from app.errors import DatabaseError
+from app.errors import DatabaseError, TimedOut
 from app.models import Passage, Pay, Payment, Question, Usage
 from app.pricing import MAX_EMBEDDED_TOKENS
 from app.rag import glossary, query_must, shorthand, tokens
@@ -40,6 +41,10 @@ NEAREST, NEAREST_WITH_TEXTS = 100, REFERENCE
 WORD_MATCHES = 60
 TABLE_MATCHES = 20
 _DEBUG_LINES = 40
+# So many passages are fetched for the names in a question, of each name the same share: those that it heads come first.
+_MOST_OWNERS = 300
+# For the names in an answer, which is there already.
+_NAMES_SECONDS = 2.0
 # Corrected spellings can make a text longer, by a letter or two in a word of five: by less than this factor.
 _SPELLING = 2
 
@@ -128,7 +133,7 @@ class HybridRetriever:
     def retrieve(
         self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
     ) -> Retrieval:
-        index = self._usable_index(output)
+        index = self._usable_index(output, deadline)
         written = (
             shorthand.written_out(question.text) if self._tuning.write_out_shorthand else shorthand.Written(question.text, {})
         )
@@ -148,7 +153,9 @@ class HybridRetriever:
         described = described_types(folded) if not reading.has_subject and table_wanted < ROW_WANTED else frozenset()
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
         dense = self._complete(nearest.result(), index, deadline, output)
+        deadline.check("finding passages")
         ranked = self._ranked(reading, described, table_wanted, found, dense)
+        deadline.check("weighing the passages")
         asked = f"{question.text}\n{text}\n{reading.searched()}\n{shorthand.level_first(text)}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, asked)]
         needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
@@ -167,17 +174,18 @@ class HybridRetriever:
 
     def names_in(self, text: str) -> list[str]:
         try:
-            return [entity.text for entity in read(text, self._index, correct=False).entities if entity.certain]
-        except DatabaseError as error:
+            index = self._index.until(Deadline(_NAMES_SECONDS)) if self._index is not None else None
+            return [entity.text for entity in read(text, index, correct=False).entities if entity.certain]
+        except (DatabaseError, TimedOut) as error:
             log.warning("names of an answer were not looked up: %s", error)
             return []
 
-    def _usable_index(self, output: RAGOutput) -> LexicalIndex | None:
-        """The index, if it can be read; without it vectors must do."""
+    def _usable_index(self, output: RAGOutput, deadline: Deadline) -> LexicalIndex | None:
+        """The index, if it can be read, until `deadline`; without it vectors must do."""
         if self._index is not None:
             try:
                 self._index.check()
-                return self._index
+                return self._index.until(deadline)
             except DatabaseError as error:
                 if self._store is None:
                     raise
@@ -226,7 +234,8 @@ class HybridRetriever:
 
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
         alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])
-        owners = index.passages(identity for entity in reading.entities for identity in entity.owners)
+        share = max(1, _MOST_OWNERS // max(1, len(reading.entities)))
+        owners = index.passages(identity for entity in reading.entities for identity in islice(entity.owners, share))
         entries = [
             owners[identity]
             for entity in reading.entities

@@ -82,7 +82,7 @@ class SampleIndex(LexicalIndex):
             remedy = refusal(self.path, write=True) or "make DATA_DIR writable, with room for it"
             self.problem = f"cannot write {self.path}: {error}; {remedy}"
             log.warning("%s. Until then every process builds the index over the sample rules for itself", self.problem)
-            self._connection = self._in_memory(rows, facts)
+            self._file.use(self._in_memory(rows, facts))
 
     def _in_memory(self, rows: Sequence[Passage], facts: Mapping[str, str]) -> sqlite3.Connection:
         try:

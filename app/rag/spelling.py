@@ -88,14 +88,17 @@ def _abbreviated(word: str) -> bool:
 def _resembles(word: str, index: LexicalIndex) -> bool:
     if len(word) > LONGEST_WORD:
         return False
-    sound = _sound(word)
+    sound, letters = _sound(word), set(word)
+    usual = (len(word) >= SHORTEST) + (len(word) >= LONG - 1)
     for other in index.words_like(_ALIKE.get(word[0], word[0]), len(word) - 2, len(word) + 2):
-        heard = _sound(other)
-        if heard[0] != sound[0]:
+        # An edit changes no more than two of the letters that occur: most words are told apart by that.
+        changed = len(letters.symmetric_difference(other))
+        if changed > 2 * (usual + 1):
             continue
+        heard = _sound(other)
         same = heard == sound
-        allowed = (len(word) >= SHORTEST) + (len(word) >= LONG - 1) + (same and len(sound) >= _TELLING_SOUND)
-        if distance(word, other) <= (allowed or same):
+        allowed = (usual + (same and len(sound) >= _TELLING_SOUND)) or same
+        if heard[0] == sound[0] and changed <= 2 * allowed and distance(word, other, allowed) <= allowed:
             return True
     return False
 
@@ -133,7 +136,8 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
             # A word of four letters has too many neighbours to allow more than a letter left out.
             if len(form) < SHORTEST and len(other) != len(form) + 1:
                 continue
-            edits = min(distance(form, other), distance(terms.common_spelling(form), terms.common_spelling(other)))
+            spelt = terms.common_spelling(form), terms.common_spelling(other)
+            edits = min(distance(form, other, allowed), distance(*spelt, allowed))
             # People misspell what they hear, seldom the first letter: that costs an edit more.
             edits += form[0] != other[0] and not {form[0], other[0]} <= set("ck") and sorted(form[:2]) != sorted(other[:2])
             if edits <= allowed and not _inflected(form, other):
@@ -147,8 +151,13 @@ def _inflected(word: str, other: str) -> bool:
     return len(long) - len(short) >= 2 and long.startswith(short[:-1])
 
 
-def distance(a: str, b: str) -> int:
-    """How many letters must be put in, left out, replaced or swapped with their neighbour to make `b` of `a`."""
+def distance(a: str, b: str, most: int = 2 * LONGEST_WORD) -> int:
+    """How many letters must be put in, left out, replaced or swapped with their neighbour to make `b` of `a`.
+
+    Where it is more than `most`, some number that is more, too.
+    """
+    if abs(len(a) - len(b)) > most:
+        return most + 1
     before: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
@@ -158,5 +167,7 @@ def distance(a: str, b: str) -> int:
             if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
                 edits = min(edits, before[j - 2] + 1)
             row.append(edits)
+        if min(row) > most and min(last) > most:
+            return most + 1
         before = last
     return row[-1]

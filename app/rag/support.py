@@ -36,7 +36,7 @@ _NEVER_A_SUBJECT = (
 )
 # Of a longer question only so many different words are looked up.
 _MOST_WORDS = 64
-_NUMBER = re.compile(r"\d*d?\d+(?:st|nd|rd|th)?")
+_NUMBER = re.compile(r"(?:\d*d)?\d+(?:st|nd|rd|th)?")
 
 
 class Support(NamedTuple):
