@@ -10,6 +10,8 @@ from app.seen import bearer_token
 
 # Longer than a GUID, an e-mail address or any other name for somebody; what is longer is none.
 MAX_ID_CHARACTERS = 128
+# A user is some hundred bytes.
+MAX_REPLY_BYTES = 64 * 1024
 # What says nothing about the token: too slow, too many calls. Redirects too: the contract has none.
 UNKNOWN_STATUSES = frozenset({408, 429})
 
@@ -29,7 +31,7 @@ class AuthApi:
             raise AuthUnavailable("AUTH_API_URL is not set, so no token can be checked: set it to the auth API's address")
         headers = {"Authorization": header, "Accept": "application/json"}
         try:
-            reply = self._service.call("GET", "/auth/me", deadline, headers=headers, attempts=2)
+            reply = self._service.call("GET", "/auth/me", deadline, headers=headers, attempts=2, most_bytes=MAX_REPLY_BYTES)
         except TransportError as error:
             raise AuthUnavailable(f"auth API: {error}{'' if error.explained else '; check AUTH_API_URL'}") from error
         if reply.status >= 500 or 300 <= reply.status < 400 or reply.status in UNKNOWN_STATUSES:

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 # Chroma Cloud returns at most this many records per get or query.
 MAX_RESULTS = 300
+# A reply has a frame, and of a record either its id and distance (an id of 128 bytes, each written as six) or its text and
+# metadata, too: 16 kB and some, in any letters. One that has more has not been made by Chroma Cloud.
+FRAME_BYTES, BARE_BYTES, RECORD_BYTES = 64 * 1024, 1024, 128 * 1024
 # While a collection is replaced its name belongs to nobody for about a round trip: ask once more before saying so.
 RENAMING_SECONDS = 1.0
 # An id goes into addresses: nothing but a UUID may.
@@ -78,7 +81,9 @@ class Chroma:
         }
         if where:
             payload["where"] = dict(where)
-        document = self._on_collection("query", payload, deadline, vectors=True)
+        per_record = RECORD_BYTES if texts else BARE_BYTES
+        most_bytes = FRAME_BYTES + len(embeddings) * payload["n_results"] * per_record
+        document = self._on_collection("query", payload, deadline, most_bytes, vectors=True)
         try:
             ids, distances = document["ids"], document["distances"]
             nothing = [[None] * len(some) for some in ids]
@@ -105,7 +110,7 @@ class Chroma:
     def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:
         """The passages with these ids (at most 300), in no particular order. Raises DatabaseError, TimedOut."""
         payload = {"ids": list(ids), "limit": MAX_RESULTS, "include": ["documents", "metadatas"]}
-        document = self._on_collection("get", payload, deadline)
+        document = self._on_collection("get", payload, deadline, FRAME_BYTES + len(ids) * RECORD_BYTES)
         try:
             columns = zip(document["ids"], document["documents"], document["metadatas"], strict=True)
             return [_passage(*row, None) for row in columns]
@@ -123,14 +128,16 @@ class Chroma:
         """Ask for the collection itself, past the cache. Raises DatabaseError, TimedOut."""
         self._resolve(deadline)
 
-    def _on_collection(self, action: str, payload: Mapping[str, Any], deadline: Deadline, *, vectors: bool = False) -> Any:
+    def _on_collection(
+        self, action: str, payload: Mapping[str, Any], deadline: Deadline, most_bytes: int, *, vectors: bool = False
+    ) -> Any:
         known = self._known or self._cached()
         if known and vectors and self._is_other(known.model):
             # It may have been made anew for this model since.
             known = None
         reply = None
         if known:
-            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload)
+            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload, most_bytes)
         if reply is None or reply.status == 404:
             known = self._resolve(deadline)
             if vectors and self._is_other(known.model):
@@ -139,7 +146,7 @@ class Chroma:
                     f"set OPENAI_EMBEDDING_MODEL={known.model}, or ingest into another collection (scripts/ingest.py)",
                     public=OTHER_MODEL,
                 )
-            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload)
+            reply = self._call("POST", f"{self._base}/{known.id}/{action}", deadline, payload, most_bytes)
         return self._document(action, reply)
 
     def _is_other(self, model: str) -> bool:
@@ -158,9 +165,16 @@ class Chroma:
         self._memory.put(self._cache_key, known._asdict())
         return known
 
-    def _call(self, method: str, path: str, deadline: Deadline, payload: Mapping[str, Any] | None = None) -> Reply:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline,
+        payload: Mapping[str, Any] | None = None,
+        most_bytes: int = FRAME_BYTES,
+    ) -> Reply:
         try:
-            return self._service.call(method, path, deadline, payload=payload)
+            return self._service.call(method, path, deadline, payload=payload, most_bytes=most_bytes)
         except TransportError as error:
             if error.timed_out:
                 raise TimedOut(f"Chroma at {self._settings.url}: {error}") from error

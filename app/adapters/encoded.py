@@ -7,14 +7,13 @@ import itertools
 import zlib
 from collections.abc import Iterable, Iterator
 
-from app.adapters.http import MAX_REPLY_BYTES
 from app.errors import AIServiceError
 
 _STEP = 256 * 1024
 
 
-def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """The body that `pieces` are `encoding` of, piece by piece; no more than MAX_REPLY_BYTES. Raises AIServiceError."""
+def decoded(pieces: Iterable[bytes], encoding: str, most_bytes: int) -> Iterator[bytes]:
+    """The body that `pieces` are `encoding` of, piece by piece; no more than `most_bytes`. Raises AIServiceError."""
     name = encoding.strip().lower()
     if name not in ("gzip", "x-gzip", "deflate"):
         yield from pieces
@@ -34,8 +33,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
                 raise AIServiceError("OpenAI: the reply's compression is damaged") from error
             rest = reader.unconsumed_tail
             size += len(plain)
-            if size > MAX_REPLY_BYTES:
-                raise AIServiceError(f"OpenAI: reply of more than {MAX_REPLY_BYTES} bytes")
+            if size > most_bytes:
+                raise AIServiceError(f"OpenAI: reply of more than {most_bytes} bytes")
             if plain:
                 yield plain
     if piece and not reader.eof:

@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# For an operator's commands, which read pages of vectors. What a question asks for has a bound of its own, call by call.
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 ATTEMPTS = 3
+_MOST_DIGITS = 400
 FIRST_BACKOFF_SECONDS = 0.2
+_LONGEST_DATE = 100
 NO_SUCH_HOST = "no such host name"
 # Of a pair or alone.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -47,7 +50,7 @@ RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 class TransportError(Exception):
     """No usable reply. `sent`: the request may have reached the service; `timed_out`: the time was used up; `too_large`:
-    the reply had more than MAX_REPLY_BYTES; `explained`: the text says what to do, and trying again is of no use."""
+    the reply had more bytes than the call allows; `explained`: the text says what to do, and trying again is of no use."""
 
     def __init__(
         self, reason: str, *, sent: bool, timed_out: bool = False, too_large: bool = False, explained: bool = False
@@ -63,13 +66,30 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+    most_bytes: int = MAX_REPLY_BYTES
+    """What it may have, also once it is unpacked."""
 
     def json(self) -> Any:
         """The body parsed; raises ValueError when it is not JSON."""
         try:
-            return _whole_characters(json.loads(self.body), self.body)
+            return _whole_characters(read_json(self.body), self.body)
         except RecursionError as error:
             raise ValueError("JSON nested too deeply") from error
+
+
+def read_json(text: str | bytes) -> Any:
+    """`text` parsed; raises ValueError when it is not JSON, or is nested deeper or has longer numbers than any reply has."""
+    try:
+        return json.loads(text, parse_int=_integer)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+
+
+def _integer(digits: str) -> int:
+    # Reading one takes the square of its length, which Python before 3.10.7 does not limit.
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(digits)
 
 
 def _whole_characters(document: Any, body: bytes) -> Any:
@@ -104,14 +124,16 @@ class HttpService:
         payload: Any = None,
         headers: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
+        most_bytes: int | None = None,
     ) -> Reply:
-        """Send `payload` as JSON and return the whole reply, whatever its status.
+        """Send `payload` as JSON and return the whole reply, whatever its status, of at most `most_bytes` (MAX_REPLY_BYTES).
 
         429, 5xx and connection errors are tried again, after the time the service asks for (`Retry-After`) or after a
         growing pause, while there is time. Raises TransportError when no reply came.
         """
-        exchange = self.stream(method, path, deadline, payload=payload, headers=headers, attempts=attempts, whole=True)
-        return exchange.reply()
+        return self.stream(
+            method, path, deadline, payload=payload, headers=headers, attempts=attempts, most_bytes=most_bytes, whole=True
+        ).reply()
 
     def stream(
         self,
@@ -122,6 +144,7 @@ class HttpService:
         payload: Any = None,
         headers: Mapping[str, str] | None = None,
         attempts: int = ATTEMPTS,
+        most_bytes: int | None = None,
         whole: bool = False,
         pay: Pay | None = None,
     ) -> Exchange:
@@ -135,7 +158,9 @@ class HttpService:
             sent_headers["Content-Type"] = "application/json"
         for attempt in range(1, attempts + 1):
             payment = pay() if pay else None
-            exchange = Exchange(self._connections, method, self._path + path, body, sent_headers, deadline)
+            exchange = Exchange(
+                self._connections, method, self._path + path, body, sent_headers, deadline, most_bytes or MAX_REPLY_BYTES
+            )
             exchange.payment = payment
             try:
                 exchange.wait_for_head()
@@ -146,7 +171,8 @@ class HttpService:
                     payment.settle(None)
                 elif payment:
                     payment.free()
-                if error.timed_out or error.explained or not self._pause(attempt, attempts, None, deadline, str(error)):
+                hopeless = error.timed_out or error.explained or error.too_large
+                if hopeless or not self._pause(attempt, attempts, None, deadline, str(error)):
                     raise
                 continue
             if payment and exchange.status != 200:
@@ -190,6 +216,7 @@ class Exchange:
         body: bytes | None,
         headers: Mapping[str, str],
         deadline: Deadline,
+        most_bytes: int,
     ) -> None:
         self.status = 0
         self.headers: Headers = {}
@@ -197,7 +224,8 @@ class Exchange:
         self._connections = connections
         self._request = (method, target, body, dict(headers))
         self._deadline = deadline
-        self._news: queue.SimpleQueue[_Head | bytes | TransportError | None] = queue.SimpleQueue()
+        self.most_bytes = most_bytes
+        self._news: queue.SimpleQueue[_Head | bytes | TransportError | MemoryError | None] = queue.SimpleQueue()
         # Kept beside the connection, which lets go of it when the reply is the last on it.
         self._sock: socket.socket | None = None
         self._closed = False
@@ -217,20 +245,15 @@ class Exchange:
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it arrives. Raises TransportError."""
-        size = 0
         while (piece := self._next()) is not None:
             assert isinstance(piece, bytes)
-            size += len(piece)
-            if size > MAX_REPLY_BYTES:
-                self.close()
-                raise TransportError(f"reply of more than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
             yield piece
 
     def reply(self) -> Reply:
         """The whole reply, read once. Raises TransportError."""
         if self._body is None:
             self._body = b"".join(self.pieces())
-        return Reply(self.status, self.headers, self._body)
+        return Reply(self.status, self.headers, self._body, self.most_bytes)
 
     def close(self) -> None:
         """Stop, wherever it is; harmless after the end."""
@@ -244,7 +267,7 @@ class Exchange:
         except queue.Empty:
             self.close()
             raise TransportError("no complete reply in time", sent=True, timed_out=True) from None
-        if isinstance(news, TransportError):
+        if isinstance(news, Exception):
             raise news
         return news
 
@@ -265,7 +288,11 @@ class Exchange:
             connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
             self._news.put(_Head(response.status, response.headers))
+            # Counted here and not where it is read: a reader may be slow, and everything until then is in memory.
+            left = self.most_bytes
             while piece := response.read1(65536):
+                if (left := left - len(piece)) < 0:
+                    raise TransportError(f"reply of more than {self.most_bytes} bytes", sent=True, too_large=True)
                 self._news.put(piece)
             if response.length:
                 raise IncompleteRead(b"", response.length)
@@ -278,6 +305,8 @@ class Exchange:
             self._fail(
                 connection, TransportError("no reply in time" if sent else "cannot connect in time", sent=sent, timed_out=sent)
             )
+        except (TransportError, MemoryError) as error:
+            self._fail(connection, error)
         except (HTTPException, OSError, ValueError) as error:
             why, explained = _reason(error)
             reason = f"{'connection broke' if sent else 'cannot connect'}: {why}"
@@ -286,7 +315,7 @@ class Exchange:
             log.exception("exchange failed")
             self._fail(connection, TransportError(f"{type(error).__name__}", sent=sent))
 
-    def _fail(self, connection: HTTPConnection | None, error: TransportError) -> None:
+    def _fail(self, connection: HTTPConnection | None, error: TransportError | MemoryError) -> None:
         if connection is not None:
             connection.close()
         self._news.put(error)
@@ -310,12 +339,12 @@ def retry_after(headers: Headers) -> float | None:
     """Seconds that a reply asks to wait (`Retry-After` as seconds or as a date), or None."""
     text = (headers.get("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
-    if not text:
+        return float(text[:20])
+    if not text or len(text) > _LONGEST_DATE:
         return None
     from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

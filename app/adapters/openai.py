@@ -28,6 +28,13 @@ Message = Mapping[str, str]
 _SPEAKS_PLAINLY = re.compile(r"(?:gpt-(?!oss)|chatgpt|o[1-9])")
 
 
+# What a reply may have: a frame, and of each text a vector of 8,192 numbers as decimal text; of a chat 1,200 events of 3 kB.
+FRAME_BYTES, VECTOR_BYTES = 64 * 1024, 200 * 1024
+CHAT_BYTES = 4 * 1024 * 1024
+# Words have four characters a token; a server that sends more than this does not keep to the length it was given.
+CHARACTERS_PER_TOKEN = 16
+
+
 class OpenAI:
     """`memory_file` keeps what servers refused (by address and model); without one it is kept as long as this object."""
 
@@ -44,7 +51,7 @@ class OpenAI:
         """
         path = "/embeddings"
         payload = {"model": self.embedding_model, "input": list(texts), "encoding_format": "base64"}
-        exchange = self._asked(path, payload, deadline, pay, whole=True)
+        exchange = self._asked(path, payload, deadline, pay, FRAME_BYTES + len(texts) * VECTOR_BYTES, whole=True)
         usage = None
         try:
             document = document_of(path, exchange.reply())
@@ -65,15 +72,18 @@ class OpenAI:
         if stream:
             payload |= {"stream": True, "stream_options": {"include_usage": True}}
         patience = ShortenedDeadline(deadline)
-        exchange = self._asked(path, payload, patience, pay, whole=not stream)
+        exchange = self._asked(path, payload, patience, pay, CHAT_BYTES, whole=not stream)
         if exchange.status != 200:
             refused(path, read(exchange.reply()))
         plain = _SPEAKS_PLAINLY.match(self.model.rsplit("/", 1)[-1]) is not None
-        return Answer(exchange, patience, self._memory, "" if plain else self._key(path, self.model), whole=not stream)
+        unknown = "" if plain else self._key(path, self.model)
+        return Answer(exchange, patience, self._memory, unknown, max_tokens * CHARACTERS_PER_TOKEN, whole=not stream)
 
-    def _asked(self, path: str, payload: dict[str, Any], deadline: Deadline, pay: Pay, *, whole: bool) -> Exchange:
+    def _asked(
+        self, path: str, payload: dict[str, Any], deadline: Deadline, pay: Pay, most_bytes: int, *, whole: bool
+    ) -> Exchange:
         def ask(sent: Mapping[str, Any]) -> Exchange:
-            return self._service.stream("POST", path, deadline, payload=sent, whole=whole, pay=pay)
+            return self._service.stream("POST", path, deadline, payload=sent, whole=whole, pay=pay, most_bytes=most_bytes)
 
         try:
             return agreed(ask, payload, self._memory, self._key(path, payload["model"]))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.adapters.http import Exchange, Reply, TransportError
+from app.adapters.http import Exchange, Reply, TransportError, read_json
 from app.adapters.openai_reply import document_of, error_in, no_reply, refusal, text_of, usage_of
 from app.adapters.remembered import Remembered
 from app.adapters.sse import event_data
@@ -48,11 +47,19 @@ class Answer:
     """
 
     def __init__(
-        self, exchange: Exchange, patience: ShortenedDeadline, memory: Remembered, unknown: str, *, whole: bool
+        self,
+        exchange: Exchange,
+        patience: ShortenedDeadline,
+        memory: Remembered,
+        unknown: str,
+        most_characters: int,
+        *,
+        whole: bool,
     ) -> None:
-        """`unknown` is the key of what `memory` knows about the way this model thinks; empty: it does not think aloud.
-        `whole`: the reply has been read."""
+        """After `most_characters` it is cut. `unknown` is the key of what `memory` knows of the way this model thinks; empty:
+        it does not think aloud. `whole`: the reply has been read."""
         self._exchange, self._patience, self._memory, self._key = exchange, patience, memory, unknown
+        self._most_characters = most_characters
         self._read = whole
         self._manner = memory.get(unknown).get("thinks") if unknown else "apart"
         self.usage: Usage | None = None
@@ -72,10 +79,16 @@ class Answer:
         said = False
         thoughts = Thoughts(hold=self._manner != "apart")
         try:
+            left = self._most_characters
             for words in self._contents():
-                if ready := thoughts.feed(words):
+                left -= len(words)
+                if ready := thoughts.feed(words[:left] if left < 0 else words):
                     said = said or bool(ready.strip())
                     yield ready
+                if left < 0:
+                    # A server that does not keep to the length it was given.
+                    self.finish = "length"
+                    break
             if ready := thoughts.rest():
                 said = said or bool(ready.strip())
                 yield ready
@@ -145,7 +158,7 @@ class Answer:
             return pieces
         from app.adapters.encoded import decoded
 
-        return decoded(pieces, encoding)
+        return decoded(pieces, encoding, self._exchange.most_bytes)
 
     def _whole(self, body: bytes) -> str:
         document = document_of("/chat/completions", Reply(200, {}, body))
@@ -182,8 +195,8 @@ class Answer:
 
     def _event(self, data: str) -> str:
         try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            document = read_json(data)
+        except ValueError as error:
             raise AIServiceError("OpenAI chat: an event of the stream is not JSON") from error
         if (problem := error_in(document)) is not None:
             raise refusal(200, "OpenAI chat: error in the stream:", problem)

@@ -45,7 +45,7 @@ def read(reply: Reply) -> Reply:
         return reply
     from app.adapters.encoded import decoded
 
-    return reply._replace(body=b"".join(decoded([reply.body], encoding)))
+    return reply._replace(body=b"".join(decoded([reply.body], encoding, reply.most_bytes)))
 
 
 def no_reply(path: str, error: TransportError) -> NoReturn:

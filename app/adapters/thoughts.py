@@ -45,14 +45,15 @@ class Thoughts:
         """The words that are certain by now."""
         text, self._tail = self._tail + piece, ""
         words: list[str] = []
-        while text:
-            match = (self._closing or _ANY).search(text)
+        at = 0
+        while at < len(text):
+            match = (self._closing or _ANY).search(text, at)
             if match is None:
-                self._tail = _beginning_of_a_tag(text)
+                self._tail = _beginning_of_a_tag(text[at:])
                 if self._closing is None:
-                    words.append(text[: len(text) - len(self._tail)])
+                    words.append(text[at : len(text) - len(self._tail)])
                 break
-            before, text = text[: match.start()], text[match.end() :]
+            before, at = text[at : match.start()], match.end()
             if self._closing is not None:
                 self._closing = None
             elif match[1]:
