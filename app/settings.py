@@ -132,6 +132,10 @@ class Settings(NamedTuple):
     warm_worker: bool
     worker: WorkerSettings
     request_timeout: float
+    request_cpu_seconds: int
+    """What a question may use of the processor; 0: no limit but the host's."""
+    request_megabytes: int
+    """The address space of a process that answers one question; 0: no limit but the host's."""
     source: Path | None
     """The settings file that was read, or None."""
     warnings: tuple[str, ...] = ()
@@ -298,7 +302,7 @@ def read_env_file(text: str) -> dict[str, str]:
             raise ValueError(f"line {number} is not NAME=value")
         name, value = match[1], match[2]
         quoted = re.fullmatch(r"""(["'])(.*?)\1(?:\s+#.*)?""", value)
-        value = quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", value)
+        value = quoted[2] if quoted else re.sub(r"(?:^|(?<!\s)\s+)#.*$", "", value)
         if re.search("[\udc80-\udcff]", value):
             raise ValueError(f"line {number} is not UTF-8")
         values[name] = value
@@ -502,6 +506,8 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
             threads=read.integer("WARM_WORKER_THREADS", 8, 1, 64),
         ),
         request_timeout=request_timeout,
+        request_cpu_seconds=read.integer("REQUEST_CPU_SECONDS", 20, 0, 3600),
+        request_megabytes=read.integer("REQUEST_MEMORY_MB", 1024, 0, 1_000_000),
         source=source,
         warnings=tuple(warnings),
         names=frozenset(read.names),

@@ -342,6 +342,9 @@ def apology():
 
 def apologise(reply_to):
     """Answer for the current exception, and put its traceback into Apache's error log and, if it is open, the program's."""
+    if "app.servers.confinement" in sys.modules:
+        # The memory to say it with.
+        sys.modules["app.servers.confinement"].release()
     request_id = os.environ.get("DNDCHAT_REQUEST_ID", "")
     try:
         import traceback

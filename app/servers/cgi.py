@@ -21,6 +21,7 @@ from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import SettingsError
 from app.seen import AUTHORIZATION_VARIABLES
+from app.servers import confinement
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
     logs.configure(None)
     configured = load_settings()
     logs.configure(configured.log_file)
+    confinement.confine(configured)
     environ = read_environ()
     hand_over_authorization(environ)
     leave_line = _Turn(environ.pop(TURN, ""))
@@ -48,6 +50,7 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
     handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply, apology)
     try:
         handler.run(create_app(configured, services=services))
+        confinement.release()
         # Before a body that comes slowly is read to its end.
         leave_line()
         with contextlib.suppress(OSError):  # the client has gone

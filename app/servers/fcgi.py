@@ -8,8 +8,11 @@ from flup.server.fcgi import WSGIServer
 
 from app import logs
 from app.bootstrap import create_app
+from app.servers import confinement
 from app.servers.cgi import Authorized
 from app.settings import load
+
+THREADS = 8
 
 
 def main() -> None:
@@ -17,7 +20,8 @@ def main() -> None:
     os.umask(0o077)
     settings = load()
     logs.configure(settings.log_file)
+    confinement.confine_server(settings, THREADS)
     app = Authorized(create_app(settings))
     # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still put their
     # connections away, and flup hangs up on a request that finds no thread: with two, one in some hundreds was a 500.
-    WSGIServer(app, debug=False, minSpare=1, maxSpare=2, maxThreads=8).run()
+    WSGIServer(app, debug=False, minSpare=1, maxSpare=2, maxThreads=THREADS).run()

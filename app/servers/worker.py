@@ -24,6 +24,7 @@ from flup.server.scgi import WSGIServer
 from app import datadir, logs, settings
 from app.bootstrap import create_app
 from app.seen import AUTHORIZATION_VARIABLES
+from app.servers import confinement
 from app.servers.cgi import Authorized
 from app.settings import PROJECT_ROOT, Settings
 
@@ -73,6 +74,7 @@ def run(configured: Settings, code_is_current: Callable[[], bool]) -> None:
     """Serve until there is a reason to end. The lock is held by this process."""
     # Relative to the directory, as a socket's whole path may be longer than the 107 bytes the kernel takes.
     os.chdir(configured.data_dir)
+    confinement.confine_server(configured, configured.worker.threads)
     datadir.link(PROJECT_ROOT / "var", configured.data_dir, SOCKET)
     server = _Server(configured, code_is_current)
     log.info("warm worker %d started", os.getpid())
@@ -153,6 +155,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         self._code_is_current = code_is_current
         self._counting = threading.Lock()
         self._running = 0
+        self._watch = confinement.Watch(configured.request_cpu_seconds)
         self._last_used = time.monotonic()
         self.served = 0
         self.reason = "signal"
@@ -180,11 +183,13 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         with self._counting:
             self._running += 1
             self.served += 1
+        self._watch.begin()
         try:
             request.stdout.write(b"%d\n" % self.patience)
             request.stdout.flush()
             super().handler(request)
         finally:
+            self._watch.end()
             with self._counting:
                 self._running -= 1
                 self._last_used = time.monotonic()
@@ -240,6 +245,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
 
     def _mainloopPeriodic(self) -> None:
         """Called by flup after each request and at least once a second."""
+        self._watch.look()
         idle = not self._running and time.monotonic() - self._last_used > self._settings.worker.idle_seconds
         if idle:
             self._end("idle")
