@@ -94,14 +94,15 @@ if [ "$requirements" != requirements-host.txt ]; then
         fail "chromadb needs SQLite 3.35 or newer, and this Python has an older one: run the operator's commands on another machine and copy var/index/ here, or name another Python with PYTHON=/path/to/python3."
 fi
 
+# The locks name every file by its hash (scripts/lock_requirements.sh writes them): nobody on the way can put in another one.
 # What was installed is remembered by the content of the requirement files: an unchanged set is not installed again.
 stamp=.venv/installed
-wanted=$(cat requirements*.txt | cksum)
+wanted=$(cat requirements*.txt requirements*.lock | cksum)
 if [ "$(grep -sFx "$requirements $wanted" $stamp || true)" = "" ]; then
     echo "Installing $requirements (this can take a few minutes)"
     log=.venv/install.log
     .venv/bin/python3 -m pip --version >/dev/null 2>&1 || .venv/bin/python3 -m ensurepip >/dev/null
-    if ! .venv/bin/python3 -m pip install --disable-pip-version-check --quiet --compile -r "$requirements" >"$log" 2>&1; then
+    if ! .venv/bin/python3 -m pip install --disable-pip-version-check --quiet --compile --require-hashes -r "${requirements%.txt}.lock" >"$log" 2>&1; then
         cat "$log" >&2
         fail "Installing $requirements failed: see above."
     fi
