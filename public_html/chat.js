@@ -10,6 +10,7 @@ const STREAMS = 'body' in Response.prototype && 'TextDecoder' in window;
 const HISTORY = { entries: 10, characters: 8000, perAnswer: 3000 }; // the first two are the server's bounds
 const AUTH_API = (document.querySelector('meta[name="auth-api"]')?.content || '').trim().replace(/\/+$/, '');
 const TOKEN_KEY = 'dndchat.token';
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/; // of a host's name as browsers write it
 const BROKEN_OFF = 'The connection broke off before the answer was complete. Try again.';
 const $ = (id) => document.getElementById(id);
 
@@ -27,13 +28,21 @@ function keepToken(value) {
   } catch { /* storage forbidden: the token lives as long as the page */ }
 }
 
-/** Take the token out of the address, where it would be seen, kept in the history and sent around in links. */
+/**
+ * Take the token out of the address, where it would be seen, kept in the history and sent around in links. It counts only where
+ * the development server's links lead, on this machine; anywhere else it is somebody's who wants to be asked in his name.
+ */
 function tokenFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given === null) return false;
+  if (given === null) return;
   history.replaceState(null, '', location.pathname + location.search);
-  keepToken(given);
-  return true;
+  if (!LOOPBACK.test(location.hostname)) {
+    show('The address you came by would have logged you in as somebody else; it was not used.');
+  } else if (token !== given && (!token || confirm('Log out here, and log in by the address you came by?'))) {
+    restart();
+    keepToken(given);
+    show();
+  }
 }
 
 function show(problem = '') {
@@ -361,8 +370,8 @@ $('restart').addEventListener('click', () => {
 });
 $('logout').addEventListener('click', () => { restart(); keepToken(''); show(); });
 $('login-form').addEventListener('submit', logIn);
-addEventListener('hashchange', () => tokenFromAddress() && show()); // a new address opened in this tab
+addEventListener('hashchange', tokenFromAddress); // a new address opened in this tab
 
 try { token = sessionStorage.getItem(TOKEN_KEY) || ''; } catch { /* as above */ }
-tokenFromAddress();
 show();
+tokenFromAddress();
