@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
+from app.loopback import is_loopback_address
 from app.models import Estimate, PlannedCall, Question, User
 from app.pricing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
 from app.settings import file_stamp
@@ -68,7 +69,7 @@ class Container:
                 part.close()
 
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
-        if self._dev_token and _is_loopback(remote_addr):
+        if self._dev_token and is_loopback_address(remote_addr):
             import hmac
 
             if hmac.compare_digest(token.encode("utf-8", "replace"), self._dev_token.encode()):
@@ -216,7 +217,3 @@ class Container:
 
 def _load_grounding() -> None:
     import app.rag.grounding  # noqa: F401
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "::1" or address.startswith("127.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import sys
 import time
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from app import datadir
+from app.escaping import escaped
 
 # A longer message is cut; a traceback is not.
 MOST_CHARACTERS = 4000
@@ -31,8 +32,12 @@ class _Formatter(logging.Formatter):
         # What a client has sent may be in it.
         if len(record.message) > MOST_CHARACTERS:
             record.message = record.message[:MOST_CHARACTERS] + "…"
-        record.message = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: f"\\x{ord(match[0]):02x}", record.message)
+        record.message = escaped(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        # An exception's text may repeat anything.
+        return escaped(super().formatException(ei), keep="\n")
 
 
 class _File(logging.FileHandler):
@@ -68,10 +73,14 @@ class _File(logging.FileHandler):
 def configure(log_file: Path | None) -> None:
     """Send what the program logs to `log_file`; None or a file that cannot be opened: to stderr."""
     handler: logging.Handler
+    intruded = None
     try:
         if log_file is None:
             raise FileNotFoundError
         datadir.ensure(log_file.parent)
+        if log_file.is_file() and (intruded := datadir.intruded(log_file, file_only=True)):
+            # Another account would read what is logged, or write into it.
+            raise PermissionError
         handler = _File(log_file)
     except OSError:
         # Under CGI that is the web server's error log.
@@ -82,6 +91,11 @@ def configure(log_file: Path | None) -> None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     root.propagate = False
+    if intruded:
+        # Needed for a message only.
+        from app.ownership import intrusion
+
+        root.warning("LOG_FILE: not used, as %s", intrusion(intruded))
 
 
 def close() -> None:

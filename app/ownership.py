@@ -26,6 +26,20 @@ def refusal(path: Path, *, write: bool = False) -> str:
     return _told(path.parent) if write and not os.access(path.parent, os.W_OK) else ""
 
 
+def intrusion(place: Path) -> str:
+    """What is said of a place that `app.datadir.intruded` has found: whose it is, its mode, what that means and what helps."""
+    status = place.stat()
+    told = f"{place} belongs to {account(status.st_uid)} (mode {stat.S_IMODE(status.st_mode):04o})"
+    if place.is_symlink() and place.lstat().st_uid != status.st_uid:
+        told = f"{place} is a link that belongs to {account(place.lstat().st_uid)}"
+    elif status.st_uid in (0, os.geteuid()):
+        return f"{told}: other accounts can write there; forbid it: chmod go-w {_quoted(place)}"
+    return (
+        f"{told}, who can write there, and this program runs as {account(os.geteuid())}; name a place of its own, or, if what "
+        f"is there is yours: sudo chown -R {account(os.geteuid())} {_quoted(place)}"
+    )
+
+
 def account(number: int | None = None) -> str:
     """The name of an account, by default of the one that this process runs as."""
     import pwd

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from app import datadir
 from app.errors import SettingsError
+from app.loopback import is_loopback
 from app.pricing import Overrides, Pricing, nanodollars, price_list
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +29,22 @@ LEAST_TIMEOUT = 10
 
 # What Chroma takes.
 COLLECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{1,510}[A-Za-z0-9]"
+
+# What may go to another machine without encryption where ALLOW_INSECURE names it, and what whoever sits on the line then does.
+INSECURE = {
+    "AUTH_API_URL": "reads tokens and says who somebody is",
+    "OPENAI_BASE_URL": "reads the key and the questions, and writes the answers",
+    "CHROMA_CLOUD_SSL": "reads the key, and writes the passages",
+    "CHROMA_HOST": "reads and writes the passages",
+    "SMTP_HOST": "reads the password and the alerts",
+    "API_URL": "reads the token",  # of scripts/test_flask_query.sh
+}
+
+# Names whose values are worth a theft.
+SECRETS = ("OPENAI_API_KEY", "gravitycar_openai_api_key", "chroma_cloud_api_key", "SMTP_PASS", "AUTH_DEV_TOKEN")
+
+# Where programs, the home directory and temporary files are, the clock's zone, and which letters are known.
+CHILDREN_NEED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE")
 
 # Settings are a few kB; whatever is named by mistake is not read into memory.
 MAX_FILE_BYTES = 1_000_000
@@ -105,6 +123,8 @@ class SmtpSettings(NamedTuple):
     user: str
     sender: str
     password: str = ""
+    in_the_clear: bool = False
+    """Whether the password may go to another machine without encryption."""
 
     def __repr__(self) -> str:
         return _shown(self, "password")
@@ -139,7 +159,9 @@ class Settings(NamedTuple):
     source: Path | None
     """The settings file that was read, or None."""
     warnings: tuple[str, ...] = ()
-    """Things that work but are probably not meant, each `NAME: what; what to do`. The health report shows them to anybody."""
+    """Things that work but are probably not meant, each `NAME: what; what to do`."""
+    dangers: tuple[str, ...] = ()
+    """Those of the warnings that tell by what others can read keys, or more."""
     names: frozenset[str] = frozenset()
     """The names that were looked for: what else is in the environment or the file does not matter here."""
     origin: tuple[object, ...] = ()
@@ -167,6 +189,8 @@ class _Reader:
         self._values = values
         self.names: set[str] = set()
         self.problems: list[str] = []
+        self.dangers: list[str] = []
+        self.insecure = self._insecure("ALLOW_INSECURE")
 
     def text(self, *names: str, default: str = "") -> str:
         """The first of `names` that is set and not blank."""
@@ -183,6 +207,35 @@ class _Reader:
             # The value itself is not repeated: it may be a secret that was pasted into the wrong line.
             self.problems.append(f"{name}: not usable; {hint}")
             return default
+
+    def line(self, name: str) -> str:
+        """Text for the head of a mail or a program's protocol: more than one line would be more than one header."""
+
+        def parse(text: str) -> str:
+            if not text.isprintable():
+                raise ValueError
+            return text
+
+        return self.parsed(name, "", parse, "give one line, without control characters")
+
+    def _insecure(self, name: str) -> frozenset[str]:
+        def parse(text: str) -> frozenset[str]:
+            names = frozenset(filter(None, re.split(r"[,\s]+", text)))
+            if not names <= INSECURE.keys():
+                raise ValueError
+            return names
+
+        return self.parsed(name, frozenset(), parse, f"give names among {', '.join(INSECURE)}, separated by commas")
+
+    def encrypted(self, name: str, host: str, remedy: str) -> None:
+        """What `name` configures speaks without encryption to `host`: a problem unless that is this machine, or allowed."""
+        if is_loopback(host):
+            return
+        danger = f"{name}: not encrypted to another machine, so whoever sits on the line {INSECURE[name]}; {remedy}"
+        if name in self.insecure:
+            self.dangers.append(f"{danger} (ALLOW_INSECURE allows it)")
+        else:
+            self.problems.append(f"{danger}, or accept that: ALLOW_INSECURE={name}")
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         def parse(text: str) -> int:
@@ -254,7 +307,11 @@ class _Reader:
             _ = parts.port  # raises ValueError for a port that is none
             return text.rstrip("/")
 
-        return self.parsed(name, default, parse, "give an address such as https://api.example.com")
+        address = self.parsed(name, default, parse, "give an address such as https://api.example.com")
+        parts = urlsplit(address)
+        if parts.scheme == "http":
+            self.encrypted(name, parts.hostname or "", "give an address that begins with https://")
+        return address
 
     def origins(self, name: str) -> frozenset[str]:
         found = set()
@@ -342,6 +399,12 @@ def _refusal(path: Path) -> str:
     return refusal(path)
 
 
+def _intrusion(place: Path) -> str:
+    from app.ownership import intrusion
+
+    return intrusion(place)
+
+
 def _default_env_files(environ: Mapping[str, str], root: Path) -> tuple[Path, ...]:
     return _home(environ) / ".env.dndchat", root / ".env"
 
@@ -404,6 +467,16 @@ def _home(environ: Mapping[str, str]) -> Path:
         return Path("/nonexistent")
 
 
+def child_environment(names: Iterable[str] = ()) -> dict[str, str]:
+    """The environment of a process that this program starts: made, not inherited.
+
+    A request's own holds the caller's token, cookies and address, and may hold keys; none of that is a child's business.
+    `names`: what a child that is a part of this program reads settings from (`Settings.names`).
+    """
+    kept = {*CHILDREN_NEED, *names, *(("DNDCHAT_ENV_FILE",) if names else ())}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
 def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
     """Read and check all settings. Raises SettingsError with every problem found."""
     environ = os.environ if environ is None else environ
@@ -423,13 +496,20 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     except OSError as error:
         why = _refusal(source) if source else ""
         problems.append(f"settings file {source}: cannot be read ({type(error).__name__}); {why or error.strerror}")
+    if source is not None and (place := datadir.intruded(source, for_root=True)):
+        problems.append(f"settings file {source}: not used, as {_intrusion(place)}")
 
     # An empty variable in the environment counts as not set: the file's value stands.
     values = {**from_file, **{name: value for name, value in environ.items() if value.strip()}}
     read = _Reader(values)
     settings = _build(read, root, source)
+    if place := datadir.intruded(settings.data_dir):
+        problems.append(f"DATA_DIR: not used, as {_intrusion(place)}")
     if problems or read.problems:
         raise SettingsError(problems + read.problems)
+    if source is not None and any(from_file.get(name) for name in SECRETS) and datadir.exposed(source):
+        warning = f"settings file {source}: other accounts on this machine can read the keys in it; run: chmod 600 {source}"
+        settings = settings._replace(warnings=(*settings.warnings, warning), dangers=(*settings.dangers, warning))
     return settings._replace(origin=_origin(settings.names, environ, files))
 
 
@@ -483,18 +563,12 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
         ),
         limits=limits,
         pricing=pricing,
-        smtp=SmtpSettings(
-            host=read.text("SMTP_HOST"),
-            port=read.integer("SMTP_PORT", 587, 1, 65535),
-            user=read.text("SMTP_USER"),
-            sender=read.text("SMTP_FROM"),
-            password=read.text("SMTP_PASS"),
-        ),
+        smtp=_smtp(read),
         auth_api_url=read.url("AUTH_API_URL"),
         auth_dev_token=read.text("AUTH_DEV_TOKEN"),
         ca_file=read.path("SSL_CERT_FILE", root, root) if read.text("SSL_CERT_FILE") else None,
         token_cache_ttl=read.integer("TOKEN_CACHE_TTL", 300, 0, 86_400),
-        alert_email=read.text("ALERT_EMAIL"),
+        alert_email=read.line("ALERT_EMAIL"),
         cors_origins=read.origins("CORS_ORIGINS"),
         data_dir=data_dir,
         log_file=read.path("LOG_FILE", data_dir / "dndchat.log", root),
@@ -509,7 +583,8 @@ def _build(read: _Reader, root: Path, source: Path | None) -> Settings:
         request_cpu_seconds=read.integer("REQUEST_CPU_SECONDS", 20, 0, 3600),
         request_megabytes=read.integer("REQUEST_MEMORY_MB", 1024, 0, 1_000_000),
         source=source,
-        warnings=tuple(warnings),
+        warnings=(*read.dangers, *warnings),
+        dangers=tuple(read.dangers),
         names=frozenset(read.names),
     )
 
@@ -545,11 +620,29 @@ def _call_warnings(limits: LimitSettings, request_timeout: float, model: str, de
     return found
 
 
+def _smtp(read: _Reader) -> SmtpSettings:
+    smtp = SmtpSettings(
+        host=read.line("SMTP_HOST"),
+        port=read.integer("SMTP_PORT", 587, 1, 65535),
+        user=read.line("SMTP_USER"),
+        sender=read.line("SMTP_FROM"),
+        password=read.text("SMTP_PASS"),
+        in_the_clear="SMTP_HOST" in read.insecure,
+    )
+    if smtp.host and smtp.password and smtp.in_the_clear:
+        # Whether the server offers encryption is seen when a mail is sent; without this word the password then stays here.
+        read.encrypted("SMTP_HOST", smtp.host, "use a server that offers encryption")
+    return smtp
+
+
 def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> ChromaSettings:
+    host, ssl = read.host("CHROMA_CLOUD_HOST", "api.trychroma.com")[0], read.flag("CHROMA_CLOUD_SSL", True)
+    if not ssl:
+        read.encrypted("CHROMA_CLOUD_SSL", host, "set it to on")
     return ChromaSettings(
-        host=read.host("CHROMA_CLOUD_HOST", "api.trychroma.com")[0],
+        host=host,
         port=read.integer("CHROMA_CLOUD_PORT", 443, 1, 65535),
-        ssl=read.flag("CHROMA_CLOUD_SSL", True),
+        ssl=ssl,
         tenant=tenant,
         database=read.text("chroma_cloud_database", default="adnd_1e"),
         collection=collection,
@@ -560,6 +653,8 @@ def _cloud_chroma(read: _Reader, collection: str, api_key: str, tenant: str) -> 
 def _local_chroma(read: _Reader, collection: str) -> ChromaSettings:
     # "http://localhost" is accepted beside "localhost": earlier settings files have it so.
     host, scheme = read.host("CHROMA_HOST", "localhost")
+    if scheme != "https":
+        read.encrypted("CHROMA_HOST", host, f"give https://{host}")
     return ChromaSettings(
         host=host,
         port=read.integer("CHROMA_PORT", 8060, 1, 65535),

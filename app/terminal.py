@@ -1,6 +1,7 @@
 """Text for people on whatever reads along: a terminal, cron's mail, a log in an old encoding.
 
 What the encoding cannot say is said in ASCII: ✓ as "ok", ✗ as "FAILED", a bar in "#"; any other letter by its number.
+Text from elsewhere steers no terminal: see `app.escaping`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import codecs
 import io
 import json
 from typing import Any, TextIO
+
+from app.escaping import in_json
 
 _HANDLER = "dndchat-degrade"
 _ASCII = {
@@ -29,7 +32,7 @@ def degrade(*streams: TextIO | None) -> None:
 def as_json(document: Any, stream: TextIO, indent: int | None = None) -> str:
     """`document` as JSON that stays JSON on `stream`: other letters as they are in UTF-8 only, else by their numbers."""
     encoding = codecs.lookup(stream.encoding or "utf-8").name
-    return json.dumps(document, ensure_ascii=encoding != "utf-8", indent=indent)
+    return in_json(json.dumps(document, ensure_ascii=encoding != "utf-8", indent=indent))
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:

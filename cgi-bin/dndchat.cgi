@@ -39,12 +39,13 @@ def main():
             # One id wherever the request is answered: the ledger knows by it what a dying worker has paid for already.
             os.environ["DNDCHAT_REQUEST_ID"] = os.urandom(12).hex()
             folder = data_dir()
-            turn = give_way(folder)
-            if os.path.exists(os.path.join(folder, SOCKET)):
-                # To hand it over is no work; and a body that comes slowly must not hold up the line.
-                leave_line(turn)
-                if relay(folder, reply_to):
-                    return
+            if is_ours(folder):
+                turn = give_way(folder)
+                if os.path.exists(os.path.join(folder, SOCKET)):
+                    # To hand it over is no work; and a body that comes slowly must not hold up the line.
+                    leave_line(turn)
+                    if relay(folder, reply_to):
+                        return
         serve(reply_to)
     except BaseException:  # a module that gives up with sys.exit() owes the browser a reply, too
         apologise(reply_to)
@@ -112,6 +113,15 @@ def seen_tokens():
     return names
 
 
+def is_ours(path):
+    """Whether nobody but this account can have put there what is there. Whoever else may write makes the program explain."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
 def relay(folder, reply_to):
     """Let the worker answer. False when it has not, with the request's body in place for this process to answer."""
     body = read_body()
@@ -148,7 +158,14 @@ def hand_over(folder, body):
         connection.settimeout(ACKNOWLEDGE_SECONDS)
         # A socket's whole path may be too long for the kernel; its name is not.
         os.chdir(folder)
+        # Here and no longer by its name, which might lead elsewhere by now. A token is only for a process of this account.
+        if not is_ours(".") or not is_ours(SOCKET):
+            return None
         connection.connect(SOCKET)
+        who = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        if int.from_bytes(who[4:8], sys.byteorder) != os.geteuid():
+            connection.close()
+            return None
         connection.sendall(scgi_head(len(body)) + body)
         # No more than a number of seconds: whoever says more has taken the socket, but is no worker.
         while not patience.endswith(b"\n") and len(patience) < 5:

@@ -13,7 +13,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.backup import back_up
 from app.operator.connector import ChromaDBConnector
@@ -34,7 +33,7 @@ def main() -> int:
     console = arguments.console(given)
 
     def command() -> int:
-        connector = ChromaDBConnector(given.place, settings=settings.load())
+        connector = ChromaDBConnector(given.place, settings=console.settings())
         connector.connect()
         console.line(f"Connected: {connector!r}")
         return back_up(connector.database.need(given.name), given.file, console)

@@ -14,7 +14,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.indexing import build_index, check_index
 
@@ -32,7 +31,7 @@ def main() -> int:
     given = parser.parse_args()
     console = arguments.console(given)
     command = check_index if given.check else build_index
-    return console.run(lambda: command(settings.load(), given.name, console))
+    return console.run(lambda: command(console.settings(), given.name, console))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from app.operator import arguments
 from app.operator.console import EXIT_OK, Console
 from app.operator.problems import OperatorError
 from app.ownership import refusal
-from app.settings import Settings, load
+from app.settings import Settings
 
 
 def positive(text: str) -> int:
@@ -63,7 +63,7 @@ def main() -> int:
     console = Console()
 
     def command() -> int:
-        settings = load()
+        settings = console.settings()
         logs.configure(settings.log_file)
         try:
             counts = run(settings, given.keep_days, given.dry_run)
@@ -77,7 +77,8 @@ def main() -> int:
         if given.json:
             console.line(terminal.as_json(counts, console.out))
         else:
-            console.line("\n".join(f"{name.replace('_', ' '):>14}: {value}" for name, value in counts.items()))
+            for name, value in counts.items():
+                console.line(f"{name.replace('_', ' '):>14}: {value}")
         if counts["integrity"] != "ok":
             raise OperatorError("The ledger is damaged: stop the site, move it aside, put a backup in its place.")
         if counts["wrong_days"]:

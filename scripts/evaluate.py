@@ -15,7 +15,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.evaluation.command import WITH_VECTORS, Wanted, evaluate
 
@@ -39,7 +38,7 @@ def main() -> int:
     console = arguments.console(given)
     compare = [name for name in given.compare.split(",") if name]
     wanted = Wanted(given.questions, given.corpus, given.collection, compare, given.leave_one_out, given.k)
-    return console.run(lambda: evaluate(settings.load(), wanted, console))
+    return console.run(lambda: evaluate(console.settings(), wanted, console))
 
 
 if __name__ == "__main__":

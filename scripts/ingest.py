@@ -16,7 +16,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.ingestion import Request, ingest
 from app.operator.quotas import DOCUMENT_BYTES
@@ -58,7 +57,7 @@ def main() -> int:
         dry_run=given.dry_run,
     )
     console = arguments.console(given)
-    return console.run(lambda: ingest(settings.load(), request, console))
+    return console.run(lambda: ingest(console.settings(), request, console))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.restoring import Request, restore
 from app.operator.store import Patience
@@ -42,7 +41,7 @@ def main() -> int:
         verify_only=given.verify_only,
     )
     console = arguments.console(given)
-    return console.run(lambda: restore(settings.load(), request, console))
+    return console.run(lambda: restore(console.settings(), request, console))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ interpreter.use_own()
 
 import json
 
-from app import logs
+from app import datadir, logs
 from app.bootstrap import Container
 from app.ledger.delivery import deliver
 from app.settings import load
 
 
 def main() -> int:
+    datadir.keep_private()
     settings = load()
     logs.configure(settings.log_file)
     try:

@@ -60,7 +60,7 @@ for _ in $(seq 150); do
 
   or ask from the shell:
 
-    scripts/test_flask_query.sh "Bearer $token" "What is a beholder?"
+    DNDCHAT_TOKEN=$token scripts/test_flask_query.sh "What is a beholder?"
 
   Token: $token
   Log:   var/flask.log        Stop: scripts/stop_flask.sh

@@ -14,7 +14,6 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import settings
 from app.operator import arguments
 from app.operator.store import Patience
 from app.operator.upload import Request, upload
@@ -46,7 +45,7 @@ def main() -> int:
         fix_ids=given.fix_ids,
     )
     console = arguments.console(given)
-    return console.run(lambda: upload(settings.load(), request, console))
+    return console.run(lambda: upload(console.settings(), request, console))
 
 
 if __name__ == "__main__":

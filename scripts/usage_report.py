@@ -15,7 +15,6 @@ from app.bootstrap import Container
 from app.ledger import report
 from app.operator import arguments
 from app.operator.console import Console
-from app.settings import load
 
 EXAMPLES = f"""examples:
   scripts/usage_report.py                 the last seven days
@@ -31,8 +30,11 @@ def main() -> int:
     console = Console()
 
     def command() -> int:
-        figures = report.usage(Container(load()).ledger, max(1, given.days))
-        console.write(terminal.as_json(figures, console.out) + "\n" if given.json else report.as_text(figures))
+        figures = report.usage(Container(console.settings()).ledger, max(1, given.days))
+        if given.json:
+            console.line(terminal.as_json(figures, console.out))
+        else:
+            console.lines(report.as_text(figures))
         return 0
 
     return console.run(command)

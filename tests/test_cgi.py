@@ -500,7 +500,7 @@ def test_an_auth_api_that_says_nothing_about_the_token_is_a_502(tmp_path: Path, 
     assert token not in log
 
 
-@pytest.mark.parametrize("url", ["", "http://127.0.0.1:{closed}", "http://nowhere.invalid"])
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:{closed}", "https://nowhere.invalid"])
 def test_an_auth_api_that_is_not_there_is_a_502(tmp_path: Path, url: str) -> None:
     program = CgiProgram(tmp_path, AUTH_API_URL=url.format(closed=_closed_port()))
     reply = program.request("POST", "/api/query", QUESTION, token="abc.def.ghi")

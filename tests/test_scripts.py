@@ -103,7 +103,10 @@ def one_line(text: str) -> str:
 
 # -- setup.sh ----------------------------------------------------------------------------------------------------------
 
-SCRIPTS = ["setup.sh", "start_flask.sh", "stop_flask.sh", "start_chroma.sh", "test_flask_query.sh", "run_tests.sh"]
+SCRIPTS = [
+    *("setup.sh", "start_flask.sh", "stop_flask.sh", "start_chroma.sh", "test_flask_query.sh", "run_tests.sh"),
+    "lock_requirements.sh",
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -142,11 +145,11 @@ def test_setting_up_again_installs_nothing(project: Project) -> None:
 
 
 def test_more_is_installed_when_more_is_asked_for_and_then_kept(project: Project) -> None:
-    for option, file in (("--operator", "requirements.txt"), ("--dev", "requirements-dev.txt")):
+    for option, file in (("--operator", "requirements.lock"), ("--dev", "requirements-dev.lock")):
         before = len(project.pip_calls())
         assert project.run("setup.sh", option).returncode == 0
         [call] = project.pip_calls()[before:]
-        assert call.endswith(f"-r {file}")
+        assert call.endswith(f"--require-hashes -r {file}")
     # The larger set holds the smaller ones.
     before = len(project.pip_calls())
     for option in ([], ["--operator"], ["--dev"]):
@@ -332,8 +335,8 @@ def test_one_command_starts_a_server_that_answers(project: Project) -> None:
     assert json.loads(server.get("/health")[1])["service"] == "dnd_rag"
 
     # As the printed text says it.
-    [printed] = re.findall(r"scripts/test_flask_query\.sh \"(Bearer \S+)\" \"(.+)\"", server.output)
-    done = project.run("test_flask_query.sh", *printed)
+    [(token, question)] = re.findall(r"DNDCHAT_TOKEN=(\S+) scripts/test_flask_query\.sh \"(.+)\"", server.output)
+    done = project.run("test_flask_query.sh", question, DNDCHAT_TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert "sb-beholder" in {source["id"] for source in json.loads(done.stdout)["sources"] if source["cited"]}
 
@@ -556,9 +559,54 @@ def test_the_token_goes_on_in_no_command_line(project: Project, listener: Listen
     with project.start("test_flask_query.sh", "Bearer s3cret-t0ken", "q", API_URL=listener.url) as process:
         while not listener.requests:
             assert process.poll() is None
-        # The caller's own command line has it, which is the caller's doing; nothing that it starts does.
-        [line] = [line for line in command_lines() if "s3cret-t0ken" in line]
-        assert "test_flask_query.sh" in line
+        # The script has taken the place of itself, without the token.
+        assert [line for line in command_lines() if "s3cret-t0ken" in line] == []
         listener.close()
         process.communicate(timeout=60)
     assert process.returncode == 1
+
+
+def test_a_token_comes_by_the_environment_or_from_a_file(project: Project, listener: Listener, tmp_path: Path) -> None:
+    for token in ("s3cret-t0ken", "Bearer s3cret-t0ken"):
+        done = query(project, listener, "What is an orc?", "debug", "5", DNDCHAT_TOKEN=token)
+        assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "token").write_text("s3cret-t0ken")
+    script = project.root / "scripts/test_flask_query.sh"
+    with (tmp_path / "token").open() as file:
+        subprocess.run(
+            [script, "-", "What is an orc?", "debug", "5"], stdin=file, check=True, env={**os.environ, "API_URL": listener.url}
+        )
+    assert len(listener.requests) == 3
+    for request in listener.requests:
+        assert request.headers["authorization"] == "Bearer s3cret-t0ken"
+        assert request.body == {"question": "What is an orc?", "debug": True, "k": 5}
+    assert query(project, listener, "-", "What is an orc?").returncode == 2, "there is none on standard input"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dnd.example.com",
+        "http://127.0.0.1@dnd.example.com",
+        "http://127.0.0.1.example.com",
+        "http://2130706433",
+        "ftp://x",
+    ],
+)
+def test_a_token_goes_to_no_other_machine_in_the_clear(project: Project, url: str) -> None:
+    done = project.run("test_flask_query.sh", "q", API_URL=url, DNDCHAT_TOKEN="s3cret-t0ken")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("✗ API_URL: ")
+
+
+def test_a_token_goes_nowhere_else_with_a_redirect(project: Project, listener: Listener) -> None:
+    with Listener() as other:
+        listener.faults.push(Fault("status", status=302, headers={"Location": f"{other.url}/api/query"}))
+        assert query(project, listener, "q", DNDCHAT_TOKEN="s3cret-t0ken").returncode == 1
+        assert other.requests == []
+
+
+def test_what_a_server_says_steers_no_terminal(project: Project, listener: Listener) -> None:
+    done = query(project, listener, "a\x9b2Jb\u202ec\u2066d", DNDCHAT_TOKEN="t", LANG="C.UTF-8")
+    assert json.loads(done.stdout)["heard"]["question"] == "a\x9b2Jb\u202ec\u2066d"
+    assert not set(done.stdout) & set("\x9b\u202e\u2066")

@@ -116,7 +116,7 @@ def _value(settings: Settings, path: str) -> Any:
         ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1/", "openai.base_url", "http://127.0.0.1:9/v1"),
         ("OPENAI_MODEL", " gpt-4o-mini ", "openai.model", "gpt-4o-mini"),
         ("OPENAI_EMBEDDING_MODEL", "text-embedding-3-large", "openai.embedding_model", "text-embedding-3-large"),
-        ("CHROMA_HOST", "chroma.lan", "chroma.url", "http://chroma.lan:8060"),
+        ("CHROMA_HOST", "https://chroma.lan", "chroma.url", "https://chroma.lan:8060"),
         ("CHROMA_HOST", "http://localhost", "chroma.url", "http://localhost:8060"),
         ("CHROMA_HOST", "https://chroma.lan/", "chroma.url", "https://chroma.lan:8060"),
         ("CHROMA_HOST", "::1", "chroma.url", "http://[::1]:8060"),
@@ -170,7 +170,7 @@ def test_a_value_is_read(read: Callable[..., Settings], name: str, text: str, pa
         ("CHROMA_CLOUD_HOST", "europe-west1.gcp.trychroma.com", "chroma.url", "https://europe-west1.gcp.trychroma.com:443"),
         ("CHROMA_CLOUD_HOST", "https://api.trychroma.com", "chroma.url", "https://api.trychroma.com:443"),
         ("CHROMA_CLOUD_PORT", "8443", "chroma.url", "https://api.trychroma.com:8443"),
-        ("CHROMA_CLOUD_SSL", "off", "chroma.url", "http://api.trychroma.com:443"),
+        ("CHROMA_CLOUD_SSL", "on", "chroma.url", "https://api.trychroma.com:443"),
         ("OPENAI_MODEL", "gpt-4o", "chroma.tenant", "tenant-1"),
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.adapters import racing
+from app.loopback import is_localhost, is_loopback_address
 
 CONNECT_SECONDS = 5.0
 KEPT = 8
@@ -91,6 +92,10 @@ class Connections:
         if not self._tls:
             plain = HTTPConnection(self._host, self._port, timeout=timeout)
             plain.sock = racing.connect(self._host, plain.port, timeout)
+            if is_localhost(self._host) and not is_loopback_address(plain.sock.getpeername()[0]):
+                # Nothing is encrypted, because the name promises that nothing leaves this machine.
+                plain.close()
+                raise OSError("localhost leads to another machine")
             return plain
         from app import tls
 

@@ -19,6 +19,7 @@ from app import datadir, terms
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage
+from app.ownership import intrusion, refusal
 
 SCHEMA_VERSION = 3
 # What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
@@ -175,9 +176,6 @@ class LexicalIndex:
         except sqlite3.Error as error:
             if self._deadline is not None:
                 self._deadline.check("the search in the index")
-            # Needed for a message only.
-            from app.ownership import refusal
-
             remedy = refusal(self.path) or "build it again with scripts/build_index.py"
             raise DatabaseError(f"lexical index {self.path}: {error}; {remedy}") from error
 
@@ -192,9 +190,11 @@ class _File:
         self._running = threading.local()
 
     def rows(self, sql: str, parameters: Sequence[Any], deadline: Deadline | None) -> list[Any]:
-        """Raises sqlite3.Error, also when the deadline interrupts it."""
+        """Raises sqlite3.Error, when the deadline interrupts it, too; DatabaseError where others could have written it."""
         connection = self._connection
         if connection is None:
+            if place := datadir.intruded(self._path):
+                raise DatabaseError(f"lexical index {self._path}: not used, as {intrusion(place)}")
             uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             # The dev server and the worker answer from many threads; a read-only connection may be shared.
             connection = self.use(sqlite3.connect(uri, uri=True, check_same_thread=False))

@@ -53,7 +53,7 @@ class Memory:
 
     def _entries(self) -> dict[str, tuple[str, int]]:
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
-            if self.file is not None:
+            if self.file is not None and not datadir.intruded(self.file):
                 now = time.time()
                 entries = json.loads(self.file.read_bytes()).items()
                 return {

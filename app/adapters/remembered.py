@@ -51,7 +51,7 @@ class Remembered:
             log.warning("cannot write %s: %s", self._path, type(error).__name__)
 
     def _read(self) -> dict[str, Mapping[str, Any]]:
-        if self._path is not None:
+        if self._path is not None and not datadir.intruded(self._path):
             with contextlib.suppress(OSError, ValueError, RecursionError):
                 entries = json.loads(self._path.read_bytes())
                 if isinstance(entries, dict):

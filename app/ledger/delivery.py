@@ -14,12 +14,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from app.errors import SettingsError
+from app.escaping import escaped
 from app.ledger import alerts, sql
 from app.ledger.clock import SECOND_US
 from app.ledger.ledger import Ledger
 from app.ledger.quota import day_spent
 from app.pricing import NANODOLLARS
-from app.settings import PROJECT_ROOT, Settings
+from app.settings import PROJECT_ROOT, Settings, child_environment, load
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +59,12 @@ def start_sender(ledger: Ledger) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # Its settings are all that it gets of a request's environment.
+            env=child_environment(load().names),
             check=True,
             timeout=10,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.SubprocessError, SettingsError) as error:
         log.error("cannot start the sender of alerts (%s); scripts/cleanup_ledger.py will send them", type(error).__name__)
 
 
@@ -97,11 +101,13 @@ def compose(ledger: Ledger, alert: Alert) -> tuple[str, str]:
     }[alert["kind"]]
     lines = [f"dndchat: {headline} (UTC).", ""]
     if alert["kind"] == alerts.USER_LIMIT:
-        lines.append(f"User {alert['subject']} has asked {ledger.limits.daily_requests} questions, which is the limit.")
+        lines.append(
+            f"User {escaped(alert['subject'])} has asked {ledger.limits.daily_requests} questions, which is the limit."
+        )
     if alert["kind"] == alerts.BUDGET_USED_UP:
         lines.append("Until midnight UTC questions are answered with the passages alone, at no cost.")
     lines += [f"Spent so far: {_dollars(spent)} of {_dollars(budget)}.", "", "Users by cost:"]
-    lines += [f"  {_dollars(row['spent_nd'])}  {row['questions']:4} questions  {row['user_id']}" for row in top]
+    lines += [f"  {_dollars(row['spent_nd'])}  {row['questions']:4} questions  {escaped(row['user_id'])}" for row in top]
     lines += ["", "This is sent once a day. More: scripts/usage_report.py"]
     return f"dndchat: {headline}", "\n".join(lines) + "\n"
 

@@ -9,7 +9,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from app import tls
-from app.settings import SmtpSettings
+from app.loopback import is_loopback
+from app.settings import SmtpSettings, child_environment
 
 TIMEOUT_SECONDS = 20
 SMTPS_PORT = 465
@@ -53,14 +54,22 @@ def _by_smtp(smtp: SmtpSettings, message: EmailMessage, ca_file: Path | None) ->
                 server.ehlo()
                 encrypted = True
             if smtp.user:
-                if not encrypted and smtp.host not in ("localhost", "127.0.0.1", "::1"):
-                    raise MailError(f"{smtp.host} offers no encryption, and the password is not sent in the clear")
+                if not encrypted and not smtp.in_the_clear and not _is_here(smtp.host, server):
+                    raise MailError(
+                        f"{smtp.host} offers no encryption, and the password is not sent in the clear; use another server, or "
+                        "accept that: ALLOW_INSECURE=SMTP_HOST"
+                    )
                 server.login(smtp.user, smtp.password)
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
         if (code := tls.verify_code(error)) is not None:
             raise MailError(f"{smtp.host}:{smtp.port}: {type(error).__name__}: {tls.complaint(code)}") from error
         raise MailError(f"{smtp.host}:{smtp.port}: {type(error).__name__}; check SMTP_HOST, SMTP_PORT and SMTP_USER") from error
+
+
+def _is_here(host: str, server: smtplib.SMTP) -> bool:
+    """Whether this machine is what was asked for, and what was connected to."""
+    return is_loopback(host) and server.sock is not None and is_loopback(server.sock.getpeername()[0])
 
 
 def _by_sendmail(message: EmailMessage) -> None:
@@ -70,7 +79,12 @@ def _by_sendmail(message: EmailMessage) -> None:
     try:
         # -i: a line with one dot is text; -t: the recipients are in the header.
         subprocess.run(
-            [program, "-i", "-t"], input=message.as_bytes(), check=True, capture_output=True, timeout=TIMEOUT_SECONDS
+            [program, "-i", "-t"],
+            input=message.as_bytes(),
+            check=True,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            env=child_environment(),
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise MailError(f"{program}: {type(error).__name__}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from app.escaping import escaped
 from app.ledger import sql
 from app.ledger.ledger import Ledger
 from app.pricing import dollars
@@ -36,7 +37,7 @@ def as_text(report: dict[str, Any]) -> str:
     most = max([report["daily_budget"], *(day["spent"] for day in report["days"])]) or 1
     lines += [f"{_line(day, day['day'])}  {_bar(day['spent'] / most)}" for day in report["days"]]
     lines += [_line(report["total"], "in all"), "", _HEADER.format("user")]
-    lines += [_line(user, user["user_id"]) for user in report["users"]]
+    lines += [_line(user, escaped(user["user_id"])) for user in report["users"]]
     return "\n".join(lines) + "\n"
 
 

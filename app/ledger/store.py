@@ -23,7 +23,7 @@ from app import datadir
 from app.errors import LedgerUnavailable
 from app.ledger import schema
 from app.ledger.turnstile import Turnstile
-from app.ownership import refusal
+from app.ownership import intrusion, refusal
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,10 @@ _REMEDIES = (
     ("locked", f"another process held it for more than {BUSY_SECONDS:g} s; find what holds it with fuser or lsof"),
     ("no such", "its tables are not those of a ledger; move it aside and put a backup in its place"),
 )
+
+
+class _Intruded(OSError):
+    """Another account could have written what is there; the text says whose it is and what helps."""
 
 
 class Store:
@@ -117,6 +121,9 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         datadir.ensure(self.path.parent)
+        for file in (self.path, self.path.with_name(self.path.name + "-journal")):
+            if place := datadir.intruded(file):
+                raise _Intruded(intrusion(place))
         with suppress(FileExistsError):
             # SQLite would make it with whatever rights the umask leaves to others.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -164,6 +171,8 @@ class Store:
             self._db = None
 
     def _explain(self, error: Exception) -> str:
+        if isinstance(error, _Intruded):
+            return f"ledger {self.path}: not used, as {error}"
         if isinstance(error, schema.ForeignFile):
             why = "it is another program's database; move it away, or set DATA_DIR to another directory"
         elif isinstance(error, schema.NewerSchema):

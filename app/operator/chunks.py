@@ -60,9 +60,8 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
             if count:
                 say(f"{file}: {note}" + (f" ({count} passages)" if count > 1 else ""))
     if problems:
-        more = f"\n  … and {len(problems) - PROBLEMS_SHOWN} more" if len(problems) > PROBLEMS_SHOWN else ""
-        lines = "\n".join(f"  {problem}" for problem in problems[:PROBLEMS_SHOWN])
-        raise OperatorError(f"The files cannot be used; nothing was embedded.\n{lines}{more}")
+        more = [f"… and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
+        raise OperatorError("The files cannot be used; nothing was embedded.", [*map(str, problems[:PROBLEMS_SHOWN]), *more])
     return records
 
 

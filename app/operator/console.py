@@ -1,6 +1,7 @@
 """What an operator's command prints, and how it ends: plain lines, ✓/✗ with the remedy, questions, exit status, JSON.
 
 With `as_json` the lines for people go to standard error, and standard output carries one JSON document at the end.
+Whatever a line repeats of names, records and replies, it stays one line and steers no terminal.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from app import terminal
+from app import datadir, settings, terminal
 from app.errors import DndChatError, SettingsError
+from app.escaping import escaped
 from app.operator.problems import Declined, OperatorError
+from app.settings import Settings
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -35,10 +38,31 @@ class Console:
         """Whether a line can be drawn over: a person watches."""
         return self.out.isatty()
 
-    def line(self, text: str = "") -> None:
-        self.write(text + "\n")
+    def settings(self) -> Settings:
+        """The settings; what they give away is said at once. Raises SettingsError."""
+        found = settings.load()
+        for warning in found.dangers:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"! {escaped(warning)}\n")
+        return found
 
-    def write(self, text: str) -> None:
+    def line(self, text: str = "") -> None:
+        """One line, with as many empty ones before it as `text` begins with ends of lines."""
+        rest = text.lstrip("\n")
+        self._write("\n" * (len(text) - len(rest)) + escaped(rest) + "\n")
+
+    def lines(self, text: str) -> None:
+        """What has been made of several lines, each of them harmless already but for what steers a terminal."""
+        self._write(escaped(text, keep="\n"))
+
+    def redraw(self, text: str = "") -> None:
+        """`text` in the place of the line that the cursor is on, which goes on behind it; for a person who watches."""
+        self._write(f"\r\x1b[2K{escaped(text)}")
+
+    def end_line(self) -> None:
+        self._write("\n")
+
+    def _write(self, text: str) -> None:
         """Raises OperatorError when it cannot be written: what nobody can follow does not go on."""
         try:
             self.out.write(text)
@@ -55,12 +79,13 @@ class Console:
             return
         if not (sys.stdin and sys.stdin.isatty() and self.interactive):
             raise Declined(f"{question.strip()} Nobody to ask here: give --yes to agree.")
-        self.write(f"{question} [y/N] ")
+        self._write(f"{escaped(question)} [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("Declined: everything is left as it was.")
 
     def run(self, command: Callable[[], int]) -> int:
         """Run `command` and return the exit status; whatever stops it is told in one sentence."""
+        umask = datadir.keep_private()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on doing so.
             if signal.getsignal(number) is signal.SIG_DFL:
@@ -68,24 +93,27 @@ class Console:
         try:
             status = command()
         except OperatorError as error:
-            status = self._failed(str(error), error.exit_status)
+            status = self._failed(error.sentence, error.exit_status, error.details)
         except SettingsError as error:
-            status = self._failed(str(error), EXIT_USAGE)
+            status = self._failed("settings cannot be used:", EXIT_USAGE, [f"✗ {problem}" for problem in error.problems])
         except DndChatError as error:
             status = self._failed(str(error), EXIT_FAILED)
         except KeyboardInterrupt:
             status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
         except Exception as error:
-            traceback.print_exc()
+            sys.stderr.write(escaped(traceback.format_exc(), keep="\n"))
             status = self._failed(f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED)
+        finally:
+            os.umask(umask)
         if self._json:
             write_json({"exit_status": status, **self.facts})
         return status
 
-    def _failed(self, sentence: str, status: int) -> int:
-        self.facts["error"] = sentence
+    def _failed(self, sentence: str, status: int, details: Sequence[str] = ()) -> int:
+        self.facts["error"] = "\n  ".join((sentence, *details))
+        lines = "\n  ".join(map(escaped, (sentence, *details)))
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"\n✗ {sentence}\n")
+            sys.stderr.write(f"\n✗ {lines}\n")
         return status
 
 

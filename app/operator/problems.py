@@ -8,13 +8,18 @@ OperatorError            1   the command could not do its work
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
 class OperatorError(Exception):
-    """One sentence for the operator; never holds a secret."""
+    """One sentence for the operator; never holds a secret. `details` are lines below it."""
 
     exit_status: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, details: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join((sentence, *details)))
+        self.sentence, self.details = sentence, tuple(details)
 
 
 class UsageError(OperatorError):

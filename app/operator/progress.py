@@ -38,13 +38,13 @@ class Progress:
     def end(self) -> None:
         """Leave the bar as it is and go to the next line."""
         if self._drawn:
-            self._console.write("\n")
+            self._console.end_line()
             self._drawn = False
 
     def clear(self) -> None:
         """Wipe the bar."""
         if self._drawn:
-            self._console.write("\r\x1b[2K")
+            self._console.redraw()
             self._drawn = False
 
     def _bar(self, done: int) -> str:
@@ -61,5 +61,5 @@ class Progress:
     def _draw(self, text: str) -> None:
         # A line that wraps cannot be drawn over.
         text = text[: shutil.get_terminal_size().columns - 1]
-        self._console.write(f"\r\x1b[2K{text}")
+        self._console.redraw(text)
         self._drawn = True

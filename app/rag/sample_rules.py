@@ -98,11 +98,12 @@ def _stamp() -> str:
 
 
 if __name__ == "__main__":
-    from app import terminal
+    from app import datadir, terminal
     from app.errors import DndChatError
     from app.settings import load
 
     terminal.degrade(sys.stdout, sys.stderr)
+    datadir.keep_private()
     try:
         made = index(load().data_dir)
         sys.stdout.write(f"{made.count()} sample passages indexed\n")

@@ -16,7 +16,7 @@ from collections.abc import Callable, MutableMapping
 from typing import IO, Any
 from wsgiref.handlers import CGIHandler, read_environ
 
-from app import logs, settings
+from app import datadir, logs, settings
 from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import SettingsError
@@ -35,8 +35,7 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
     `apology` makes the reply for when the application fails before it has replied. `is_current` tells whether the code is
     still what this process has loaded. Exceptions of start-up are raised to the caller.
     """
-    # Everything this process writes is the account's alone.
-    os.umask(0o077)
+    datadir.keep_private()
     logs.configure(None)
     configured = load_settings()
     logs.configure(configured.log_file)

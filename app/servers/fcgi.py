@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from flup.server.fcgi import WSGIServer
 
-from app import logs
+from app import datadir, logs
 from app.bootstrap import create_app
 from app.servers import confinement
 from app.servers.cgi import Authorized
@@ -17,7 +15,7 @@ THREADS = 8
 
 def main() -> None:
     """Serve on the socket that mod_fcgid gives as stdin until it ends the process. Raises SettingsError."""
-    os.umask(0o077)
+    datadir.keep_private()
     settings = load()
     logs.configure(settings.log_file)
     confinement.confine_server(settings, THREADS)

@@ -23,7 +23,6 @@ from flup.server.scgi import WSGIServer
 
 from app import datadir, logs, settings
 from app.bootstrap import create_app
-from app.seen import AUTHORIZATION_VARIABLES
 from app.servers import confinement
 from app.servers.cgi import Authorized
 from app.settings import PROJECT_ROOT, Settings
@@ -61,7 +60,7 @@ def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> N
     try:
         # The one-shot process has switched it off; this one lives on.
         gc.enable()
-        _detach(lock)
+        _detach(lock, configured.names)
         logs.configure(configured.log_file)
         run(configured, code_is_current)
     except BaseException:
@@ -108,8 +107,11 @@ def _acquire(data_dir: Path) -> int | None:
     return lock
 
 
-def _detach(lock: int) -> None:
-    """Leave Apache: it waits for a CGI program until the last process with one of its descriptors is gone."""
+def _detach(lock: int, names: frozenset[str]) -> None:
+    """Leave Apache: it waits for a CGI program until the last process with one of its descriptors is gone.
+
+    Of the first request's environment nothing stays but the settings, by their `names`.
+    """
     os.setsid()
     # Its file would otherwise be closed by Python some time later, when the number belongs to another file.
     logs.close()
@@ -118,18 +120,14 @@ def _detach(lock: int) -> None:
         os.dup2(nothing, descriptor)
     os.closerange(3, lock)
     os.closerange(lock + 1, 65536)
+    kept = settings.child_environment(names)
     for name in list(os.environ):
-        if _is_callers(name):
+        if name not in kept:
             del os.environ[name]
-    _blank_initial_environment()
+    _blank_initial_environment(frozenset(map(os.fsencode, kept)))
 
 
-def _is_callers(name: str) -> bool:
-    """Whether a variable tells of the caller, whose token and address are among them."""
-    return name.startswith(("HTTP_", "REDIRECT_", "REMOTE_")) or name in AUTHORIZATION_VARIABLES
-
-
-def _blank_initial_environment() -> None:
+def _blank_initial_environment(keep: frozenset[bytes]) -> None:
     """Overwrite what is the caller's in the memory that the kernel shows as the environment, which deleting leaves alone.
 
     A kernel that forbids a process to write there keeps it, readable for this account only, until the worker ends.
@@ -141,7 +139,7 @@ def _blank_initial_environment() -> None:
         with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
             memory.seek(start)
             variables = memory.read(end - start).split(b"\0")
-            kept = (b"" if _is_callers(os.fsdecode(entry.partition(b"=")[0])) else entry for entry in variables)
+            kept = (entry if entry.partition(b"=")[0] in keep else b"" for entry in variables)
             blanked = (new.ljust(len(old), b"\0") for new, old in zip(kept, variables, strict=True))
             memory.seek(start)
             memory.write(b"\0".join(blanked))

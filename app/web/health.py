@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def shallow(settings: Settings) -> dict[str, Any]:
-    """What is configured. Asks nobody, so it answers when everything behind is down."""
+    """What is configured. Asks nobody, so it answers when everything behind is down; anybody may read it."""
     return {
         "status": "ok",
         "service": "dnd_rag",
@@ -28,7 +28,7 @@ def shallow(settings: Settings) -> dict[str, Any]:
             "mode": settings.mode,
             "auth": "configured" if settings.auth_api_url else "not configured: set AUTH_API_URL",
             "models": model_warnings(settings) or "ok",
-            "settings": list(settings.warnings) or "ok",
+            "settings": f"{len(settings.warnings)} to look at: see the log" if settings.warnings else "ok",
         },
     }
 
@@ -41,8 +41,9 @@ def model_warnings(settings: Settings) -> list[str]:
 
 
 def deep(settings: Settings, checks: Mapping[str, Callable[[Deadline], None]], deadline: Deadline) -> dict[str, Any]:
-    """Each component asked, with its latency. What is wrong is in the log; here only that it is."""
+    """What the settings warn of, and each component asked, with its latency: that it is wrong; why is in the log."""
     report = shallow(settings)
+    report["components"]["settings"] = list(settings.warnings) or "ok"
     for name, check in checks.items():
         started = time.monotonic()
         try:

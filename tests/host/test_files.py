@@ -291,7 +291,7 @@ def test_a_disk_without_room_is_an_answer_of_the_contract(base: Path, auth: Gate
     """A file system of a few pages, full to the last byte."""
     with Program(base, AUTH_API_URL=auth.url) as program:
         program.data_dir.mkdir()
-        mount = f"mount -t tmpfs -o size=64k,mode=777 tmpfs '{program.data_dir}' && " + (
+        mount = f"mount -t tmpfs -o size=64k,mode=700 tmpfs '{program.data_dir}' && " + (
             f"head -c 60000 /dev/zero >'{program.data_dir}/filler'; cat /dev/zero >'{program.data_dir}/rest' 2>/dev/null; "
             'exec "$0" "$@"'
         )

@@ -124,7 +124,7 @@ def test_connection_errors_say_what_to_check(settings: Settings, operator: Opera
     assert "chroma_cloud_tenant_id" in failing(chroma_cloud_tenant_id="somebody-else")
     assert "chroma_cloud_database" in failing(chroma_cloud_database="nowhere")
     assert "CHROMA_CLOUD_HOST" in failing(CHROMA_CLOUD_PORT=str(free_port()))
-    assert "no such host name" in failing(CHROMA_CLOUD_HOST="no-such.invalid")
+    assert "no such host name" in failing(CHROMA_CLOUD_HOST="no-such.invalid", CHROMA_CLOUD_SSL="on")
     local = load({"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(free_port())}, tmp_path)
     with pytest.raises(OperatorError, match=r"scripts/start_chroma\.sh"):
         ChromaDBConnector(settings=local, patience=QUICK).connect()

@@ -150,7 +150,9 @@ def test_no_network(operator: Operator, rulebook: collections.Rows) -> None:
 
 
 def test_dns_failure(operator: Operator, rulebook: collections.Rows) -> None:
-    ran = operator.upload(RULEBOOK, env={**operator.environment, "CHROMA_CLOUD_HOST": "no-such.invalid"}, timeout=60)
+    ran = operator.upload(
+        RULEBOOK, env={**operator.environment, "CHROMA_CLOUD_HOST": "no-such.invalid", "CHROMA_CLOUD_SSL": "on"}, timeout=60
+    )
     assert ran.status == 1 and "no such host name; check CHROMA_CLOUD_HOST" in ran.sentence()
 
 

@@ -84,6 +84,7 @@ class CgiProgram:
         self.env_file = directory / "settings.env"
         text = "".join(f"{name}={value}\n" for name, value in {"DATA_DIR": str(self.data_dir), **GENEROUS, **settings}.items())
         self.env_file.write_text(text, encoding="utf-8")
+        self.env_file.chmod(0o600)
 
     def request(
         self,

@@ -152,6 +152,7 @@ class Program:
         self._settings.update(changes)
         given = {"DATA_DIR": str(self.data_dir), **self._settings}
         self.settings_file.write_text("".join(f"{name}={value}\n" for name, value in given.items()), encoding="utf-8")
+        self.settings_file.chmod(0o600)
         self.account.owns(self.settings_file)
 
     def deploy(self, version: str) -> None:
