@@ -161,7 +161,7 @@ _AS_ACCOUNT = """
 import encodings.idna, json, os, sys, traceback
 sys.path.insert(0, sys.argv[3])
 import app.bootstrap, app.ledger.ledger, app.ledger.report, app.ledger.maintenance, app.ledger.delivery, app.ledger.rotation
-import app.operator.arguments, app.operator.console, app.terminal, app.logs
+import app.operator.arguments, app.operator.console, app.operator.interpreter, app.terminal, app.logs
 source = open(sys.argv[2]).read()
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))

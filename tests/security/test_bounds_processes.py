@@ -30,7 +30,7 @@ from tests.support.apache_config import ROOT
 from tests.support.cgi_process import DEPLOYED, CgiProgram
 from tests.support.program import Program, checkout
 
-WORDS = 60_000
+WORDS = 250_000
 
 
 @pytest.fixture(scope="module")
