@@ -31,7 +31,8 @@ FEATURES = {
     r"\bPRAGMA\s+(function|module|pragma)_list\b": (3, 30),
     r"\bGENERATED\s+ALWAYS\b|\bAS\s*\([^)]*\)\s*(STORED|VIRTUAL)\b": (3, 31),
     r"\biif\s*\(": (3, 32),
-    r"\bUPDATE\b[^;]*\bSET\b[^;]*\bFROM\b(?![^;]*\bSELECT\b)": (3, 33),
+    # The FROM of a query in brackets is another one.
+    r"\bUPDATE\b[^;()]*\bSET\b[^;()]*\bFROM\b(?![^;]*\bSELECT\b)": (3, 33),
     r"\btrigram\b": (3, 34),
     r"\bsubstring\s*\(": (3, 34),
     r"\bRETURNING\b": (3, 35),

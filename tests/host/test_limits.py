@@ -71,7 +71,7 @@ def test_256_megabytes_of_memory_are_enough(keyed: Program, auth: GatedAuth) -> 
     assert keyed.request(preexec_fn=limit).status == 200
 
 
-@pytest.mark.parametrize("megabytes", [40, 60, 80, 110])
+@pytest.mark.parametrize("megabytes", [50, 60, 80, 110])
 def test_too_little_memory_is_a_clean_error(lasting: Lasting, megabytes: int) -> None:
     clean(lasting.ask(preexec_fn=limited(resource.RLIMIT_AS, megabytes * MEGABYTE)), 500, 502)
 

@@ -138,11 +138,12 @@ def test_a_process_forked_from_one_with_an_open_ledger_opens_its_own(tmp_path: P
     assert integrity(ledger.store.path) == "ok"
 
 
-DROP_RIGHTS = """
+ORDINARY_USER = 65534
+DROP_RIGHTS = f"""
 if os.getuid() == 0:
     os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
+    os.setgid({ORDINARY_USER})
+    os.setuid({ORDINARY_USER})
 """
 
 
@@ -173,7 +174,9 @@ def others_may_enter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     import tempfile
 
     directory = Path(tempfile.mkdtemp(prefix="ledger-"))
-    directory.chmod(0o777)
+    if os.geteuid() == 0:
+        # A directory that anybody may write is refused.
+        os.chown(directory, ORDINARY_USER, ORDINARY_USER)
     yield directory
     directory.chmod(0o700)
     shutil.rmtree(directory)
