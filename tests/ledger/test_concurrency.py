@@ -56,7 +56,7 @@ def test_with_an_in_flight_limit_of_2_never_more_than_2_are_open(tmp_path: Path)
     with Watcher(ledger.store.path) as watcher:
         plan = {"reserve": 1_000_000, "hold_ms": 20, "until": 110}
         limits = {**NO_BUCKET, "in_flight": 2, "daily": 1000, "budget": "5.00"}
-        # Each of them is to be admitted in the end, two at a time: more would wait for longer than the ledger lets anybody wait.
+        # All are admitted in the end, two at a time: more would wait for longer than the ledger lets anybody wait.
         result = swarm(ledger.store.path, 100, ["gary"], limits, **plan)
     print(watcher.seen, witnessed(ledger.store.path))
     assert result["said"] == {"admitted": 100}
