@@ -255,7 +255,7 @@ def test_a_frozen_worker_is_given_up_and_does_no_harm_when_it_wakes(program: Pro
 
 
 def test_a_worker_frozen_in_the_middle_of_a_request_is_given_up(program: Program, auth: GatedAuth) -> None:
-    program.configure(REQUEST_TIMEOUT_SECONDS="1")
+    program.configure(REQUEST_TIMEOUT_SECONDS="4")
     worker = program.warm()
     auth.gate.clear()
     call = program.start_question(auth.token_for("alice"))
