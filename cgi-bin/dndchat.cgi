@@ -4,7 +4,7 @@
 Standard library only, and syntax that any Python 3 can read: whatever goes wrong before the application runs, the browser
 gets JSON with a request id and the log a traceback. From a checkout it finds `.venv` beside it; a deployment writes
 `/path/to/.venv/bin/python3 -IS` into the first line and spares the detour through the system's Python. For a worker it
-imports nothing but `os` and the core of `socket`.
+loads little more than the core of `socket`, and app/seen.py, which tells strangers from those whose token is known.
 """
 
 import os

@@ -11,7 +11,7 @@ Usage: scripts/run_tests.sh [--quick] [PYTEST ARGUMENTS]
 Installs what the tests need (Debian packages too, when run as root or with sudo), then runs ruff, mypy and pytest, in up to
 five processes at once, each of which takes whole files.
 
-  --quick   only the tests that start no server, which need no Debian packages: under a minute
+  --quick   only the tests that start no server, which need no Debian packages: about 80 s on two cores
 
 Examples:  scripts/run_tests.sh tests/test_apache.py -k health
            scripts/run_tests.sh -n 0 --pdb tests/test_apache.py
