@@ -9,7 +9,7 @@ case "${1:-}" in
 Usage: scripts/run_tests.sh [--quick] [PYTEST ARGUMENTS]
 
 Installs what the tests need (Debian packages too, when run as root or with sudo), then runs ruff, mypy and pytest, in up to
-five processes at once, each of which takes whole files.
+six processes at once, each of which takes whole files.
 
   --quick   only the tests that start no server, which need no Debian packages: about 80 s on two cores
 
@@ -33,9 +33,11 @@ scripts/setup.sh --dev
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
 .venv/bin/python3 -m mypy
-# A process more than there are cores, as many tests wait for a server; each takes whole files: their servers are started once,
-# and one file's tests do not meet those of another at the same servers.
-processes=$(($(nproc) + 1))
-[ "${1:-}" != --quick ] || processes=$(nproc)
-[ $processes -le 5 ] || processes=5
-exec .venv/bin/python3 -m pytest -n $processes --dist loadfile "$@"
+# Thousands of processes would each compile the program anew.
+unset PYTHONDONTWRITEBYTECODE
+# More processes than there are cores, as many tests wait for a server; each takes whole files: their servers are started once,
+# and one file's tests do not meet those of another at the same servers. tests/conftest.py has the order.
+processes=$(($(nproc) + 2))
+[ "${1:-}" != --quick ] || processes=$(($(nproc) + 1))
+[ $processes -le 6 ] || processes=6
+exec .venv/bin/python3 -m pytest -n $processes --dist loadfile --no-loadscope-reorder "$@"

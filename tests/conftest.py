@@ -33,7 +33,30 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 20 else None
 
 
+# The files that take longest, which are begun first: a process that takes one last would work on alone.
+LONGEST = (
+    "test_warm_worker.py",
+    "test_upload.py",
+    "test_upload_interrupted.py",
+    "test_apache.py",
+    "test_upload_refused.py",
+    "test_ingest.py",
+    "test_page_ends.py",
+    "test_strangers.py",
+    "test_bounds.py",
+    "test_terminal.py",
+    "test_model.py",
+    "test_adapters.py",
+    "test_streaming.py",
+)
+
+
+def _longest_first(item: pytest.Item) -> int:
+    return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_longest_first)
     for item in items:
         item.stash[_quick] = starts_nothing(item)
     if config.getoption("quick"):

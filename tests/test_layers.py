@@ -9,6 +9,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.support.apache_config import ROOT
@@ -68,6 +69,7 @@ class Module:
         )
 
 
+@cache
 def modules() -> list[Module]:
     found = []
     for path in sorted((ROOT / "app").rglob("*.py")):
@@ -76,15 +78,12 @@ def modules() -> list[Module]:
     return found
 
 
-MODULES = modules()
-
-
 def every_module(check: Callable[[Module], None]) -> Callable[[], None]:
     """One test over all modules, which says of each what is wrong: a test for each would be six hundred of a millisecond."""
 
     def test() -> None:
         wrong = []
-        for module in MODULES:
+        for module in modules():
             try:
                 check(module)
             except AssertionError as error:
@@ -105,7 +104,7 @@ def package_of(imported: str) -> str:
 def test_every_package_under_app_has_its_layer() -> None:
     packages = {f"app.{path.parent.name}" for path in (ROOT / "app").glob("*/__init__.py")}
     assert packages <= frozenset().union(*LAYERS)
-    assert len(MODULES) > 25, "the modules were not found"
+    assert len(modules()) > 25, "the modules were not found"
 
 
 @every_module

@@ -281,7 +281,13 @@ def test_the_auth_api_is_asked_about_few_tokens_at_a_time(tmp_path: Path) -> Non
         with pytest.raises(AuthUnavailable), auth_line.turn(tmp_path, Deadline(0.1)):
             pass
         rest = auth_line.THREADS - auth_line.AT_ONCE
-        waiting = [threading.Thread(target=_wait, args=(tmp_path,)) for _ in range(rest)]
+        had_turns: list[bool] = []
+
+        def wait() -> None:
+            with auth_line.turn(tmp_path, Deadline(60)):
+                had_turns.append(True)
+
+        waiting = [threading.Thread(target=wait) for _ in range(rest)]
         for thread in waiting:
             thread.start()
         eventually(lambda: not auth_line._threads._value)
@@ -290,11 +296,7 @@ def test_the_auth_api_is_asked_about_few_tokens_at_a_time(tmp_path: Path) -> Non
             pass
     for thread in waiting:
         thread.join()
-
-
-def _wait(directory: Path) -> None:
-    with auth_line.turn(directory, Deadline(60)) as waited:
-        assert waited
+    assert len(had_turns) == rest
 
 
 # -- who somebody is ---------------------------------------------------------------------------------------------------

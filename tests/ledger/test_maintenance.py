@@ -46,16 +46,25 @@ def a_day(ledger: Ledger, user: str, day: int) -> None:
     held.finish("answered", 1000)
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Ledger:
-    """A hundred days of two users."""
+@pytest.fixture(scope="module")
+def hundred_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SetClock]:
+    """A ledger with a hundred days of two users, and the time on its clock."""
     clock = SetClock()
-    ledger = open_ledger(tmp_path, clock, in_flight=1)
+    ledger = open_ledger(tmp_path_factory.mktemp("old"), clock, in_flight=1)
     for day in range(100):
         for user in ("gary", "dave"):
             a_day(ledger, user, day)
         clock.advance(DAY)
-    return ledger
+    ledger.store.close()
+    return ledger.store.path, clock
+
+
+@pytest.fixture
+def old(hundred_days: tuple[Path, SetClock], tmp_path: Path) -> Ledger:
+    """A copy of its own of that ledger."""
+    file, clock = hundred_days
+    shutil.copy(file, tmp_path)
+    return open_ledger(tmp_path, clock, in_flight=1)
 
 
 def test_old_rows_go_and_their_totals_stay(old: Ledger) -> None:

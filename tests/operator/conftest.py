@@ -16,7 +16,7 @@ from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
 ROOT = Path(__file__).parents[2]
-RULEBOOK = "adnd_1e"
+RULEBOOK = "owner_rules"
 RULEBOOK_METADATA = {"embedding_model": "text-embedding-3-small", "description": "AD&D 1e – rules"}
 
 
@@ -49,8 +49,8 @@ def cloud(cloud_server: ChromaServer) -> Iterator[ChromaCloudDouble]:
 
 @pytest.fixture(scope="session")
 def rulebook(source_server: ChromaServer) -> collections.Rows:
-    """The collection the owner migrates, in its real size: 2,213 records of 1,536 dimensions. Tests leave it as it is."""
-    data = collections.rows(2213, 1536)
+    """As many records as the owner migrates, of few dimensions: most tests count calls. Tests leave it as it is."""
+    data = collections.rows(2213, 64)
     collections.fill(source_server.url, RULEBOOK, data, metadata=RULEBOOK_METADATA)
     return data
 

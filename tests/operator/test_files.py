@@ -403,7 +403,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=3))
 def test_any_json_is_read_or_told(tmp_path: Path, values: list[object]) -> None:
     (tmp_path / "a.json").write_text("\n".join(map(json.dumps, values)))
@@ -414,7 +414,7 @@ def test_any_json_is_read_or_told(tmp_path: Path, values: list[object]) -> None:
         assert "a.json" in str(error)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([".json", ".jsonl", ".md", ".txt", ".csv", ".gz", ".bin"]), st.sampled_from(
     [b"", b"{", b"PK\x03\x04", b"\x1f\x8b", b"\xff\xfe", b"id,text\n", b'[{"id": 1, "text": "', b"# A\n"]))  # fmt: skip
 def test_any_bytes_are_read_or_told(tmp_path: Path, content: bytes, suffix: str, start: bytes) -> None:

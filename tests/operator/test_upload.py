@@ -18,8 +18,10 @@ from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 
-from .conftest import RULEBOOK, Operator, wait_for
+from .conftest import RULEBOOK, RULEBOOK_METADATA, Operator, wait_for
 
+# The collection the owner migrates, in its real size and by its name.
+REAL = "adnd_1e"
 SMALL = "small_rules"
 
 EXPECTED = """\
@@ -68,9 +70,10 @@ def small(source: ChromaServer) -> collections.Rows:
 
 
 def test_prints_the_promised_output_and_copies_everything(
-    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, rulebook: collections.Rows
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble
 ) -> None:
-    ran = operator.upload(RULEBOOK)
+    collections.fill(source.url, REAL, collections.rows(2213, 1536), metadata=RULEBOOK_METADATA)
+    ran = operator.upload(REAL)
 
     batches = "\n".join(f"   Uploaded batch {n}/23 ({min(n * 100, 2213)}/2213 documents)" for n in range(1, 24))
     expected = EXPECTED.format(port=source.port, batches=batches).splitlines()
@@ -79,14 +82,14 @@ def test_prints_the_promised_output_and_copies_everything(
     for line, wanted in zip(printed, expected, strict=True):
         # A line with a plus is one that the promise does not have.
         assert line == wanted or (wanted.startswith("+") and re.fullmatch(" " + wanted[1:], line)), (line, wanted)
-    assert collections.snapshot(behind(cloud), RULEBOOK) == collections.snapshot(source.url, RULEBOOK)
+    assert collections.snapshot(behind(cloud), REAL) == collections.snapshot(source.url, REAL)
     assert set(cloud.sent.values()) == {1} and len(cloud.sent) == 2213
 
     cloud.reset()
-    again = operator.upload(RULEBOOK)
+    again = operator.upload(REAL)
     assert again.status == 0 and "Identical: nothing to upload" in again.out, again
     assert again.out.endswith("   ✅ SUCCESS: All documents uploaded!\n")
-    assert cloud.writes == [] and collections.names(behind(cloud)) == {RULEBOOK}
+    assert cloud.writes == [] and collections.names(behind(cloud)) == {REAL}
     assert not list((operator.data_dir / "copies").glob("*.sqlite3")), "a complete copy leaves no journal"
 
 

@@ -18,6 +18,8 @@ from .conftest import Operator, wait_for
 NAME = "small_rules"
 KILLED = "killed"
 KILLS = 25
+# Forty batches, of which four are under way at a time: enough moments to be killed at.
+RECORDS = 1000
 
 
 @pytest.fixture
@@ -28,8 +30,7 @@ def small(source: ChromaServer) -> collections.Rows:
 
 
 def test_killed_at_25_random_moments(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble) -> None:
-    # As many records as the rule books have, of few dimensions: what takes time are the 25 lives, not the bytes.
-    collections.fill(source.url, KILLED, collections.rows(2213, 64, words=40))
+    collections.fill(source.url, KILLED, collections.rows(RECORDS, 64, words=40))
     chance = random.Random(4)
     began = time.monotonic()
     # How long an undisturbed run takes here and now, so that the moments fall into all of its parts.
@@ -62,7 +63,7 @@ def test_killed_at_25_random_moments(operator: Operator, source: ChromaServer, c
     assert collections.snapshot(cloud.behind, KILLED) == collections.snapshot(source.url, KILLED)
     assert collections.names(cloud.behind) == {KILLED}
     # Each death makes no more than the four batches under way be sent again.
-    again = sum(cloud.sent.values()) - 2213
+    again = sum(cloud.sent.values()) - RECORDS
     print(f"{KILLS} kills, {completed} completed in between, {again} records sent again in the last life")
     assert max(cloud.sent.values()) <= 1 + KILLS and again <= KILLS * 4 * 25
 

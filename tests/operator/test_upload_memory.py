@@ -11,7 +11,7 @@ from tests.support.chroma_server import ChromaServer
 
 from .conftest import ROOT, Operator
 
-FEW, MANY = 3_000, 15_000
+FEW, MANY = 1_000, 5_000
 # With 1,536 dimensions a local server needs minutes to take them in. What many dimensions cost is bounded by the page, which
 # holds fewer records then: 2,213 records of 1,536 take 104 MB (docs/migration.md, which has 50,000 records, too).
 DIMENSIONS = 32
@@ -30,16 +30,16 @@ def test_five_times_the_records_take_no_more_memory(operator: Operator, source: 
 def peak_of(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, count: int) -> float:
     """The most memory, in MB, that the upload of `count` records takes."""
     name = f"of-{count}"
-    collections.fill(source.url, name, collections.rows(count, DIMENSIONS, words=10))
+    collections.fill(source.url, name, collections.rows(count, DIMENSIONS, words=120))
     cloud.reset()
     # A small process in between: a process begins with the memory of the one that starts it on its account.
     watcher = "import resource, subprocess, sys; subprocess.run(sys.argv[1:]); "
     watcher += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
     command = [sys.executable, "-c", watcher, sys.executable, ROOT / "scripts/upload_to_chromacloud.py"]
     ran = subprocess.run(
-        [*command, name, "--batch-size", "300"], env=operator.environment, capture_output=True, text=True, timeout=600
+        [*command, name, "--batch-size", "250"], env=operator.environment, capture_output=True, text=True, timeout=600
     )
-    batches = count // 300
+    batches = count // 250
     assert f"Uploaded batch {batches}/{batches} ({count}/{count} documents)" in ran.stdout, ran
     assert ran.stdout.endswith("   ✅ SUCCESS: All documents uploaded!\n")
     assert len(cloud.accepted) == count and set(cloud.accepted.values()) == {1}

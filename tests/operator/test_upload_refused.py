@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 from .conftest import RULEBOOK, Operator, wait_for
 
 LONG_ID = "chapter-" + "é" * 61
-VECTOR = [[0.5] * 1536]
+VECTOR = [[0.5] * 64]
 
 # One record that breaks one quota, what is said about it, and the remedy.
 QUOTAS: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import chromadb
-import openai
-from chromadb.config import Settings
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 RULES = Path(__file__).resolve().parents[2] / "app" / "sample_rules"
 
@@ -50,11 +49,16 @@ def sample_records() -> list[Record]:
 
 def chroma_client(host: str, port: int) -> Any:
     """The official client, which tells nobody that it was used."""
+    import chromadb
+    from chromadb.config import Settings
+
     return chromadb.HttpClient(host=host, port=port, settings=Settings(anonymized_telemetry=False))
 
 
-def openai_client(base_url: str, api_key: str) -> openai.OpenAI:
+def openai_client(base_url: str, api_key: str) -> OpenAI:
     """The official client; a proxy of the environment is for the real service."""
+    import openai
+
     http_client = openai.DefaultHttpxClient(trust_env=False)
     return openai.OpenAI(base_url=base_url, api_key=api_key, http_client=http_client, max_retries=0, timeout=30)
 

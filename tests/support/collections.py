@@ -6,12 +6,14 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import chromadb
 import numpy
-from chromadb.api import ClientAPI
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+    from chromadb.api import ClientAPI
 
 WORDS = ("orc owlbear dragon sword table saving throw hit dice armor class level spell ½ – “quoted” Ærth").split()  # noqa: SIM905
 
@@ -32,6 +34,8 @@ class Rows:
 
 def client(url: str) -> ClientAPI:
     """The official client on a local server."""
+    import chromadb
+
     parts = urlsplit(url)
     assert parts.hostname and parts.port
     return chromadb.HttpClient(host=parts.hostname, port=parts.port)
@@ -64,7 +68,7 @@ def rows(count: int, dimensions: int, seed: int = 1, words: int = 300) -> Rows:
     return Rows(ids, documents, metadatas, uris, embeddings)
 
 
-def fill(url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str, Any] | None = None) -> chromadb.Collection:
+def fill(url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str, Any] | None = None) -> Collection:
     """A new collection with `data`, in the place of one of that name."""
     connection = client(url)
     if name in names(url):
@@ -104,7 +108,7 @@ def snapshot(url: str, name: str) -> dict[str, Any]:
     }
 
 
-def pages(collection: chromadb.Collection) -> Iterator[Any]:
+def pages(collection: Collection) -> Iterator[Any]:
     """Its records, 300 at a time."""
     for offset in range(0, collection.count(), 300):
         yield collection.get(limit=300, offset=offset, include=["documents", "metadatas", "uris", "embeddings"])

@@ -7,7 +7,6 @@ command that is run to its end (`subprocess.run`) is no process beside the test.
 
 from __future__ import annotations
 
-import dis
 import importlib
 import inspect
 import os
@@ -106,8 +105,8 @@ def _names(code: CodeType) -> frozenset[str]:
 
 @cache
 def _imported(code: CodeType) -> tuple[ModuleType, ...]:
-    found = {str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"}
-    modules = tuple(importlib.import_module(name) for name in found if _ours(name))
+    """What is imported inside: only a module's name has a dot in it."""
+    modules = tuple(importlib.import_module(name) for name in code.co_names if name.startswith("tests."))
     return modules + tuple(module for inner in code.co_consts if isinstance(inner, CodeType) for module in _imported(inner))
 
 
