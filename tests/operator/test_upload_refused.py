@@ -184,7 +184,7 @@ def test_the_local_server_is_not_running(operator: Operator) -> None:
 
 def test_the_source_is_missing(operator: Operator, rulebook: collections.Rows) -> None:
     ran = operator.upload("adnd_2e")
-    assert ran.status == 1 and "no collection 'adnd_2e'; it has: adnd_1e" in ran.sentence()
+    assert ran.status == 1 and f"no collection 'adnd_2e'; it has: {RULEBOOK}" in ran.sentence()
 
 
 def test_the_source_is_empty(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble) -> None:
