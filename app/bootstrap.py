@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from app.adapters.auth import AuthApi
     from app.adapters.chroma import Chroma
-    from app.adapters.lexical import LexicalIndex
     from app.adapters.openai import OpenAI
     from app.answering.pipeline import Answering
     from app.deadline import Deadline
+    from app.index.search import LexicalIndex
     from app.ledger.ledger import Ledger
-    from app.rag.retrieval import HybridRetriever
+    from app.retrieval.retriever import HybridRetriever
     from app.settings import Settings
     from app.web.callers import Callers
 
@@ -150,8 +150,8 @@ class Container:
 
         if self.settings.mode == "embedded":
             return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: Estimate(0), self._lexical)
-        from app.rag.background import Background
-        from app.rag.retrieval import HybridRetriever
+        from app.retrieval.background import Background
+        from app.retrieval.retriever import HybridRetriever
 
         # What only the answer needs is loaded while the ledger waits for the disk, not before the model is asked.
         Background(_load_grounding)
@@ -160,8 +160,8 @@ class Container:
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""
-        from app.rag import tokens
-        from app.rag.retrieval import embedding_tokens
+        from app import tokens
+        from app.retrieval.retriever import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai
         finding = PlannedCall(
@@ -174,7 +174,7 @@ class Container:
         )
 
     def _lexical(self) -> HybridRetriever:
-        from app.rag.retrieval import HybridRetriever
+        from app.retrieval.retriever import HybridRetriever
 
         return HybridRetriever(self._collection_index() or self._sample_index)
 
@@ -185,7 +185,7 @@ class Container:
         """
         if self.settings.mode == "embedded":
             return None
-        from app.adapters.lexical import LexicalIndex, index_path
+        from app.index.search import LexicalIndex, index_path
 
         path = index_path(self.settings.data_dir, self.settings.chroma.collection)
         stamp = file_stamp(path)
@@ -210,10 +210,10 @@ class Container:
 
     @cached_property
     def _sample_index(self) -> LexicalIndex:
-        from app.rag import sample_rules
+        from app.index import sample_rules
 
         return sample_rules.index(self.settings.data_dir)
 
 
 def _load_grounding() -> None:
-    import app.rag.grounding  # noqa: F401
+    import app.grounding.check  # noqa: F401

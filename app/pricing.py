@@ -24,7 +24,7 @@ MAX_CREDIBLE_TOKENS = 10_000_000
 
 SHUTDOWN_WARNING_DAYS = 60
 
-# The most that one question sends and gets, in bounded tokens (see `app.rag.tokens`): about a fourth is what a model counts.
+# The most that one question sends and gets, in bounded tokens (see `app.tokens`): about a fourth is what a model counts.
 MAX_PROMPT_TOKENS = 40_000
 MAX_ANSWER_TOKENS = 1_200
 # OpenAI's embedding models refuse a text of more than 8,191.
@@ -89,7 +89,7 @@ class Pricing:
         return self.of(model).cost(usage)
 
     def bound(self, model: str, prompt_tokens: int, completion_tokens: int = 0) -> int:
-        """Nano-dollars that one call can cost at most; the counts are bounds too (see `app.rag.tokens`)."""
+        """Nano-dollars that one call can cost at most; the counts are bounds too (see `app.tokens`)."""
         return self.of(model).bound(prompt_tokens, completion_tokens)
 
     def longest_question(self, model: str, embedding_model: str) -> int:

@@ -26,7 +26,7 @@ SET_BYTES = 2 * WAYS * ENTRY_BYTES
 HEAD_BYTES = 64
 FILE_BYTES = HEAD_BYTES + SETS * SET_BYTES
 
-# Where web servers put the caller's Authorization header; see app/servers/cgi.py.
+# Where web servers put the caller's Authorization header; see app/servers/one_shot.py.
 AUTHORIZATION_VARIABLES = (
     "HTTP_AUTHORIZATION",
     "REDIRECT_HTTP_AUTHORIZATION",

@@ -23,7 +23,7 @@ BODY_SECONDS = 30.0
 MAX_BODY_BYTES = 65536
 # Marks that a request has passed through here already, when a second interpreter takes it over.
 SECOND = "DNDCHAT_SECOND_INTERPRETER"
-# The descriptor of the stranger that works, and the mark of one that had to wait; see app/seen.py and app/servers/cgi.py.
+# The descriptor of the stranger that works, and the mark of one that had to wait; see app/seen.py and app/servers/one_shot.py.
 TURN, CROWD = "DNDCHAT_TURN", "DNDCHAT_CROWD"
 
 
@@ -316,7 +316,7 @@ def serve(reply_to):
     loaded = code_stamp(packages)
     # From here on what anything prints, even while it is imported, goes to the error log and not into the reply.
     os.dup2(2, 1)
-    from app.servers.cgi import main as answer
+    from app.servers.one_shot import main as answer
 
     answer(reply_to, apology, lambda: code_stamp(packages) == loaded)
 
@@ -376,7 +376,7 @@ def apologise(reply_to):
     try:
         write(reply_to, apology())
         os.close(reply_to)
-        # Unread input would make mod_cgid lose the reply (see app/servers/cgi.py); a body of more than this is left.
+        # Unread input would make mod_cgid lose the reply (see app/servers/one_shot.py); a body of more than this is left.
         for _ in range(1024):
             if not os.read(0, 65536):
                 break

@@ -16,7 +16,7 @@ from app.operator import interpreter
 interpreter.use_own()
 
 from app.operator import arguments
-from app.operator.evaluation.command import WITH_VECTORS, Wanted, evaluate
+from tests.evaluation.command import WITH_VECTORS, Wanted, evaluate
 
 EXAMPLES = f"""examples:
   scripts/evaluate.py --questions tests/data/questions.jsonl

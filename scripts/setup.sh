@@ -119,5 +119,5 @@ if [ "$(grep -sFx "$requirements $wanted" $stamp || true)" = "" ]; then
 fi
 # Under CGI every process would compile what it cannot keep, so it is done once here.
 .venv/bin/python3 -m compileall -q app
-.venv/bin/python3 -m app.rag.sample_rules
+.venv/bin/python3 -m app.index.sample_rules
 echo "✓ Ready: $(.venv/bin/python3 --version), $requirements"

@@ -228,7 +228,7 @@ def test_the_chat_call_has_the_instructions_first_and_the_passages_and_the_quest
     history = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Ask."}]
     document = answer(running.ask(OWLBEAR, token, k=4, history=history))
     [chat] = [request.body for request in local.openai.requests if request.path == "/v1/chat/completions"]
-    instructions = (ROOT / "app/rag/prompts/system.txt").read_text(encoding="utf-8")
+    instructions = (ROOT / "app/answering/prompts/system.txt").read_text(encoding="utf-8")
     assert chat["messages"][0] == {"role": "system", "content": instructions}
     assert chat["messages"][1:-1] == history
     last = chat["messages"][-1]

@@ -154,7 +154,7 @@ def test_the_environment_cannot_add_modules(program: CgiProgram, tmp_path: Path)
     [
         ("app/__init__.py", "import nothing_of_this_name", "ModuleNotFoundError"),
         ("app/settings.py", "raise KeyError('at import')", "KeyError"),
-        ("app/servers/cgi.py", "this is no Python", "SyntaxError"),
+        ("app/servers/one_shot.py", "this is no Python", "SyntaxError"),
         ("app/logs.py", "raise SystemExit('gave up')", "SystemExit"),
         ("app/web/flask_app.py", "from flask import nothing_of_this_name", "ImportError"),
         ("app/web/flask_app.py", "def make_app(services): 1 / 0", "ZeroDivisionError"),
@@ -177,7 +177,7 @@ def test_a_crash_after_the_body_was_sent_reads_the_body(tree: Path, tmp_path: Pa
     crashed(CgiProgram(tmp_path, root=tree).request("POST", "/api/query", b"x" * 1_000_000), "KeyError")
 
 
-@pytest.mark.parametrize("missing", ["app/servers/cgi.py", "app/errors.py"])
+@pytest.mark.parametrize("missing", ["app/servers/one_shot.py", "app/errors.py"])
 def test_a_file_that_was_not_uploaded_is_a_json_500(tree: Path, tmp_path: Path, missing: str) -> None:
     (tree / missing).unlink()
     crashed(CgiProgram(tmp_path, root=tree).request("GET", "/health"), "ModuleNotFoundError")
@@ -270,11 +270,11 @@ def test_an_old_python_is_only_the_way_to_the_virtual_environment(tmp_path: Path
     "module",
     [
         "app/__init__.py",
-        "app/servers/cgi.py",
+        "app/servers/one_shot.py",
         "app/settings.py",
         "app/web/flask_app.py",
         "app/answering/pipeline.py",
-        "app/rag/retrieval.py",
+        "app/retrieval/retriever.py",
     ],
 )
 def test_what_a_module_prints_does_not_reach_the_reply(tree: Path, tmp_path: Path, auth: AuthDouble, module: str) -> None:

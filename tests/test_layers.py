@@ -20,8 +20,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"app.bootstrap"}),
     frozenset({"app.web"}),
     frozenset({"app.answering"}),
-    frozenset({"app.rag"}),
-    frozenset({"app.ledger", "app.adapters"}),
+    frozenset({"app.retrieval", "app.grounding"}),
+    frozenset({"app.index", "app.ledger", "app.adapters"}),
     frozenset(),  # everything else directly under app: settings, errors, models, deadline …
 )
 FOUNDATION = len(LAYERS) - 1
@@ -35,7 +35,7 @@ ALLOWED_OUTSIDE = {"app.operator": CLIENTS | {"httpx", "markdown_it"}} | {
 }
 ALLOWED_OUTSIDE["app.servers"] |= {"flup"}
 # What Apache says about a request arrives there; the worker cleans its copy, and looks whether a setting has changed.
-MAY_READ_THE_ENVIRONMENT = {"app.settings", "app.servers.cgi", "app.servers.worker"}
+MAY_READ_THE_ENVIRONMENT = {"app.settings", "app.servers.one_shot", "app.servers.worker"}
 
 
 @dataclass(frozen=True)

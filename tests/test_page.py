@@ -16,10 +16,10 @@ from selenium.webdriver.common.by import By
 from werkzeug.wrappers import Response
 
 from app.answering.events import Sources
+from app.answering.quotation import quote
 from app.bootstrap import create_app
 from app.errors import AIServiceError, InvalidToken
 from app.models import Passage
-from app.rag.quotation import quote
 from app.settings import load
 from app.web import replies
 from tests.support.page import TOKEN, Page, Site

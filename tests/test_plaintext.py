@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import terms
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
-from app.adapters.lexical_tables import read_table
+from app.grounding.check import ground
+from app.index import terms
+from app.index.build import build
+from app.index.plaintext import both_readings, plain
+from app.index.search import LexicalIndex
+from app.index.tables import read_table
 from app.models import Passage
-from app.plaintext import both_readings, plain
-from app.rag import grounding
-from app.rag.entities import read
+from app.retrieval.entities import read
 
 WRITTEN = [
     ("ﬂask ﬁre inﬂicts baﬄed aﬃrm ﬀ ﬅ \uf001re", "flask fire inflicts baffled affirm ff st fire"),
@@ -124,5 +124,5 @@ def test_a_capital_is_seen_beside_a_ligature(index: LexicalIndex) -> None:
 
 def test_an_answer_is_held_against_what_the_passages_say() -> None:
     passage = Passage("a", "The ﬁre giant strikes the magic-\nuser: ２d6, ３０ damage.")
-    _, found = grounding.ground("The Fire Giant hits a Magic-User for 2d6 and 30 damage [1].", [passage])
+    _, found = ground("The Fire Giant hits a Magic-User for 2d6 and 30 damage [1].", [passage])
     assert (found.numbers, found.names) == ((), ())

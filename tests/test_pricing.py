@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import settings
+from app import settings, tokens
 from app.errors import SettingsError
 from app.models import Usage
 from app.pricing import Overrides, Price, nanodollars, price_list, shutdown_warnings
-from app.rag import tokens
 from tests.doubles.openai_models import MODELS
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.bootstrap import create_app
-from app.rag import sample_rules
+from app.index import sample_rules
 from app.settings import load
 from tests.support.collection import Record, sample_records
 

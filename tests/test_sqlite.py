@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical_build import build
+from app.index.build import build
 from app.models import Passage
 from tests.support.apache_config import ROOT
 

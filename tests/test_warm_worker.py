@@ -161,7 +161,7 @@ def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Prog
         assert imported(reply.stderr) - imported(bare) == more
     # What it would be otherwise, so that this test is seen to see.
     kill(worker)
-    assert {"flask", "app.servers.cgi"} <= imported(program.request(command=traced).stderr)
+    assert {"flask", "app.servers.one_shot"} <= imported(program.request(command=traced).stderr)
 
 
 def imported(report: str) -> set[str]:

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.models import Passage, Usage
-from app.rag.output import RAGOutput
+from app.output import RAGOutput
 
 if TYPE_CHECKING:
+    from app.grounding.check import Grounding
     from app.ledger.spending import Receipt
-    from app.rag.grounding import Grounding
 
 
 class Sources(NamedTuple):

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from app.answering.events import Delta, Done, Events, Sources
+from app.answering.inert import inert
 from app.deadline import Deadline, blaming_own_work
 from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, Refused, TimedOut, TooMuchWork
-from app.rag.inert import inert
-from app.rag.output import RAGOutput
+from app.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Writer
+    from app.grounding.check import Grounding
     from app.ledger.ledger import Ledger
     from app.ledger.spending import Admission
     from app.models import Estimate, Passage, Question, User
-    from app.rag.grounding import Grounding
-    from app.rag.retrieval import Retriever
+    from app.retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +132,13 @@ class Answering:
 
         if draft.model is None:
             return kept()
-        from app.rag.grounding import existing_citations
+        from app.grounding.check import existing_citations
 
         return existing_citations(kept(), len(draft.passages))
 
     def _ground(self, output: RAGOutput, sources: Sources, question: str) -> Grounding:
         """Look the answer up in its passages; what has no support is reported, citations of nothing are removed."""
-        from app.rag.grounding import ground
+        from app.grounding.check import ground
 
         names = self._retriever.names_in(output.answer)
         output.answer, grounding = ground(output.answer, sources.passages, question, names)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from app.answering import prompt, quotation
 from app.deadline import Deadline
 from app.models import Passage, Payment, Question, Usage
+from app.output import RAGOutput
 from app.pricing import MAX_ANSWER_TOKENS
-from app.rag import prompt, quotation
-from app.rag.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.adapters.openai import OpenAI

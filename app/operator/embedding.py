@@ -15,8 +15,8 @@ from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
 from app.pricing import Price
-from app.rag.tokens import bound
 from app.settings import OpenAISettings
+from app.tokens import bound
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI, OpenAIError

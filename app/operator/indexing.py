@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.adapters.lexical import SCHEMA_VERSION, LexicalIndex, index_path
-from app.adapters.lexical_build import build
 from app.errors import DatabaseError
+from app.index.build import build
+from app.index.search import SCHEMA_VERSION, LexicalIndex, index_path
 from app.models import Passage
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_FAILED, EXIT_OK, Console

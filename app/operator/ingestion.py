@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.adapters.openai_reply import usable
+from app.index.plaintext import plain
 from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector
@@ -23,7 +24,6 @@ from app.operator.progress import Progress
 from app.operator.quotas import shown
 from app.operator.records import NOT_FINITE, Record, same_content
 from app.operator.store import MAX_RECORDS, Database, StoredCollection
-from app.plaintext import plain
 from app.pricing import dollars
 from app.settings import Settings
 

@@ -7,7 +7,7 @@ from flup.server.fcgi import WSGIServer
 from app import datadir, logs
 from app.bootstrap import create_app
 from app.servers import confinement
-from app.servers.cgi import Authorized
+from app.servers.one_shot import Authorized
 from app.settings import load
 
 THREADS = 8

@@ -24,7 +24,7 @@ from flup.server.scgi import WSGIServer
 from app import datadir, logs, settings
 from app.bootstrap import create_app
 from app.servers import confinement
-from app.servers.cgi import Authorized
+from app.servers.one_shot import Authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)

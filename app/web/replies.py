@@ -10,10 +10,10 @@ from typing import Any
 from flask import Response
 
 from app.answering.events import Delta, Done, Event, Sources
+from app.answering.quotation import body
 from app.errors import BudgetExceeded, DndChatError
 from app.models import Passage, Quota, User
 from app.pricing import dollars
-from app.rag.quotation import body
 
 EXCERPT_CHARACTERS = 300
 

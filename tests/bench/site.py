@@ -152,7 +152,7 @@ def _config(site: Site, world: World, gunicorn_port: int) -> str:
         if name == "fastcgi":
             lines += ["SetHandler fcgid-script"]
         lines += ["</Directory>"]
-    prompt = site.copy("oneshot") / "app/rag/prompts/system.txt"
+    prompt = site.copy("oneshot") / "app/answering/prompts/system.txt"
     variables = {**world.obvious_environment(), "OBVIOUS_PROMPT": str(prompt)}
     # Nobody else sees these: to a warm worker they would be changed settings.
     lines += [

@@ -27,8 +27,8 @@ from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Question
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble

@@ -19,7 +19,7 @@ from app.errors import AIServiceError, DndChatError, LedgerUnavailable, TimedOut
 from app.ledger import store, turnstile
 from app.ledger.ledger import Ledger
 from app.models import Question, User
-from app.rag.retrieval import HybridRetriever
+from app.retrieval.retriever import HybridRetriever
 from app.web import replies
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.delivery import Reply

@@ -16,8 +16,8 @@ from app.deadline import Deadline
 from app.errors import ConcurrentRequest, RateLimited, Refused
 from app.ledger.ledger import Ledger
 from app.models import Question
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever, Retrieval
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever, Retrieval
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.openai import OpenAIDouble
 from tests.ledger.support import SetClock, open_ledger, query

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import terms
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
+from app.index import terms
+from app.index.build import build
+from app.index.search import LexicalIndex
 from app.models import Passage
 from app.operator.chunks import read
 from app.operator.problems import OperatorError

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
+from app.index.build import build
+from app.index.search import LexicalIndex
 from app.models import Passage
 from app.operator.chunks import read
 from app.operator.headings import visible
 from app.operator.markdown import sections
-from app.rag import entities
+from app.retrieval import entities
 
 FILES = Path(__file__).parent.parent / "data" / "files"
 

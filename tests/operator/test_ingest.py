@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex, index_path
-from app.rag import entities
+from app.index.search import LexicalIndex, index_path
+from app.retrieval import entities
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support import collections

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
+from app.index.build import build
+from app.index.search import LexicalIndex
 from app.models import Passage
 
 

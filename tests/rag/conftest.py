@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
-from app.rag import sample_rules
+from app.index import sample_rules
+from app.index.search import LexicalIndex
 from tests.rag.books import index_of
 
 

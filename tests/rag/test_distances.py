@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.models import Passage
-from app.rag.fusion import Pool, Weights
+from app.retrieval.fusion import Pool, Weights
 
 
 def dense(*distances: float | None) -> list[float]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.lexical import LexicalIndex
-from app.rag.entities import read
-from app.rag.spelling import distance
+from app.index.search import LexicalIndex
+from app.retrieval.entities import read
+from app.retrieval.spelling import distance
 from tests.rag.books import BESTIARY, index_of, page
 
 

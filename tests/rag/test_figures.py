@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
-from app.operator.evaluation.measure import Figures, Outcome, figures, run
-from app.operator.evaluation.methods import LEAVE_OUT, Methods
-from app.operator.evaluation.questions import UNANSWERABLE, Labelled, read_questions
+from app.index.search import LexicalIndex
+from tests.evaluation.measure import Figures, Outcome, figures, run
+from tests.evaluation.methods import LEAVE_OUT, Methods
+from tests.evaluation.questions import UNANSWERABLE, Labelled, read_questions
 
 QUESTIONS = Path(__file__).parents[1] / "data" / "questions.jsonl"
 

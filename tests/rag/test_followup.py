@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
+from app.index.search import LexicalIndex
 from app.models import Turn
-from app.rag import followup
-from app.rag.entities import read
+from app.retrieval import followup
+from app.retrieval.entities import read
 from tests.rag.books import BESTIARY, index_of, table
 
 

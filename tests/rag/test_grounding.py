@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rag.grounding import ground
+from app.grounding.check import ground
 from tests.rag.books import page
 
 PASSAGES = [

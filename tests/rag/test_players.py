@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
+from app.answering.quotation import UNSURE, quote
 from app.answering.writers import QuotingWriter
 from app.deadline import Deadline
+from app.index.search import LexicalIndex
 from app.models import Passage, Question
-from app.operator.evaluation.measure import Outcome, run
-from app.operator.evaluation.methods import Methods
-from app.operator.evaluation.questions import UNANSWERABLE, read_questions
-from app.rag.output import RAGOutput
-from app.rag.quotation import UNSURE, quote
-from app.rag.retrieval import HybridRetriever
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever
+from tests.evaluation.measure import Outcome, run
+from tests.evaluation.methods import Methods
+from tests.evaluation.questions import UNANSWERABLE, read_questions
 from tests.rag.books import index_of, page
 
 DATA = Path(__file__).parents[1] / "data"

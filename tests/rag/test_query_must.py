@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rag.query_must import satisfied
+from app.retrieval.query_must import satisfied
 
 MATRIX = {"contain_one_of": [["cleric", "clerics", "druid"], ["opponent armor class 6", "armor class 6", "a.c. 6", "ac 6"]]}
 

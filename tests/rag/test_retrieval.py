@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
 from app.deadline import Deadline
 from app.errors import DatabaseError
+from app.index.search import LexicalIndex
 from app.models import Passage, Question, Turn
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever, Retrieval
-from app.rag.selection import tokens
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever, Retrieval
+from app.retrieval.selection import tokens
 from tests.rag.books import BESTIARY, index_of, page, split, table
 
 
@@ -214,11 +214,11 @@ def test_an_index_that_cannot_be_read_is_an_error_where_nothing_else_is(tmp_path
 COST = """
 import sys, time
 from pathlib import Path
-from app.adapters.lexical import LexicalIndex
+from app.index.search import LexicalIndex
 from app.models import Question
 from app.deadline import Deadline
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever
 started = time.process_time()
 found = HybridRetriever(LexicalIndex(Path(sys.argv[1]))).retrieve(Question(sys.argv[2]), Deadline(30), RAGOutput())
 print(time.process_time() - started)

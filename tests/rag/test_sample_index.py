@@ -15,7 +15,7 @@ import pytest
 
 from app.bootstrap import create_app
 from app.errors import DatabaseError
-from app.rag import sample_rules
+from app.index import sample_rules
 from app.settings import load
 from tests.support.accounts import readable_directory, server_account
 
@@ -124,7 +124,7 @@ def test_without_a_place_for_the_file_questions_are_answered_all_the_same(
 
 PROGRAM = """
 import resource, sys, pathlib
-from app.rag import sample_rules
+from app.index import sample_rules
 if sys.argv[2] == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 index = sample_rules.index(pathlib.Path(sys.argv[1]))
@@ -171,7 +171,7 @@ def test_an_index_made_by_root_does_not_stop_the_web_servers_account(mode: int, 
 def test_setup_says_that_the_index_cannot_be_written(tmp_path: Path) -> None:
     no_directory(tmp_path)
     environment = {**os.environ, "HOME": str(tmp_path), "DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "app.rag.sample_rules"]
+    command = [sys.executable, "-m", "app.index.sample_rules"]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith(f"✗ cannot write {tmp_path}/index/sample-rules.sqlite3: ")

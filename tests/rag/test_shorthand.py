@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
 from app.deadline import Deadline
+from app.index.search import LexicalIndex
 from app.models import Question, Turn
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever, Retrieval
-from app.rag.shorthand import MOST_GROWTH, written_out
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever, Retrieval
+from app.retrieval.shorthand import MOST_GROWTH, written_out
 
 
 @pytest.mark.parametrize(

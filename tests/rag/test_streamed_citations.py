@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.grounding.check import existing_citations, ground
+from app.grounding.citations import CITATION
 from app.models import Passage
-from app.rag.citations import CITATION
-from app.rag.grounding import existing_citations, ground
 
 TWO = [Passage("a", "A beast."), Passage("b", "A bird.")]
 PARTS = st.lists(

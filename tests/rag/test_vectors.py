@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.adapters.chroma import Chroma
-from app.adapters.lexical import LexicalIndex
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.errors import AIServiceError
+from app.index import sample_rules
+from app.index.search import LexicalIndex
 from app.models import Question, Turn
-from app.rag import sample_rules
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever, Retrieval
+from app.output import RAGOutput
+from app.retrieval.retriever import HybridRetriever, Retrieval
 from app.settings import load
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.rag.books import index_of

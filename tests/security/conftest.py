@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
+from app.index import sample_rules
+from app.index.build import build
+from app.index.search import LexicalIndex
 from app.models import Passage
-from app.rag import sample_rules
 
 Made = Callable[[list[Passage]], LexicalIndex]
 

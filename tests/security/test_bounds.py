@@ -15,20 +15,21 @@ from typing import Any
 import pytest
 
 from app import logs
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_tables import read_table
 from app.adapters.sse import event_data
 from app.adapters.thoughts import Thoughts
+from app.answering import quotation
 from app.deadline import Deadline
 from app.errors import TooMuchWork
+from app.grounding.check import ground
+from app.grounding.citations import Citations
+from app.index.plaintext import both_readings, plain
+from app.index.search import LexicalIndex
+from app.index.tables import read_table
 from app.models import Passage, Question, Turn
-from app.plaintext import both_readings, plain
-from app.rag import glossary, query_must, quotation, references, shorthand, spelling
-from app.rag.citations import Citations
-from app.rag.fusion import Pool, Weights
-from app.rag.grounding import ground
-from app.rag.output import RAGOutput
-from app.rag.retrieval import HybridRetriever
+from app.output import RAGOutput
+from app.retrieval import glossary, query_must, references, shorthand, spelling
+from app.retrieval.fusion import Pool, Weights
+from app.retrieval.retriever import HybridRetriever
 from tests.security.adversarial import NAMES, TEXTS
 from tests.security.conftest import Made
 from tests.security.counting import lines, peak
@@ -172,7 +173,7 @@ def test_references_of_passages_with_long_words_are_looked_up_once(sample_index:
 
 
 def test_the_rest_of_a_question_is_read_once_for_all_tables() -> None:
-    from app.rag.entities import read
+    from app.retrieval.entities import read
 
     reading = read("how much " * 100, None)
     table = Passage("p", "| Item | Cost |\n|---|---|\n| Long sword | 10 |")

@@ -24,8 +24,8 @@ OTHERS = ("digits and a letter", "apostrophes", "hyphen chain", "blanks", "line-
 
 # What takes the square of a length that is bounded.
 SHORT = {
-    "app.adapters.lexical_names._PARENTHESES": "names, when the index is built: 4 kB of metadata",
-    "app.rag.grounding._OPENING": "the 12 characters before a word",
+    "app.index.names._PARENTHESES": "names, when the index is built: 4 kB of metadata",
+    "app.grounding.check._OPENING": "the 12 characters before a word",
     r"""app.settings (["'])(.*?)\1(?:\s+#.*)?""": "a line of the owner's file, which has no line end in it",
 }
 
@@ -57,7 +57,11 @@ FOUND = list(expressions())
 
 
 def test_they_are_found() -> None:
-    assert len(FOUND) > 60 and {name for name, _, _ in FOUND} >= {"app.plaintext._CUT", "app.rag.followup._ONE", *SHORT}
+    assert len(FOUND) > 60 and {name for name, _, _ in FOUND} >= {
+        "app.index.plaintext._CUT",
+        "app.retrieval.followup._ONE",
+        *SHORT,
+    }
 
 
 @pytest.mark.parametrize(("pattern", "whole"), [pytest.param(*rest, id=name) for name, *rest in FOUND if name not in SHORT])

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.lexical import LexicalIndex
-from app.adapters.lexical_build import build
 from app.deadline import Deadline
 from app.errors import TooMuchWork
+from app.index import sample_rules
+from app.index.build import build
+from app.index.search import LexicalIndex
 from app.models import Passage
-from app.rag import sample_rules
 from app.servers.confinement import THREAD_MB, Watch
 from tests.doubles.auth_api import AuthDouble
 from tests.support.apache_config import ROOT

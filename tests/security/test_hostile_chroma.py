@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from app.adapters.chroma import Chroma
-from app.adapters.lexical import LexicalIndex, index_path
-from app.adapters.lexical_build import build
 from app.adapters.remembered import Remembered
 from app.deadline import Deadline
 from app.errors import DatabaseError
+from app.index.build import build
+from app.index.search import LexicalIndex, index_path
 from app.models import Passage
 from app.operator import backup, store
 from app.operator.connector import ChromaDBConnector

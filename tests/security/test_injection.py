@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from app.answering import prompt
+from app.answering.inert import inert
 from app.models import Passage, Question, Turn
-from app.rag import prompt
-from app.rag.inert import inert
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.ledger import test_answering

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app import datadir
-from app.adapters.lexical import LexicalIndex, index_path
-from app.adapters.lexical_build import build
 from app.errors import DatabaseError, LedgerUnavailable, SettingsError
+from app.index.build import build
+from app.index.search import LexicalIndex, index_path
 from app.ledger.store import Store
 from app.models import Passage
 from app.settings import Settings, load

@@ -40,7 +40,7 @@ def open_to_others(folder: Path) -> list[str]:
         (["scripts/cleanup_ledger.py"], ""),
         (["scripts/usage_report.py"], ""),
         (["scripts/send_alerts.py"], "[]"),
-        (["-m", "app.rag.sample_rules"], ""),
+        (["-m", "app.index.sample_rules"], ""),
         (["-c", WSGI], ""),
     ],
     ids=lambda value: ascii(value)[:40],
@@ -84,7 +84,7 @@ def test_every_program_begins_so() -> None:
         *(ROOT / "scripts").glob("*.py"),
         *(ROOT / "app/servers").glob("*.py"),
         ROOT / "app/wsgi.py",
-        ROOT / "app/rag/sample_rules.py",
+        ROOT / "app/index/sample_rules.py",
     ]
     begins = {path.name for path in starts if re.search(r"keep_private\(\)|console\.run\(", path.read_text(encoding="utf-8"))}
     # What starts nothing of the site's: modules of others, measurements in directories of their own, and the worker, a fork.

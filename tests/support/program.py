@@ -23,8 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
-from app.adapters.lexical import index_path
-from app.adapters.lexical_build import build
+from app.index.build import build
+from app.index.search import index_path
 from app.models import Passage
 
 from .accounts import readable_directory, server_account

@@ -1,0 +1,136 @@
+"""Writes the lexical index. Readers see the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from app import datadir
+from app.index import terms
+from app.index.keys import collect_names, common_words, ngrams
+from app.index.plaintext import both_readings
+from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
+from app.index.tables import read_table
+from app.models import Passage
+
+# A key is a name brought to one form (`terms.key`); an `everyday` one may be said without meaning it. `words` are stems;
+# `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both say in how many
+# passages the word stands.
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE passages (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
+CREATE VIRTUAL TABLE passage_words USING fts5(
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
+CREATE VIRTUAL TABLE table_words USING fts5(
+    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
+CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
+CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE deletions (deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
+"""
+# A name that more than this part of the passages say is an everyday word of the game ("damage"), except those of people;
+# so is a single word taken out of a longer heading that more passages than this say.
+_OFTEN = 0.06
+_OFTEN_WORD = 3
+_WORD = NAME_KINDS.index("word")
+_PEOPLE = frozenset({"class", "race"})
+# Shorter words are not corrected, and no word is corrected into one of them.
+_SHORTEST_CORRECTED = 4
+
+
+def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> int:
+    """Write `passages` to the index at `path`, with `facts` about their source; returns how many there are.
+
+    Raises OSError or sqlite3.Error, and then leaves an index that was there as it was.
+    """
+    rows = list(passages)
+    fresh = datadir.new_beside(path)
+    try:
+        with contextlib.closing(sqlite3.connect(fresh)) as connection:
+            # Nobody reads the file before it is complete, and a lost build is repeated: no journal is needed.
+            connection.execute("PRAGMA journal_mode = OFF")
+            _fill(connection, rows, facts)
+            connection.execute("VACUUM")
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return len(rows)
+
+
+def in_memory(passages: Iterable[Passage], facts: Mapping[str, str]) -> sqlite3.Connection:
+    """The same index without a file, for where none can be written. Raises sqlite3.Error."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    _fill(connection, list(passages), facts)
+    return connection
+
+
+def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mapping[str, str]) -> None:
+    connection.executescript(_SCHEMA)
+    _write_passages(connection, rows)
+    _write_names(connection, rows)
+    built = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    about = {"schema_version": str(SCHEMA_VERSION), "built": built, **facts}
+    connection.executemany("INSERT INTO facts VALUES (?, ?)", about.items())
+    connection.commit()
+
+
+def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    """The passages as they are shown; what is searched are their words in the form that questions are read in."""
+    for number, passage in enumerate(rows, start=1):
+        metadata = json.dumps(dict(passage.metadata), ensure_ascii=False)
+        connection.execute(
+            "INSERT INTO passages (rowid, id, text, metadata, type) VALUES (?, ?, ?, ?, ?)",
+            (number, passage.id, passage.text, metadata, passage.type),
+        )
+        table = read_table(passage.text)
+        labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
+        searched = [number, *map(terms.fold, (passage.name, passage.hierarchy, labels, both_readings(passage.text)))]
+        for words in ("passage_words", "table_words") if labels else ("passage_words",):
+            connection.execute(f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched)
+    for words in ("passage_words", "table_words"):
+        connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
+
+
+def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    names = collect_names(rows)
+    mentions: Counter[str] = Counter()
+    frequency: Counter[str] = Counter()
+    written: set[str] = set()
+    for passage in rows:
+        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{both_readings(passage.text)}")]
+        written.update(words)
+        stems = [terms.stem(word) for word in words]
+        frequency.update(set(stems))
+        mentions.update(ngrams(stems) & names.keys())
+    plain = {terms.stem(word) for word in common_words()} | terms.STOP_WORDS
+    keys: list[tuple[str, int, bool]] = []
+    named: set[str] = set()
+    for key, (stems_of_name, owners) in names.items():
+        # A class or a race is said in half the passages of a book and still always meant.
+        people = any(rows[number - 1].type in _PEOPLE and kind <= 1 for number, kind in owners.items())
+        most = _OFTEN_WORD if set(owners.values()) == {_WORD} else _OFTEN * len(rows)
+        everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
+        keys.append((key, len(stems_of_name), everyday))
+        named.update(stems_of_name)
+    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its stem.
+    spelt = {word for word in written if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
+    connection.executemany(
+        "INSERT INTO names VALUES (?, ?, ?)",
+        ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),
+    )
+    connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
+    # A common English word counts as known even where the collection never uses it: it is not a misspelt monster.
+    connection.executemany(
+        "INSERT INTO words VALUES (?, ?)",
+        ((word, frequency[word]) for word in frequency.keys() | plain | named),
+    )
+    connection.executemany(
+        "INSERT INTO deletions VALUES (?, ?, ?)",
+        ((deletion, word, frequency[terms.stem(word)]) for word in spelt for deletion in deletions(word)),
+    )

@@ -1,0 +1,236 @@
+"""The lexical index: full-text search over a collection's passages, and the names they go by; read-only at request time.
+
+One SQLite file (FTS5, Porter stemming) that `app.index.build` writes and replaces whole. It is never changed in
+place, so it is opened as immutable: no locks are taken, which also works on network file systems.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app import datadir
+from app.deadline import Deadline
+from app.errors import DatabaseError
+from app.index import terms
+from app.models import Passage
+from app.ownership import intrusion, refusal
+
+SCHEMA_VERSION = 3
+# What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
+WEIGHTS = (6.0, 1.5, 2.0, 1.0)
+TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
+# How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading inside it, the label
+# of a row of its table, a rare word of its heading.
+NAME_KINDS = ("full", "variant", "heading", "row", "word")
+# No name has a longer word that anybody misspells; leaving out letters of one makes n²/2 strings of n letters.
+LONGEST_WORD = 30
+# Of a longer question so many words are searched for.
+_MOST_ALTERNATIVES = 200
+# SQLite's limit on parameters was 999 before 3.32.
+_MOST_PARAMETERS = 900
+# So many owners of so many names are told, the best kinds first.
+_MOST_OWNERS = 5000
+# So many words like another are told, the most used first.
+_MOST_SIMILAR = 200
+# So many steps of SQLite's machine pass between two looks at the time: some 0.1 ms.
+_STEPS = 5000
+
+
+def index_path(data_dir: Path, collection: str) -> Path:
+    """Where the index of a Chroma collection is kept."""
+    return data_dir / "index" / f"collection-{datadir.file_name(collection)}.sqlite3"
+
+
+class Match(NamedTuple):
+    """A passage and its BM25 score; the higher, the better."""
+
+    passage: Passage
+    score: float
+
+
+class Name(NamedTuple):
+    """A name the collection knows. `owners`: passage id → kind of name; `types`: of what types these passages are.
+
+    `everyday`: all its words are words of plain English or of every other passage, so saying it need not mean it.
+    """
+
+    words: int
+    everyday: bool
+    owners: Mapping[str, str]
+    types: frozenset[str]
+
+    @property
+    def is_heading(self) -> bool:
+        """Whether an entry is headed so; otherwise it is a row, a heading inside a passage, or one word of a heading."""
+        return any(kind in ("full", "variant") for kind in self.owners.values())
+
+
+class LexicalIndex:
+    """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read, and one that is bound
+    by a deadline (`until`) raises TimedOut after it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _File(path)
+        self._deadline: Deadline | None = None
+
+    def until(self, deadline: Deadline) -> LexicalIndex:
+        """The same index over the same connection, each search of which ends with `deadline`."""
+        bound = copy(self)
+        bound._deadline = deadline
+        return bound
+
+    def search(self, alternatives: Sequence[str], limit: int, *, tables: bool = False) -> list[Match]:
+        """At most `limit` passages that have one of `alternatives` (words or phrases), best first.
+
+        With `tables` only passages that hold a table are looked at, and what stands in its cells counts little.
+        """
+        # One that is there twice is searched for twice.
+        different = islice(dict.fromkeys(text for text in alternatives if text.strip()), _MOST_ALTERNATIVES)
+        phrases = ['"' + text.replace('"', " ") + '"' for text in different]
+        if not phrases:
+            return []
+        words = "table_words" if tables else "passage_words"
+        rows = self._rows(
+            f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
+            f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
+            " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number ORDER BY score DESC, number",
+            (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
+        )
+        return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
+
+    def names(self, keys: Iterable[str]) -> dict[str, Name]:
+        """Those of `keys` (see `app.index.terms.key`) that are names, with what they name."""
+        rows = self._rows_in(
+            "SELECT key, words, everyday, id, kind, type FROM keys JOIN names USING (key)"
+            f" JOIN passages ON passages.rowid = names.passage WHERE key IN ({{}}) ORDER BY kind, passage LIMIT {_MOST_OWNERS}",
+            sorted(set(keys)),
+        )
+        owners: dict[str, dict[str, str]] = {}
+        types: dict[str, set[str]] = {}
+        for key, _, _, identity, kind, passage_type in rows:
+            owners.setdefault(key, {})[identity] = NAME_KINDS[kind]
+            if NAME_KINDS[kind] != "row":
+                types.setdefault(key, set()).add(passage_type)
+        return {row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ()))) for row in rows}
+
+    def words(self, stems: Iterable[str]) -> dict[str, int]:
+        """Those of `stems` (see `terms.stem`) that are known, with how many passages have them (plain English: also 0)."""
+        return dict(self._rows_in("SELECT word, passages FROM words WHERE word IN ({})", sorted(set(stems))))
+
+    def has_word_beginning(self, start: str) -> bool:
+        """Whether a passage has a word that begins with `start`."""
+        # Words are lower-case letters and digits: "{" is the character after "z".
+        found = self._rows("SELECT 1 FROM words WHERE word > ? AND word < ? AND passages > 0 LIMIT 1", (start, start + "{"))
+        return bool(found)
+
+    def words_like(self, firsts: str, shortest: int, longest: int) -> list[str]:
+        """The known words (stems) that begin with one of the letters `firsts` and have so many letters."""
+        sql = "SELECT word FROM words WHERE word >= ? AND word < ? AND length(word) BETWEEN ? AND ?"
+        return [row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))]
+
+    def similar_words(self, word: str) -> list[str]:
+        """Words of names that differ from `word` by no more letters than `deletions` leaves out, the most used; unchecked."""
+        rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
+        return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:_MOST_SIMILAR]]
+
+    def passages(self, ids: Iterable[str]) -> dict[str, Passage]:
+        """The passages with these ids, by id; an unknown id is left out."""
+        rows = self._rows_in("SELECT id, text, metadata FROM passages WHERE id IN ({})", sorted(set(ids)))
+        return {identity: Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def check(self) -> None:
+        """Read one row of each table that a question reads; an index of another version has not all of them."""
+        for table in ("passages", "names", "keys", "words", "deletions"):
+            self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
+        for words in ("passage_words", "table_words"):
+            self._rows(f"SELECT 1 FROM {words} WHERE {words} MATCH 'a' LIMIT 1", ())
+
+    def count(self) -> int:
+        """How many passages it holds."""
+        return int(self._rows("SELECT count(*) FROM passages", ())[0][0])
+
+    def facts(self) -> dict[str, str]:
+        """What the builder wrote about the index: schema version, source, when it was built."""
+        return dict(self._rows("SELECT name, value FROM facts", ()))
+
+    def _rows_in(self, sql: str, values: Sequence[str]) -> list[Any]:
+        rows: list[Any] = []
+        for start in range(0, len(values), _MOST_PARAMETERS):
+            some = values[start : start + _MOST_PARAMETERS]
+            rows += self._rows(sql.format(",".join("?" * len(some))), some)
+        return rows
+
+    def _rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        try:
+            return self._file.rows(sql, parameters, self._deadline)
+        except sqlite3.Error as error:
+            if self._deadline is not None:
+                self._deadline.check("the search in the index")
+            remedy = refusal(self.path) or "build it again with scripts/build_index.py"
+            raise DatabaseError(f"lexical index {self.path}: {error}; {remedy}") from error
+
+
+class _File:
+    """The index file and the one connection to it, opened when it is first needed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        # By when the statement of each thread has to be done: the connection is all threads' together.
+        self._running = threading.local()
+
+    def rows(self, sql: str, parameters: Sequence[Any], deadline: Deadline | None) -> list[Any]:
+        """Raises sqlite3.Error, when the deadline interrupts it, too; DatabaseError where others could have written it."""
+        connection = self._connection
+        if connection is None:
+            if place := datadir.intruded(self._path):
+                raise DatabaseError(f"lexical index {self._path}: not used, as {intrusion(place)}")
+            uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+            # The dev server and the worker answer from many threads; a read-only connection may be shared.
+            connection = self.use(sqlite3.connect(uri, uri=True, check_same_thread=False))
+        self._running.deadline = deadline
+        if self._is_late():
+            raise sqlite3.OperationalError("no time left")
+        return connection.execute(sql, parameters).fetchall()
+
+    def use(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Read from `connection` from now on."""
+        connection.set_progress_handler(self._is_late, _STEPS)
+        # Whoever wrote the file, its views run no function that does anything.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        self._connection = connection
+        return connection
+
+    def _is_late(self) -> bool:
+        deadline: Deadline | None = getattr(self._running, "deadline", None)
+        return deadline is not None and not deadline.remaining()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def deletions(word: str) -> set[str]:
+    """`word`, its common spelling, and what is left of them without one letter, or two when it has nine letters or more.
+
+    Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
+    A word more than two letters longer than LONGEST_WORD is only itself.
+    """
+    if len(word) > LONGEST_WORD + 2:
+        return {word}
+    found = {word, terms.common_spelling(word)}
+    for _ in range(2 if len(word) >= 8 else 1):
+        found |= {text[:i] + text[i + 1 :] for text in found for i in range(len(text))}
+    return found

@@ -1,1 +1,0 @@
-"""Measuring retrieval: questions with known passages, asked of several methods, with and without each rule."""

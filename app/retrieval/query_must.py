@@ -1,0 +1,108 @@
+"""`query_must`: what a question has to say for a passage to be meant, as the collection's metadata has it.
+
+A table that was split by rows carries, for example, `{"contain_one_of": [["cleric", "clerics"], ["armor class 6", "ac 6"]]}`:
+the row for clerics against armour class 6 and no other. Questions that do not say so are spared its look-alikes. In doubt a
+passage is kept: what cannot be read asks for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from app.index import terms
+from app.models import Metadata
+
+# Explanatory notes hold for every question, whatever their metadata say.
+_REFERENCE = ("reference", "EXPLANATORY NOTES")
+# A whole number; "-3" is one after a space, the 13 of "10-13" is 13, and "7th" is none.
+# Of more digits it is in no range.
+_NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d{1,9}(?!\w|\.[\w.]*\w)")
+# Metadata with more terms than this say nothing readable: no question can be meant to have so many.
+_MOST_TERMS = 200
+
+
+class _Malformed(Exception):
+    """The metadata are not what they should be."""
+
+
+def satisfied(metadata: Metadata, question: str) -> bool:
+    """Whether `question` has all that the passage's `query_must` asks for; true where it asks nothing readable.
+
+    `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each group one) and
+    `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words, upper and lower case the same.
+    """
+    value = metadata.get("query_must")
+    if not value or (metadata.get("type"), metadata.get("section")) == _REFERENCE:
+        return True
+    try:
+        groups, ranges = _read(json.loads(value) if isinstance(value, str) else value)
+    except (_Malformed, ValueError, RecursionError):
+        return True
+    if sum(map(len, groups)) > _MOST_TERMS:
+        return True
+    asked, numbers = _asked(question)
+    return all(any(_says(asked, term) for term in group) for group in groups) and all(
+        any(low <= number <= high for number in numbers) for low, high in ranges
+    )
+
+
+# The same question is asked of all passages; the worker answers several questions at once.
+@lru_cache(maxsize=16)
+def _asked(question: str) -> tuple[str, list[int]]:
+    """A question as terms are looked for in it, and the whole numbers in it."""
+    text = terms.common_spelling(terms.fold(question))
+    return text, [int(number) for number in _NUMBER.findall(text)]
+
+
+def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
+    """All operators as an AND of ORs, and the ranges. Read whole before it is applied: one malformed operator voids all."""
+    if not isinstance(must, Mapping):
+        raise _Malformed
+    groups: list[list[str]] = []
+    ranges: list[tuple[float, float]] = []
+    if "contain" in must:
+        term = _term(must["contain"])
+        groups.append([term, f"{term}s"])
+    if "contain_all_of" in must:
+        groups += [[_term(term)] for term in _list(must["contain_all_of"])]
+    if "contain_one_of" in must:
+        # A group without terms cannot be satisfied, as an OR of nothing.
+        groups += [[_term(term) for term in _list(group)] for group in _list(must["contain_one_of"])]
+    if "contain_range" in must:
+        bounds = must["contain_range"]
+        if not isinstance(bounds, Mapping):
+            raise _Malformed
+        ranges.append((_number(bounds.get("min")), _number(bounds.get("max"))))
+    return groups, ranges
+
+
+def _says(asked: str, term: str) -> bool:
+    """Whether `term` stands there as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
+    words = terms.common_spelling(terms.fold(term)).split()
+    if not all(word in asked for word in words):
+        # Most are not; an expression is made for those only that may be.
+        return False
+    phrase = r"\s+".join(map(re.escape, words))
+    return bool(re.search(rf"(?<!\w){phrase}(?!\w)", asked))
+
+
+def _term(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
+        raise _Malformed
+    return str(value)
+
+
+def _list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise _Malformed
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _Malformed
+    return value
