@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
 from app.loopback import is_loopback_address
-from app.models import Estimate, PlannedCall, Question, User
-from app.pricing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
+from app.models import Estimate, Question, User
+from app.pricing import MAX_PROMPT_TOKENS, token_bound
 from app.settings import file_stamp
 
 if TYPE_CHECKING:
@@ -160,17 +160,14 @@ class Container:
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""
-        from app import tokens
         from app.retrieval.retriever import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai
-        finding = PlannedCall(
-            "embeddings", models.embedding_model, pricing.bound(models.embedding_model, embedding_tokens(question))
-        )
+        finding = pricing.embeddings_call(models.embedding_model, embedding_tokens(question))
         return Estimate(
-            finding.bound + pricing.bound(models.model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS),
+            finding.bound + pricing.chat_call(models.model, MAX_PROMPT_TOKENS).bound,
             finding,
-            finding.bound + pricing.bound(models.model, tokens.bound(question.text), MAX_ANSWER_TOKENS),
+            finding.bound + pricing.chat_call(models.model, token_bound(question.text)).bound,
         )
 
     def _lexical(self) -> HybridRetriever:

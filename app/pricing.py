@@ -1,4 +1,4 @@
-"""What the provider charges, in exact integers; the prices themselves are in `prices.json`, with their date and source.
+"""What a paid call cost and what it can cost at most, in exact integers; `prices.json` has the prices, their date and source.
 
 Money is in nano-dollars (a thousand millionth of a dollar) everywhere in the program; dollars are written as decimal
 text and never become a float on the way in. This module knows nothing of settings or of the ledger.
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.models import Usage
+from app.models import PlannedCall, Usage
 
 PRICES_FILE = Path(__file__).with_name("prices.json")
 
@@ -24,11 +24,26 @@ MAX_CREDIBLE_TOKENS = 10_000_000
 
 SHUTDOWN_WARNING_DAYS = 60
 
-# The most that one question sends and gets, in bounded tokens (see `app.tokens`): about a fourth is what a model counts.
+# The most model tokens that one question sends and gets, as `token_bound` counts them; a model counts about a fourth.
 MAX_PROMPT_TOKENS = 40_000
 MAX_ANSWER_TOKENS = 1_200
 # OpenAI's embedding models refuse a text of more than 8,191.
 MAX_EMBEDDED_TOKENS = 8_191
+# What a message costs beyond its text: 3 or 4 model tokens in OpenAI's formats; the rest is margin.
+TOKENS_PER_MESSAGE = 16
+
+
+def token_bound(text: str) -> int:
+    """No fewer model tokens than `text` has: byte-level tokenizers never make more than one of a UTF-8 byte.
+
+    English rule text has about four bytes a token. A tokenizer would be exact, but its tables are larger than this program.
+    """
+    return len(text.encode())
+
+
+def last_tokens(text: str, most: int) -> str:
+    """The end of `text` that has at most `most` model tokens by `token_bound`."""
+    return text.encode()[-most:].decode(errors="ignore")
 
 
 def nanodollars(dollars: str) -> int:
@@ -89,12 +104,21 @@ class Pricing:
         return self.of(model).cost(usage)
 
     def bound(self, model: str, prompt_tokens: int, completion_tokens: int = 0) -> int:
-        """Nano-dollars that one call can cost at most; the counts are bounds too (see `app.tokens`)."""
+        """Nano-dollars that one call can cost at most, where the counts are the most that it can have."""
         return self.of(model).bound(prompt_tokens, completion_tokens)
+
+    def embeddings_call(self, model: str, text_tokens: int) -> PlannedCall:
+        """The call that embeds one text of at most `text_tokens`. Estimates and payments share it. Raises KeyError."""
+        return PlannedCall("embeddings", model, self.bound(model, min(MAX_EMBEDDED_TOKENS, text_tokens + TOKENS_PER_MESSAGE)))
+
+    def chat_call(self, model: str, prompt_tokens: int) -> PlannedCall:
+        """The call that writes the answer to a prompt of at most `prompt_tokens`. Shared likewise. Raises KeyError."""
+        return PlannedCall("chat", model, self.bound(model, prompt_tokens, MAX_ANSWER_TOKENS))
 
     def longest_question(self, model: str, embedding_model: str) -> int:
         """Nano-dollars that any question can cost at most: a budget below it refuses some, or all."""
-        return self.bound(embedding_model, MAX_EMBEDDED_TOKENS) + self.bound(model, MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS)
+        embeddings = self.embeddings_call(embedding_model, MAX_EMBEDDED_TOKENS)
+        return embeddings.bound + self.chat_call(model, MAX_PROMPT_TOKENS).bound
 
 
 class Overrides(NamedTuple):

@@ -23,7 +23,7 @@ import tempfile
 import time
 
 from app.ledger.ledger import LEDGER_FILE, Ledger
-from app.models import Usage
+from app.models import PlannedCall, Usage
 from app.pricing import Overrides, price_list
 from app.settings import LimitSettings
 
@@ -60,7 +60,7 @@ def ask(ledger: Ledger, name: str, number: int) -> dict[str, float]:
     started = time.perf_counter()
     admission = ledger.admit(name, f"{name}-{number}", 5_000_000)
     admitted = time.perf_counter()
-    call = admission.sent("chat", MODEL, 5_000_000)
+    call = admission.sent(PlannedCall("chat", MODEL, 5_000_000))
     sent = time.perf_counter()
     call.settle(Usage(863, 324))
     admission.finish("answered", 1900)

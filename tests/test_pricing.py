@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import settings, tokens
+from app import settings
 from app.errors import SettingsError
 from app.models import Usage
-from app.pricing import Overrides, Price, nanodollars, price_list, shutdown_warnings
+from app.pricing import Overrides, Price, nanodollars, price_list, shutdown_warnings, token_bound
 from tests.doubles.openai_models import MODELS
 
 
@@ -56,9 +56,9 @@ def test_a_part_of_a_nanodollar_is_a_whole_one() -> None:
 def test_a_bound_is_never_below_the_cost(cached: int, written: int) -> None:
     pricing, _ = price_list("gpt-6-luna", "text-embedding-3-small", Overrides())
     text = "Wie viele Trefferpunkte hat ein Drache? 🐉" * 10
-    cost = pricing.cost("gpt-6-luna", Usage(tokens.bound(text), 50, cached, written))
+    cost = pricing.cost("gpt-6-luna", Usage(token_bound(text), 50, cached, written))
     assert cost is not None
-    assert pricing.bound("gpt-6-luna", tokens.bound(text), 50) >= cost
+    assert pricing.bound("gpt-6-luna", token_bound(text), 50) >= cost
 
 
 def test_counts_whose_parts_exceed_the_whole_are_no_counts() -> None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from app import tokens
 from app.answering import material
 from app.models import Passage, Question, Turn
-from app.pricing import MAX_PROMPT_TOKENS
+from app.pricing import MAX_PROMPT_TOKENS, TOKENS_PER_MESSAGE, token_bound
 
 # In bounded tokens, as MAX_PROMPT_TOKENS.
 MAX_HISTORY_TOKENS = 6_000
@@ -25,13 +24,13 @@ def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[st
     messages = [{"role": "system", "content": instructions()}]
     messages += [{"role": turn.role, "content": turn.content} for turn in recent(question.history)]
     ask = f"Question: {material.on_one_line(question.text)}"
-    left = MAX_PROMPT_TOKENS - bound(messages) - tokens.TOKENS_PER_MESSAGE - tokens.bound(f"Passages:\n\n\n\n{ask}")
+    left = MAX_PROMPT_TOKENS - bound(messages) - TOKENS_PER_MESSAGE - token_bound(f"Passages:\n\n\n\n{ask}")
     blocks: list[str] = []
     used: list[Passage] = []
     for passage in passages:
         head = material.heading(passage.name, passage.book, passage.hierarchy)
         block = f"[{len(used) + 1}] {head}\n{material.quoted(passage.text)}"
-        left -= tokens.bound(block) + 2
+        left -= token_bound(block) + 2
         if left < 0:
             break
         blocks.append(block)
@@ -42,8 +41,8 @@ def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[st
 
 def bound(messages: Sequence[dict[str, str]]) -> int:
     """No fewer tokens than the provider will count for `messages`."""
-    start_of_answer = tokens.TOKENS_PER_MESSAGE
-    return start_of_answer + sum(tokens.TOKENS_PER_MESSAGE + tokens.bound(message["content"]) for message in messages)
+    start_of_answer = TOKENS_PER_MESSAGE
+    return start_of_answer + sum(TOKENS_PER_MESSAGE + token_bound(message["content"]) for message in messages)
 
 
 def recent(history: Sequence[Turn]) -> list[Turn]:
@@ -52,7 +51,7 @@ def recent(history: Sequence[Turn]) -> list[Turn]:
     left = MAX_HISTORY_TOKENS
     for said in reversed(history):
         turn = Turn(said.role, material.spoken(said.content))
-        left -= tokens.bound(turn.content) + tokens.TOKENS_PER_MESSAGE
+        left -= token_bound(turn.content) + TOKENS_PER_MESSAGE
         if left < 0:
             break
         kept.insert(0, turn)

@@ -76,11 +76,10 @@ class _Completion(Draft):
             self.model, self.usage = None, Usage()
             yield quotation.nothing(read=self._read)
             return
-        model = self._openai.model
-        bound = admission.pricing.bound(model, prompt.bound(self._messages), MAX_ANSWER_TOKENS)
+        call = admission.pricing.chat_call(self._openai.model, prompt.bound(self._messages))
 
         def pay() -> Payment:
-            return admission.sent("chat", model, bound)
+            return admission.sent(call)
 
         answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
         yield from answer

@@ -20,7 +20,7 @@ from app.ledger.clock import Clock
 from app.ledger.quota import read_quota
 from app.ledger.settlement import DISCONNECTED, CallState, close_request, give_back, is_counted, is_paid, settle_call
 from app.ledger.store import Store
-from app.models import CallKind, PlannedCall, Quota, Usage
+from app.models import PlannedCall, Quota, Usage
 from app.pricing import Pricing, dollars
 from app.settings import LimitSettings
 
@@ -119,15 +119,14 @@ class Admission:
         # The call that was committed as sent with the admission, until it is made.
         self._first = PaidCall(self, *first) if first else None
 
-    def sent(self, kind: CallKind, model: str, bound: int) -> PaidCall:
-        """Commit that a call which can cost up to `bound` nano-dollars is being made; then make it.
+    def sent(self, call: PlannedCall) -> PaidCall:
+        """Commit that `call` is being made; then make it.
 
         It uses what the question holds; what that does not cover is reserved in the same transaction. The call for the answer
         is the last, so of what is more than it needs the rest is let go. Raises BudgetExceeded when the day or the user's
         share of it has no room, and LedgerUnavailable, also when this question was taken for dead: then the call must not be
         made.
         """
-        call = PlannedCall(kind, model, bound)
         if self._first is not None:
             first, self._first = self._first, None
             if first.covers(call):
@@ -139,13 +138,13 @@ class Admission:
             request = db.execute(sql.REQUEST, key).fetchone()
             if request is None or request["outcome"] is not None:
                 raise LedgerUnavailable(f"request {self.request_id}: its reservation is gone, it took too long")
-            missing = bound - db.execute(sql.UNASSIGNED, key).fetchone()["amount"]
+            missing = call.bound - db.execute(sql.UNASSIGNED, key).fetchone()["amount"]
             refusal: BudgetExceeded | None = None
             added = None
-            last = kind == "chat"
+            last = call.kind == "chat"
             if last or missing > 0:
                 now = self._clock.now()
-                refusal = share.refusal(db, self._limits, now, self.day, self._user_id, bound, self.request_id)
+                refusal = share.refusal(db, self._limits, now, self.day, self._user_id, call.bound, self.request_id)
                 if missing > 0:
                     refusal = refusal or budget_refusal(db, self._limits, now, self.day, self._user_id, missing)
             if refusal is None:

@@ -14,9 +14,8 @@ from app.adapters.openai_reply import order
 from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
-from app.pricing import Price
+from app.pricing import Price, token_bound
 from app.settings import OpenAISettings
-from app.tokens import bound
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI, OpenAIError
@@ -52,7 +51,7 @@ class Embedder:
 
     def bound(self, texts: Sequence[str]) -> int:
         """What embedding them can cost at most."""
-        return self._price.bound(sum(map(bound, texts)))
+        return self._price.bound(sum(map(token_bound, texts)))
 
     def estimate(self, texts: Sequence[str]) -> int:
         """What it will cost if English has its usual four bytes a token."""

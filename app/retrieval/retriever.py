@@ -13,14 +13,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from app import tokens
 from app.deadline import Deadline
 from app.errors import DatabaseError, TimedOut
 from app.index import terms
 from app.index.search import LexicalIndex, Match
 from app.models import Passage, Pay, Payment, Question, Usage
 from app.output import RAGOutput
-from app.pricing import MAX_EMBEDDED_TOKENS
+from app.pricing import MAX_EMBEDDED_TOKENS, TOKENS_PER_MESSAGE, last_tokens, token_bound
 from app.retrieval import glossary, query_must, shorthand
 from app.retrieval.background import Background
 from app.retrieval.entities import read
@@ -203,15 +202,12 @@ class HybridRetriever:
         if embedder is None or store is None:
             return []
         # A question of emoji has four bytes a character. What it took from the conversation stands before it.
-        text = tokens.last(text, MAX_EMBEDDED_TOKENS - tokens.TOKENS_PER_MESSAGE)
+        text = last_tokens(text, MAX_EMBEDDED_TOKENS - TOKENS_PER_MESSAGE)
 
         def pay() -> Payment:
             if admission is None:
                 return unpaid()
-            model = embedder.embedding_model
-            return admission.sent(
-                "embeddings", model, admission.pricing.bound(model, tokens.bound(text) + tokens.TOKENS_PER_MESSAGE)
-            )
+            return admission.sent(admission.pricing.embeddings_call(embedder.embedding_model, token_bound(text)))
 
         count = NEAREST_WITH_TEXTS if texts else NEAREST
         return store.query(embedder.embed([text], deadline, pay=pay), count, deadline, texts=texts)[0]
@@ -275,14 +271,13 @@ class HybridRetriever:
 
 
 def embedding_tokens(question: Question) -> int:
-    """No fewer tokens than the provider will count for embedding `question`, with what it takes over from its history."""
+    """No fewer model tokens than the text has that will be embedded for `question`, with what its history adds."""
     carried = 0
     if question.history:
         from app.retrieval import followup
 
         carried = followup.MOST_BYTES
-    text = _SPELLING * (tokens.bound(question.text) + shorthand.MOST_GROWTH) + carried
-    return min(MAX_EMBEDDED_TOKENS, text + tokens.TOKENS_PER_MESSAGE)
+    return _SPELLING * (token_bound(question.text) + shorthand.MOST_GROWTH) + carried
 
 
 class _Unpaid:

@@ -104,7 +104,9 @@ class World:
         try:
             admission = self.admit(user, size)
             yield 0.3
-            admission.sent("embeddings", EMBEDDINGS, PRICING.bound(EMBEDDINGS, size.embedded)).settle(Usage(size.embedded // 4))
+            admission.sent(PlannedCall("embeddings", EMBEDDINGS, PRICING.bound(EMBEDDINGS, size.embedded))).settle(
+                Usage(size.embedded // 4)
+            )
             yield from end(admission, size)
         except Refused as refusal:
             tally.refused += 1
@@ -123,7 +125,7 @@ class World:
 
     def pay(self, admission: Admission, size: Size) -> Callable[[Usage | None], None]:
         try:
-            return admission.sent("chat", CHAT, PRICING.bound(CHAT, size.prompt_bytes, MAX_ANSWER_TOKENS)).settle
+            return admission.sent(PlannedCall("chat", CHAT, PRICING.bound(CHAT, size.prompt_bytes, MAX_ANSWER_TOKENS))).settle
         except Refused as refusal:
             admission.finish(refusal.code)
             raise

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.ledger.clock import SECOND_US, Clock, Moment
 from app.ledger.ledger import Ledger
-from app.models import Usage  # noqa: F401  for the scripts that tests run
+from app.models import PlannedCall, Usage  # noqa: F401  for the scripts that tests run
 from app.pricing import Overrides, price_list
 from app.settings import LimitSettings
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from app.errors import BudgetExceeded, ConcurrentRequest, Refused
 from app.ledger.ledger import Ledger
-from app.models import Usage
+from app.models import PlannedCall, Usage
 from tests.ledger.support import CHAT, PRICING, limits
 
 
@@ -47,7 +47,7 @@ def ask_until_admitted(ledger: Ledger, plan: dict[str, Any], user: str, report: 
                 return
             time.sleep(chance.uniform(0.2, 1.5))
             continue
-        call = admission.sent("chat", CHAT, plan["reserve"])
+        call = admission.sent(PlannedCall("chat", CHAT, plan["reserve"]))
         time.sleep(chance.uniform(0, plan["hold_ms"] / 1000))
         if chance.random() < 0.2:
             call.settle(None)

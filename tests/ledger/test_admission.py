@@ -110,7 +110,7 @@ def test_the_budget_refuses_what_does_not_fit(tmp_path: Path, clock: SetClock) -
     # It may fit in a moment: nothing is spent yet.
     assert caught.value.fields == {"budget_info": {"daily_total": 0.0, "daily_budget": 0.01, "percent_used": 0.0}}
     assert caught.value.retry_after < 60
-    held.sent("chat", CHAT, 6_000_000).settle(None)
+    held.sent(PlannedCall("chat", CHAT, 6_000_000)).settle(None)
     held.finish("answered")
     with pytest.raises(BudgetExceeded) as caught:
         ledger.admit("dave", "c", 6_000_000)
@@ -125,11 +125,11 @@ def test_the_budget_refuses_what_does_not_fit(tmp_path: Path, clock: SetClock) -
 def test_a_second_attempt_needs_a_reservation_of_its_own(tmp_path: Path, clock: SetClock) -> None:
     ledger = open_ledger(tmp_path, clock, budget="0.010")
     admission = ledger.admit("gary", "a", 4_000_000)
-    admission.sent("chat", CHAT, 4_000_000).settle(None)
-    second = admission.sent("chat", CHAT, 4_000_000)
+    admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(None)
+    second = admission.sent(PlannedCall("chat", CHAT, 4_000_000))
     assert query(ledger, "SELECT held_nd, spent_nd FROM requests") == [(4_000_000, 4_000_000)]
     with pytest.raises(BudgetExceeded):
-        admission.sent("chat", CHAT, 4_000_000)
+        admission.sent(PlannedCall("chat", CHAT, 4_000_000))
     assert query(ledger, "SELECT COUNT(*) FROM calls") == [(2,)]
     second.settle(Usage(100, 100))
     assert admission.finish("answered").cost == 4_000_000 + 100 * 100 + 100 * 500
@@ -139,8 +139,8 @@ def test_an_attempt_that_was_free_leaves_its_reservation_to_the_next(tmp_path: P
     ledger = open_ledger(tmp_path, clock, budget="0.004")
     admission = ledger.admit("gary", "a", 4_000_000)
     for _ in range(3):
-        admission.sent("chat", CHAT, 4_000_000).free()
-    admission.sent("chat", CHAT, 4_000_000).settle(Usage(1000, 100, cached_tokens=400, cache_write_tokens=200))
+        admission.sent(PlannedCall("chat", CHAT, 4_000_000)).free()
+    admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(Usage(1000, 100, cached_tokens=400, cache_write_tokens=200))
     assert admission.finish("answered").cost == 400 * 100 + 400 * 10 + 200 * 125 + 100 * 500
 
 
@@ -168,7 +168,7 @@ def test_what_a_question_costs_and_whether_its_quota_comes_back(
     admission = ledger.admit("gary", "a", 5_001_000)
     for kind, end in calls:
         model, bound = (EMBEDDINGS, 1000) if kind == "embeddings" else (CHAT, 5_000_000)
-        call = admission.sent(kind, model, bound)
+        call = admission.sent(PlannedCall(kind, model, bound))
         if end == "free":
             call.free()
         elif end != "unsettled":
@@ -204,10 +204,10 @@ def test_the_first_call_is_committed_with_the_admission(tmp_path: Path, clock: S
         clock.advance(HOUR)
         ledger.admit("dave", "b", 0)
     elif end == "larger than planned":
-        admission.sent("embeddings", EMBEDDINGS, 2000)
+        admission.sent(PlannedCall("embeddings", EMBEDDINGS, 2000))
         assert query(ledger, "SELECT state, cost_nd FROM calls") == [("free", 0), ("sent", 0)]
     elif end != "never made":
-        call = admission.sent("embeddings", EMBEDDINGS, 900)
+        call = admission.sent(PlannedCall("embeddings", EMBEDDINGS, 900))
         assert query(ledger, "SELECT count(*) FROM calls") == [(1,)]
         if end == "settled":
             call.settle(Usage(1, 0))
@@ -241,7 +241,7 @@ def test_a_question_that_ends_in_an_error_is_closed(tmp_path: Path, error: BaseE
 def test_a_bill_over_the_bound_is_booked_as_it_is(tmp_path: Path, clock: SetClock, caplog: pytest.LogCaptureFixture) -> None:
     ledger = open_ledger(tmp_path, clock)
     admission = ledger.admit("gary", "a", 1000)
-    admission.sent("chat", CHAT, 1000).settle(Usage(1000, 1000))
+    admission.sent(PlannedCall("chat", CHAT, 1000)).settle(Usage(1000, 1000))
     assert admission.finish("answered").cost == 600_000
     assert "more than its bound" in caplog.text
 
@@ -254,7 +254,7 @@ def test_midnight_between_admission_and_settlement(tmp_path: Path, clock: SetClo
     clock.advance(2)
     # Yesterday's reservations take nothing from today.
     ledger.admit("dave", "c", 10_000_000)
-    call = answered.sent("chat", CHAT, 5_000_000)
+    call = answered.sent(PlannedCall("chat", CHAT, 5_000_000))
     call.settle(Usage(1000, 1000))
     assert answered.finish("answered").quota.daily_remaining == 30
     failed.finish("database_error")
@@ -299,7 +299,7 @@ def test_a_clock_set_back_over_midnight_gives_no_second_day(tmp_path: Path, cloc
     clock.advance(MIDNIGHT + 60)
     ask(ledger, 29)
     spender = ledger.admit("dave", "d", 10_000_000)
-    spender.sent("chat", CHAT, 10_000_000).settle(None)
+    spender.sent(PlannedCall("chat", CHAT, 10_000_000)).settle(None)
     spender.finish("answered")
     clock.set_wall(-HOUR)
     with pytest.raises(DailyLimitExceeded):
@@ -319,7 +319,7 @@ def test_a_question_that_is_open_for_too_long_is_closed_by_age(tmp_path: Path, c
     """Its process cannot be seen from here, or lives on and has forgotten it."""
     ledger = open_ledger(tmp_path, clock, in_flight=1)
     forgotten = ledger.admit("gary", "a", 2_000_000)
-    call = forgotten.sent("chat", CHAT, 1_000_000)
+    call = forgotten.sent(PlannedCall("chat", CHAT, 1_000_000))
     clock.advance(120)
     with pytest.raises(ConcurrentRequest):
         ledger.admit("gary", "b", 0)
@@ -328,7 +328,7 @@ def test_a_question_that_is_open_for_too_long_is_closed_by_age(tmp_path: Path, c
     assert query(ledger, "SELECT outcome, spent_nd FROM requests WHERE request_id = 'a'") == [("orphaned", 1_000_000)]
     # It was only slow: it may not send anything more, and what it did send is corrected.
     with pytest.raises(LedgerUnavailable):
-        forgotten.sent("chat", CHAT, 1_000_000)
+        forgotten.sent(PlannedCall("chat", CHAT, 1_000_000))
     call.settle(Usage(100, 100))
     assert forgotten.finish("answered").cost == 60_000
     assert query(ledger, "SELECT spent_nd FROM days") == [(60_000,)]
@@ -366,7 +366,7 @@ def test_the_meta_of_an_answer(tmp_path: Path, clock: SetClock) -> None:
     ledger = open_ledger(tmp_path, clock)
     for number in range(2):
         admission = ledger.admit("gary", f"r{number}", 5_000_000)
-        admission.sent("chat", CHAT, 5_000_000).settle(Usage(1620, 324))
+        admission.sent(PlannedCall("chat", CHAT, 5_000_000)).settle(Usage(1620, 324))
         receipt = admission.finish("answered")
     assert receipt.rate_limit_meta() == {"remaining_burst": 13, "daily_remaining": 28}
     assert receipt.cost_meta() == {"query_cost": 0.000324, "daily_total": 0.000648, "daily_budget": 1.0}

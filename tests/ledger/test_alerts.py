@@ -17,6 +17,7 @@ from app.errors import BudgetExceeded, DailyLimitExceeded
 from app.ledger.delivery import claim, deliver, start_sender
 from app.ledger.ledger import Ledger
 from app.ledger.mail import MailError, send
+from app.models import PlannedCall
 from app.settings import Settings, SmtpSettings
 from tests.doubles.tls import make_certificate
 from tests.ledger.mail_server import MailServer
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def spend(ledger: Ledger, user: str, request_id: str, amount: int) -> None:
     with ledger.admit(user, request_id, amount) as admission:
-        admission.sent("chat", CHAT, amount).settle(None)
+        admission.sent(PlannedCall("chat", CHAT, amount)).settle(None)
         admission.finish("answered")
 
 

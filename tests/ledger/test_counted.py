@@ -18,7 +18,7 @@ from app.deadline import Deadline, blaming_own_work
 from app.errors import AIServiceError, DndChatError, LedgerUnavailable, TimedOut, TooMuchWork
 from app.ledger import store, turnstile
 from app.ledger.ledger import Ledger
-from app.models import Question, User
+from app.models import PlannedCall, Question, User
 from app.retrieval.retriever import HybridRetriever
 from app.web import replies
 from tests.doubles.auth_api import AuthDouble
@@ -138,7 +138,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_an_answer_that_a_lost_worker_has_paid_for_is_counted(ledger: Ledger) -> None:
-    ledger.admit("anne", "first", 1000).sent("chat", MODEL, 1000)
+    ledger.admit("anne", "first", 1000).sent(PlannedCall("chat", MODEL, 1000))
     with pytest.raises(AIServiceError) as caught:
         ledger.take_over("anne", "first")
     assert caught.value.counted is True
@@ -165,7 +165,7 @@ def test_whether_a_lost_worker_has_counted_it_is_not_said_where_nobody_knows(sit
 def test_a_question_that_was_taken_for_dead_and_is_not(ledger: Ledger, paid: bool, counts: bool) -> None:
     """Charged when it was taken over; the provider had refused it, or had not."""
     admission = ledger.admit("anne", "first", 1000)
-    call = admission.sent("chat", MODEL, 1000)
+    call = admission.sent(PlannedCall("chat", MODEL, 1000))
     with pytest.raises(AIServiceError):
         ledger.take_over("anne", "first")
     if not paid:
@@ -180,7 +180,7 @@ def test_a_question_that_was_taken_for_dead_and_is_not(ledger: Ledger, paid: boo
 def test_it_is_counted_until_its_books_are_closed(ledger: Ledger) -> None:
     admission = ledger.admit("anne", "first", 1000)
     assert admission.counted
-    admission.sent("embeddings", EMBEDDINGS, 10)
+    admission.sent(PlannedCall("embeddings", EMBEDDINGS, 10))
     admission.finish("database_error")
     assert not admission.counted
 

@@ -17,7 +17,7 @@ import pytest
 from app import logs
 from app.ledger import maintenance, report, rotation
 from app.ledger.ledger import Ledger
-from app.models import Usage
+from app.models import PlannedCall, Usage
 from scripts import bench_ledger
 from tests.ledger.support import CHAT, ROOT, SetClock, integrity, open_ledger, query, run_module
 
@@ -36,7 +36,7 @@ def script(name: str, *arguments: str, data_dir: Path, **environ: str) -> subpro
 def a_day(ledger: Ledger, user: str, day: int) -> None:
     """Two questions, one answered and liked, one failed; one refused."""
     with ledger.admit(user, f"{user}-{day}-a", 1_000_000) as admission:
-        admission.sent("chat", CHAT, 1_000_000).settle(Usage(1000, 500))
+        admission.sent(PlannedCall("chat", CHAT, 1_000_000)).settle(Usage(1000, 500))
         admission.finish("answered", 2000 + day)
     ledger.give_feedback(user, f"{user}-{day}-a", "up")
     ledger.admit(user, f"{user}-{day}-b", 0).finish("database_error")
@@ -103,9 +103,9 @@ def test_a_day_that_does_not_add_up_is_kept_and_reported(old: Ledger) -> None:
 def test_orphans_are_closed_by_cleaning_up_too(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     code = (
-        "import os, signal\nfrom pathlib import Path\nfrom tests.ledger.support import open_ledger\n"
+        "import os, signal\nfrom pathlib import Path\nfrom tests.ledger.support import PlannedCall, open_ledger\n"
         f"admission = open_ledger(Path({str(tmp_path)!r})).admit('gary', 'r1', 3000)\n"
-        f"admission.sent('chat', '{CHAT}', 2000)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        f"admission.sent(PlannedCall('chat', '{CHAT}', 2000))\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
@@ -274,7 +274,7 @@ def test_old_rows_do_not_slow_an_admission_down(tmp_path: Path) -> None:
             db.set_progress_handler(count, 1)
         for number in range(3):
             with ledger.admit("user-1", f"r{number}", 5_000_000) as admission:
-                admission.sent("chat", CHAT, 5_000_000).settle(Usage(1000, 100))
+                admission.sent(PlannedCall("chat", CHAT, 5_000_000)).settle(Usage(1000, 100))
                 admission.finish("answered")
         ledger.quota("user-1")
         return counted

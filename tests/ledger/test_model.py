@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
 from app.ledger.spending import Admission, PaidCall
-from app.models import Usage
+from app.models import PlannedCall, Usage
 from tests.ledger.support import CHAT, SetClock, open_ledger, query
 
 CAPACITY, INTERVAL, DAILY, IN_FLIGHT, BUDGET = 4, 60, 7, 3, 20_000_000
@@ -162,7 +162,7 @@ class LedgerModel(RuleBasedStateMachine):
         fits = more <= 0 or self.committed(asked.day) + more <= BUDGET
         fits = fits and self.fits_share(asked.user, asked.day, bound, asked)
         try:
-            call = asked.admission.sent("chat", CHAT, bound)
+            call = asked.admission.sent(PlannedCall("chat", CHAT, bound))
         except BudgetExceeded:
             assert not fits
             return
@@ -189,7 +189,7 @@ class LedgerModel(RuleBasedStateMachine):
         asked.held -= 0 if how == "free" else bound
         self.spend(asked, cost)
         # A settlement is written with the question's next commit; another call brings it about, and lets go of the rest.
-        asked.admission.sent("chat", CHAT, 0).free()
+        asked.admission.sent(PlannedCall("chat", CHAT, 0)).free()
         asked.held = sum(bound for _, bound in asked.sent)
 
     @precondition(lambda self: self.open)

@@ -25,7 +25,7 @@ def clock() -> SetClock:
 
 def spend(ledger: Ledger, user: str, amount: int) -> None:
     admission = ledger.admit(user, f"r{next(NUMBERS)}", amount, least=1)
-    admission.sent("chat", CHAT, amount).settle(None)
+    admission.sent(PlannedCall("chat", CHAT, amount)).settle(None)
     admission.finish("answered")
 
 
@@ -82,8 +82,8 @@ def test_the_only_question_of_a_day_is_answered_however_small_the_shares_are(tmp
     others_ask(ledger, 100)
     first = PlannedCall("embeddings", EMBEDDINGS, 10)
     with ledger.admit("gary", "a", 5_000_000, first, 700_000) as admission:
-        admission.sent("embeddings", EMBEDDINGS, 10).settle(Usage(1))
-        admission.sent("chat", CHAT, 4_000_000).settle(Usage(100, 100))
+        admission.sent(PlannedCall("embeddings", EMBEDDINGS, 10)).settle(Usage(1))
+        admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(Usage(100, 100))
         admission.finish("answered")
     with pytest.raises(BudgetExceeded):
         ledger.admit("gary", "b", 5_000_000, first, 900_000)
@@ -95,9 +95,9 @@ def test_what_an_answer_needs_is_looked_at_when_it_is_asked_for(tmp_path: Path, 
     others_ask(ledger, 7)
     spend(ledger, "gary", 8_000_000)
     small, large = (ledger.admit("gary", name, 6_000_000, least=700_000) for name in ("small", "large"))
-    small.sent("chat", CHAT, 1_500_000)
+    small.sent(PlannedCall("chat", CHAT, 1_500_000))
     with pytest.raises(BudgetExceeded) as caught:
-        large.sent("chat", CHAT, 1_500_000)
+        large.sent(PlannedCall("chat", CHAT, 1_500_000))
     # The first may cost less than its bound.
     assert caught.value.retry_after < 60
     small.finish("answered")
@@ -108,7 +108,7 @@ def test_what_the_answer_does_not_need_is_let_go(tmp_path: Path, clock: SetClock
     held = ledger.admit("gary", "a", 6_000_000)
     with pytest.raises(BudgetExceeded):
         ledger.admit("dave", "b", 6_000_000)
-    held.sent("chat", CHAT, 1_000_000)
+    held.sent(PlannedCall("chat", CHAT, 1_000_000))
     ledger.admit("dave", "c", 6_000_000)
     assert query(ledger, "SELECT request_id, held_nd FROM requests") == [("a", 1_000_000), ("c", 6_000_000)]
 

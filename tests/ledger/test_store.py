@@ -150,7 +150,7 @@ if os.getuid() == 0:
 def run_script(directory: Path, code: str, *, as_ordinary_user: bool = False) -> str:
     """Run code in a process of its own, with `directory` as DIRECTORY; what it prints. Root is bound by no file's rights."""
     # Everything is loaded before the rights are dropped: the interpreter may live where only root can read.
-    head = "import os\nfrom pathlib import Path\nfrom tests.ledger.support import Usage, open_ledger\n"
+    head = "import os\nfrom pathlib import Path\nfrom tests.ledger.support import PlannedCall, Usage, open_ledger\n"
     head += "from app.errors import LedgerUnavailable\n"
     text = f"{head}DIRECTORY = {str(directory)!r}\n{DROP_RIGHTS if as_ordinary_user else ''}{code}"
     done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
@@ -207,7 +207,7 @@ done = 0
 try:
     for number in range(100000):
         with ledger.admit("gary", "x" * 200 + str(number), 1000) as admission:
-            admission.sent("chat", "gpt-6-luna", 1000).settle(Usage(prompt_tokens=1))
+            admission.sent(PlannedCall("chat", "gpt-6-luna", 1000)).settle(Usage(prompt_tokens=1))
             admission.finish("answered")
         done += 1
 except LedgerUnavailable as error:
@@ -243,7 +243,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     disk.mkdir()
     keep = tmp_path / "kept.sqlite3"
     head = "from pathlib import Path\nfrom app.errors import LedgerUnavailable\n"
-    head += "from tests.ledger.support import Usage, open_ledger\n"
+    head += "from tests.ledger.support import PlannedCall, Usage, open_ledger\n"
     copy = f"ledger.close()\n__import__('shutil').copy(DIRECTORY + '/ledger.sqlite3', {str(keep)!r})\n"
     (tmp_path / "fill.py").write_text(f"{head}DIRECTORY = {str(disk)!r}\n{FILL.format(limit='')}{copy}")
     mount = f"mount -t tmpfs -o size=600k tmpfs {disk} && exec {sys.executable} {tmp_path}/fill.py"

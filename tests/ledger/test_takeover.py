@@ -11,6 +11,7 @@ import pytest
 from app.errors import AIServiceError, LedgerUnavailable, TooMuchWork
 from app.ledger.ledger import Ledger
 from app.ledger.spending import Admission
+from app.models import PlannedCall
 from tests.ledger.support import CHAT as MODEL
 from tests.ledger.support import open_ledger, query
 
@@ -58,7 +59,7 @@ def test_it_counts_once_also_when_nothing_more_is_given_back(tmp_path: Path) -> 
 
 
 def test_a_question_that_was_paid_for_is_not_paid_for_again(ledger: Ledger) -> None:
-    worker(ledger, lambda there: ask(there).sent("chat", MODEL, 1000) and None)
+    worker(ledger, lambda there: ask(there).sent(PlannedCall("chat", MODEL, 1000)) and None)
     with pytest.raises(AIServiceError) as caught:
         ledger.take_over("anne", "first")
     assert caught.value.counted
@@ -73,7 +74,7 @@ def test_a_worker_that_had_not_begun_yet_comes_too_late(ledger: Ledger) -> None:
 
 
 def test_finding_passages_does_not_keep_the_question_from_being_asked_again(ledger: Ledger) -> None:
-    worker(ledger, lambda there: ask(there).sent("embeddings", MODEL, 10) and None)
+    worker(ledger, lambda there: ask(there).sent(PlannedCall("embeddings", MODEL, 10)) and None)
     ledger.take_over("anne", "first")
     assert ledger.quota("anne").day_spent == 10
 
@@ -86,7 +87,7 @@ def test_a_worker_that_lives_and_says_nothing_is_not_relieved_of_its_work(ledger
     assert (caught.value.status, caught.value.code, caught.value.counted) == (504, "timeout_error", True)
     assert left(ledger) == (29, 14)
     with pytest.raises(LedgerUnavailable):
-        silent.sent("chat", MODEL, 1000)
+        silent.sent(PlannedCall("chat", MODEL, 1000))
     # It says so when it wakes, and that changes nothing.
     silent.finish("timeout_error")
     assert left(ledger) == (29, 14)
