@@ -92,8 +92,8 @@ class Answering:
         """`found` takes the passages as soon as they are there: they can be read in place of an answer."""
         with admission, blaming_own_work(deadline):
             admitted = time.monotonic()
-            output = RAGOutput()
-            retrieval = self._retriever.retrieve(question, deadline, output, admission)
+            retrieval = self._retriever.retrieve(question, deadline, admission)
+            output = RAGOutput("", list(retrieval.diagnostics), list(retrieval.errors), list(retrieval.degraded))
             found += retrieval.passages
             retrieved = time.monotonic()
             draft = self._writer.draft(
@@ -152,7 +152,7 @@ class Answering:
         """
         try:
             with self._ledger.admit_free(user.id, "passages"):
-                return list(self._free().retrieve(question, Deadline(FREE_SECONDS), RAGOutput()).passages)
+                return list(self._free().retrieve(question, Deadline(FREE_SECONDS)).passages)
         except Refused as refusal:
             if isinstance(error, BudgetExceeded):
                 refusal.counted = error.counted

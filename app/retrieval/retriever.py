@@ -18,7 +18,6 @@ from app.errors import DatabaseError, TimedOut
 from app.index import terms
 from app.index.search import LexicalIndex, Match
 from app.models import Passage, Pay, Payment, Question, Usage
-from app.output import RAGOutput
 from app.pricing import MAX_EMBEDDED_TOKENS, TOKENS_PER_MESSAGE, last_tokens, token_bound
 from app.retrieval import glossary, query_must, shorthand
 from app.retrieval.background import Background
@@ -45,6 +44,11 @@ _DEBUG_LINES = 40
 _MOST_OWNERS = 300
 # For the names in an answer, which is there already.
 _NAMES_SECONDS = 2.0
+# Why there is no index, by whether there is one that cannot be read.
+_WITHOUT_INDEX = (
+    "No lexical index for this collection: vectors alone; build one with scripts/build_index.py",
+    "The lexical index cannot be read: vectors alone; the log says why",
+)
 # Corrected spellings can make a text longer, by a letter or two in a word of five: by less than this factor.
 _SPELLING = 2
 
@@ -82,11 +86,16 @@ class Retrieval(NamedTuple):
 
     `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it was searched,
     with what it left to the conversation; `support`: whether the collection has anything on it at all.
+    `diagnostics` tell people how it was found, `errors` what went wrong without stopping it; `degraded`: of `embeddings`,
+    `vectors`, `index`, what was not used because it failed.
     """
 
     chosen: tuple[Selected, ...]
     question: str
     support: Support
+    diagnostics: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
 
     @property
     def passages(self) -> tuple[Passage, ...]:
@@ -97,10 +106,8 @@ class Retriever(Protocol):
     def names_in(self, text: str) -> list[str]:
         """The names in `text` that the collection knows, as they stand there; none without an index."""
 
-    def retrieve(
-        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
-    ) -> Retrieval:
-        """At most `question.k` passages, best first; tells `output` how it found them. Raises DndChatError.
+    def retrieve(self, question: Question, deadline: Deadline, admission: Admission | None = None) -> Retrieval:
+        """At most `question.k` passages, best first, and how they were found. Raises DndChatError.
 
         What it buys goes on `admission`; one that buys nothing needs none.
         """
@@ -130,10 +137,9 @@ class HybridRetriever:
         self._index, self._embedder, self._store = index, embedder, store
         self._tuning = tuning or Tuning()
 
-    def retrieve(
-        self, question: Question, deadline: Deadline, output: RAGOutput, admission: Admission | None = None
-    ) -> Retrieval:
-        index = self._usable_index(output, deadline)
+    def retrieve(self, question: Question, deadline: Deadline, admission: Admission | None = None) -> Retrieval:
+        index, degraded = self._usable_index(deadline)
+        diagnostics = [_WITHOUT_INDEX[bool(degraded)]] if index is None else []
         written = (
             shorthand.written_out(question.text) if self._tuning.write_out_shorthand else shorthand.Written(question.text, {})
         )
@@ -144,15 +150,17 @@ class HybridRetriever:
             text = followup.resolve(text, question.history, index)
         reading = read(text, index, correct=self._tuning.correct_spelling)
         if text != written.text:
-            output.diagnostics.append(f"Understood from the conversation as: {text}")
+            diagnostics.append(f"Understood from the conversation as: {text}")
         if read_as := {**written.changes, **reading.corrected}:
-            output.diagnostics.append("Read " + ", ".join(f"{word} as {other}" for word, other in read_as.items()))
+            diagnostics.append("Read " + ", ".join(f"{word} as {other}" for word, other in read_as.items()))
         nearest = Background(lambda: self._nearest(reading.searched(), index is None, deadline, admission))
         folded = terms.fold(reading.searched())
         table_wanted = wants_table(folded)
         described = described_types(folded) if not reading.has_subject and table_wanted < ROW_WANTED else frozenset()
         found = self._words(reading, table_wanted, index) if index is not None else _Words()
-        dense = self._complete(nearest.result(), index, deadline, output)
+        dense, newer = self._complete(nearest.result(), index, deadline)
+        if newer:
+            diagnostics.append(f"{newer} passages are newer than the lexical index: scripts/build_index.py")
         deadline.check("finding passages")
         ranked = self._ranked(reading, described, table_wanted, found, dense)
         deadline.check("weighing the passages")
@@ -161,16 +169,16 @@ class HybridRetriever:
         needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
         selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
         evidence = support(reading, candidates, index)
-        output.diagnostics.append(
+        diagnostics.append(
             f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens) of {len(ranked)} candidates,"
             f" {len(ranked) - len(candidates)} of them dropped by query_must; cut: {selection.reason}"
         )
         if question.debug:
             chosen = {selected.passage.id: selected for selected in selection.chosen}
-            output.diagnostics += [f"Named: {e.text}{'' if e.certain else ' (uncertain)'}" for e in reading.entities]
-            output.diagnostics.append(f"Support: {evidence.reason}")
-            output.diagnostics += [_line(c, chosen.get(c.passage.id)) for c in candidates[:_DEBUG_LINES]]
-        return Retrieval(selection.chosen, text, evidence)
+            diagnostics += [f"Named: {e.text}{'' if e.certain else ' (uncertain)'}" for e in reading.entities]
+            diagnostics.append(f"Support: {evidence.reason}")
+            diagnostics += [_line(c, chosen.get(c.passage.id)) for c in candidates[:_DEBUG_LINES]]
+        return Retrieval(selection.chosen, text, evidence, tuple(diagnostics), degraded=degraded)
 
     def names_in(self, text: str) -> list[str]:
         try:
@@ -180,21 +188,18 @@ class HybridRetriever:
             log.warning("names of an answer were not looked up: %s", error)
             return []
 
-    def _usable_index(self, output: RAGOutput, deadline: Deadline) -> LexicalIndex | None:
-        """The index, if it can be read, until `deadline`; without it vectors must do."""
-        if self._index is not None:
-            try:
-                self._index.check()
-                return self._index.until(deadline)
-            except DatabaseError as error:
-                if self._store is None:
-                    raise
-                output.degraded.append("index")
-                log.error("%s: vectors alone", error)
-                output.diagnostics.append("The lexical index cannot be read: vectors alone; the log says why")
-                return None
-        output.diagnostics.append("No lexical index for this collection: vectors alone; build one with scripts/build_index.py")
-        return None
+    def _usable_index(self, deadline: Deadline) -> tuple[LexicalIndex | None, tuple[str, ...]]:
+        """The index until `deadline`, if there is one that can be read; and what is `degraded` without it."""
+        if self._index is None:
+            return None, ()
+        try:
+            self._index.check()
+            return self._index.until(deadline), ()
+        except DatabaseError as error:
+            if self._store is None:
+                raise
+            log.error("%s: vectors alone", error)
+            return None, ("index",)
 
     def _nearest(self, text: str, texts: bool, deadline: Deadline, admission: Admission | None) -> list[Passage]:
         """The passages nearest to `text`, nearest first; with their `texts` or, where the index has those, without."""
@@ -213,21 +218,21 @@ class HybridRetriever:
         return store.query(embedder.embed([text], deadline, pay=pay), count, deadline, texts=texts)[0]
 
     def _complete(
-        self, nearest: Sequence[Passage], index: LexicalIndex | None, deadline: Deadline, output: RAGOutput
-    ) -> list[Passage]:
-        """`nearest` with their texts: the index has those of all passages that were there when it was built."""
+        self, nearest: Sequence[Passage], index: LexicalIndex | None, deadline: Deadline
+    ) -> tuple[list[Passage], int]:
+        """`nearest` with their texts, and how many of these are newer than the index, which has the texts of all others."""
         bare = [passage.id for passage in nearest if not passage.text]
         if index is None or self._store is None or not bare:
-            return list(nearest)
+            return list(nearest), 0
         known = index.passages(bare)
         if newer := [identity for identity in bare if identity not in known]:
-            output.diagnostics.append(f"{len(newer)} passages are newer than the lexical index: scripts/build_index.py")
             known |= {passage.id: passage for passage in self._store.get(newer, deadline)}
-        return [
+        complete = [
             passage if passage.text else known[passage.id]._replace(distance=passage.distance)
             for passage in nearest
             if passage.text or passage.id in known
         ]
+        return complete, len(newer)
 
     def _words(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> _Words:
         alternatives = reading.content() + (glossary.expand(reading.words) if self._tuning.expand_glossary else [])

@@ -14,7 +14,6 @@ from app.deadline import Deadline
 from app.index import terms
 from app.index.search import LexicalIndex
 from app.models import Passage, Question
-from app.output import RAGOutput
 from app.retrieval.fusion import Weights
 from app.retrieval.retriever import HybridRetriever, Tuning
 from app.retrieval.selection import Limits
@@ -139,7 +138,7 @@ class Methods:
         retriever = HybridRetriever(self._index, embedder, store, tuning)
 
         def retrieve(question: Question) -> Found:
-            found = retriever.retrieve(question, Deadline(_SECONDS), RAGOutput())
+            found = retriever.retrieve(question, Deadline(_SECONDS))
             return Found(found.passages, found.support.found)
 
         return retrieve

@@ -27,7 +27,6 @@ from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Question
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.faults import Fault
@@ -52,7 +51,7 @@ class SampleVectors:
         if self.broken:
             raise DatabaseError("out of order")
         question = Question("owlbear", min(count, 3))
-        return [list(self._container._lexical().retrieve(question, deadline, RAGOutput()).passages)]
+        return [list(self._container._lexical().retrieve(question, deadline).passages)]
 
     def get(self, ids: Any, deadline: Deadline) -> list[Passage]:
         raise AssertionError("all have their texts")

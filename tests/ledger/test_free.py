@@ -16,7 +16,6 @@ from app.deadline import Deadline
 from app.errors import ConcurrentRequest, RateLimited, Refused
 from app.ledger.ledger import Ledger
 from app.models import Question
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever, Retrieval
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.openai import OpenAIDouble
@@ -110,12 +109,12 @@ class GatedRetriever(HybridRetriever):
     gate: threading.Event
     inside = most = 0
 
-    def retrieve(self, question: Question, deadline: Deadline, output: RAGOutput, admission: object = None) -> Retrieval:
+    def retrieve(self, question: Question, deadline: Deadline, admission: object = None) -> Retrieval:
         type(self).inside += 1
         type(self).most = max(self.most, self.inside)
         self.gate.wait(20)
         type(self).inside -= 1
-        return super().retrieve(question, deadline, output)
+        return super().retrieve(question, deadline)
 
 
 @pytest.fixture

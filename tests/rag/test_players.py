@@ -15,7 +15,6 @@ from app.answering.writers import QuotingWriter
 from app.deadline import Deadline
 from app.index.search import LexicalIndex
 from app.models import Passage, Question
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever
 from tests.evaluation.measure import Outcome, run
 from tests.evaluation.methods import Methods
@@ -74,7 +73,7 @@ def test_what_players_need_is_in_the_context(asked: dict[str, list[Outcome]]) ->
 
 
 def answer(index: LexicalIndex, text: str) -> str:
-    found = HybridRetriever(index).retrieve(Question(text), Deadline(30), RAGOutput())
+    found = HybridRetriever(index).retrieve(Question(text), Deadline(30))
     passages = found.passages if found.support.found else ()
     assert QuotingWriter().draft(Question(text), passages, read=found.support.read).passages == passages
     return "".join(quote(passages, read=found.support.read))
@@ -132,7 +131,7 @@ def test_no_question_makes_more_strings_than_a_few_for_each_letter(
     tmp_path: Path, sample_index: LexicalIndex, text: str
 ) -> None:
     index = Counted(sample_index.path)
-    HybridRetriever(index).retrieve(Question(text.strip()), Deadline(30), RAGOutput())
+    HybridRetriever(index).retrieve(Question(text.strip()), Deadline(30))
     assert index.strings <= 20_000
     assert index.alternatives <= 200
 

@@ -14,14 +14,13 @@ from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.index.search import LexicalIndex
 from app.models import Passage, Question, Turn
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever, Retrieval
 from app.retrieval.selection import tokens
 from tests.rag.books import BESTIARY, index_of, page, split, table
 
 
 def ask(index: LexicalIndex, text: str, k: int = 15, *, debug: bool = False, history: Sequence[Turn] = ()) -> Retrieval:
-    return HybridRetriever(index).retrieve(Question(text, k, debug, tuple(history)), Deadline(30), RAGOutput())
+    return HybridRetriever(index).retrieve(Question(text, k, debug, tuple(history)), Deadline(30))
 
 
 def ids(found: Retrieval) -> list[str]:
@@ -192,12 +191,9 @@ def test_short_forms_compounds_and_dice_are_not_taken_for_unknown_things(tmp_pat
 
 
 def test_diagnostics_say_how_it_was_read_and_why_it_was_cut(bestiary: LexicalIndex) -> None:
-    output = RAGOutput()
     history = (Turn("user", "What is an owlbear?"), Turn("assistant", "A beast."))
-    HybridRetriever(bestiary).retrieve(
-        Question("and its hti dice, compared with a spektre?", 2, True, history), Deadline(9), output
-    )
-    text = "\n".join(output.diagnostics)
+    found = ask(bestiary, "and its hti dice, compared with a spektre?", 2, debug=True, history=history)
+    text = "\n".join(found.diagnostics)
     assert "Understood from the conversation as: What is an owlbear? and its" in text
     assert "spektre as spectre" in text
     assert "cut: k = 2 reached" in text
@@ -217,10 +213,9 @@ from pathlib import Path
 from app.index.search import LexicalIndex
 from app.models import Question
 from app.deadline import Deadline
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever
 started = time.process_time()
-found = HybridRetriever(LexicalIndex(Path(sys.argv[1]))).retrieve(Question(sys.argv[2]), Deadline(30), RAGOutput())
+found = HybridRetriever(LexicalIndex(Path(sys.argv[1]))).retrieve(Question(sys.argv[2]), Deadline(30))
 print(time.process_time() - started)
 assert found.passages
 """

@@ -9,7 +9,6 @@ import pytest
 from app.deadline import Deadline
 from app.index.search import LexicalIndex
 from app.models import Question, Turn
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever, Retrieval
 from app.retrieval.shorthand import MOST_GROWTH, written_out
 
@@ -65,9 +64,8 @@ def test_the_text_grows_no_longer_than_is_paid_for() -> None:
 
 
 def ask(index: LexicalIndex, text: str, *, debug: bool = False, history: Sequence[Turn] = ()) -> tuple[Retrieval, list[str]]:
-    output = RAGOutput()
-    found = HybridRetriever(index).retrieve(Question(text, 15, debug, tuple(history)), Deadline(30), output)
-    return found, output.diagnostics
+    found = HybridRetriever(index).retrieve(Question(text, 15, debug, tuple(history)), Deadline(30))
+    return found, list(found.diagnostics)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from app.errors import AIServiceError
 from app.index import sample_rules
 from app.index.search import LexicalIndex
 from app.models import Question, Turn
-from app.output import RAGOutput
 from app.retrieval.retriever import HybridRetriever, Retrieval
 from app.settings import load
 from tests.doubles.openai import KEY, OpenAIDouble
@@ -62,9 +61,8 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
         yield Outside(openai, relay, chroma, embedder)
 
 
-def ask(outside: Outside, index: LexicalIndex | None, question: Question) -> tuple[Retrieval, RAGOutput]:
-    output = RAGOutput()
-    return HybridRetriever(index, outside.embedder, outside.chroma).retrieve(question, Deadline(30), output), output
+def ask(outside: Outside, index: LexicalIndex | None, question: Question) -> Retrieval:
+    return HybridRetriever(index, outside.embedder, outside.chroma).retrieve(question, Deadline(30))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def test_one_call_for_the_embedding_and_one_for_the_vectors(
 ) -> None:
     ask(outside, sample_index, question)
     outside.reset()
-    found, _ = ask(outside, sample_index, question)
+    found = ask(outside, sample_index, question)
     assert outside.calls() == 2
     assert "sb-owlbear" in {passage.id for passage in found.passages}
 
@@ -90,7 +88,7 @@ def test_the_texts_come_from_the_index_where_there_is_one(outside: Outside, samp
     """A hundred passages are some 90 kB, several round trips on a new connection."""
     for index, included in ((sample_index, ["distances"]), (None, ["documents", "metadatas", "distances"])):
         outside.reset()
-        found, _ = ask(outside, index, Question("Who would win, an owlbear or a troll?"))
+        found = ask(outside, index, Question("Who would win, an owlbear or a troll?"))
         assert all(passage.text and passage.name for passage in found.passages)
         assert outside.relay.requests[-1].body["include"] == included
 
@@ -101,16 +99,16 @@ def test_passages_that_the_index_does_not_know_yet_are_fetched(
     older = [p for p in sample_rules.passages() if p.id != "sb-owlbear"]
     index = index_of(older, tmp_path / "older.sqlite3")
     outside.reset()
-    found, output = ask(outside, index, Question("owlbear"))
+    found = ask(outside, index, Question("owlbear"))
     assert outside.calls() == 3
     owlbear = next(passage for passage in found.passages if passage.id == "sb-owlbear")
     assert owlbear.text.startswith("## Owlbear")
     assert owlbear.distance is not None
-    assert any("build_index" in line for line in output.diagnostics)
+    assert any("build_index" in line for line in found.diagnostics)
 
 
 def test_passages_carry_their_distance_where_vectors_found_them(outside: Outside, sample_index: LexicalIndex) -> None:
-    found, _ = ask(outside, sample_index, Question("What is an owlbear?"))
+    found = ask(outside, sample_index, Question("What is an owlbear?"))
     owlbear = next(passage for passage in found.passages if passage.id == "sb-owlbear")
     assert owlbear.distance is not None
     assert owlbear.distance >= 0
@@ -118,10 +116,10 @@ def test_passages_carry_their_distance_where_vectors_found_them(outside: Outside
 
 def test_without_an_index_vectors_alone_answer_and_it_says_so(outside: Outside, tmp_path: Path) -> None:
     for index in (None, LexicalIndex(tmp_path / "never-built.sqlite3")):
-        found, output = ask(outside, index, Question("owlbear"))
+        found = ask(outside, index, Question("owlbear"))
         assert found.passages
         assert found.support.found
-        assert any("index" in line and "vectors alone" in line for line in output.diagnostics)
+        assert any("index" in line and "vectors alone" in line for line in found.diagnostics)
 
 
 def test_a_failed_embedding_is_the_callers_error(outside: Outside, sample_index: LexicalIndex) -> None:

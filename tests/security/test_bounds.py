@@ -26,7 +26,6 @@ from app.index.plaintext import both_readings, plain
 from app.index.search import LexicalIndex
 from app.index.tables import read_table
 from app.models import Passage, Question, Turn
-from app.output import RAGOutput
 from app.retrieval import glossary, query_must, references, shorthand, spelling
 from app.retrieval.fusion import Pool, Weights
 from app.retrieval.retriever import HybridRetriever
@@ -46,7 +45,7 @@ WORST = ("fractions", "one digit, words", "citations", "decimals", "roman numera
 
 def ask(index: LexicalIndex, question: str, history: str = "", *, seconds: float = 60) -> None:
     turns = tuple(Turn("assistant" if n % 2 else "user", history) for n in range(10)) if history else ()
-    HybridRetriever(index).retrieve(Question(question.strip() or "x", 50, True, turns), Deadline(seconds), RAGOutput())
+    HybridRetriever(index).retrieve(Question(question.strip() or "x", 50, True, turns), Deadline(seconds))
 
 
 def doubled(work: Callable[[int], object], size: int) -> tuple[int, int]:
@@ -96,8 +95,7 @@ def test_a_collection_of_twice_the_size_is_twice_the_work(index_of: Made, questi
 
 
 def test_a_name_of_everything_brings_no_more_than_some_hundred_passages(index_of: Made) -> None:
-    found = RAGOutput()
-    HybridRetriever(index_of(numbered(900))).retrieve(Question("price of a long sword", 50), Deadline(60), found)
+    found = HybridRetriever(index_of(numbered(900))).retrieve(Question("price of a long sword", 50), Deadline(60))
     (said,) = [text for text in found.diagnostics if text.startswith("Retrieved")]
     assert int(said.partition(" of ")[2].split()[0]) <= 300 + 60 + 20
 
