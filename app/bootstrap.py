@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from app.datadir import file_stamp
 from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
 from app.loopback import is_loopback_address
 from app.models import Estimate, Question, User
 from app.pricing import MAX_PROMPT_TOKENS, token_bound
-from app.settings import file_stamp
 
 if TYPE_CHECKING:
     from flask import Flask

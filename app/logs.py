@@ -92,10 +92,7 @@ def configure(log_file: Path | None) -> None:
     root.setLevel(logging.INFO)
     root.propagate = False
     if intruded:
-        # Needed for a message only.
-        from app.ownership import intrusion
-
-        root.warning("LOG_FILE: not used, as %s", intrusion(intruded))
+        root.warning("LOG_FILE: not used, as %s", datadir.intrusion(intruded))
 
 
 def close() -> None:

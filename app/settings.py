@@ -374,7 +374,9 @@ def find_env_file(environ: Mapping[str, str], root: Path) -> Path | None:
     if named := environ.get("DNDCHAT_ENV_FILE", "").strip():
         path = _expanded(named, environ)
         if not _is_file(path):
-            raise ValueError(_refusal(path) or f"{path} {_other_than_a_file(path)}; correct the path or unset DNDCHAT_ENV_FILE")
+            raise ValueError(
+                datadir.refusal(path) or f"{path} {_other_than_a_file(path)}; correct the path or unset DNDCHAT_ENV_FILE"
+            )
         return path
     return next(filter(_is_file, _default_env_files(environ, root)), None)
 
@@ -390,19 +392,6 @@ def _other_than_a_file(path: Path) -> str:
     if path.exists():
         return "is no ordinary file"
     return "is a link to nothing" if path.is_symlink() else "is not there"
-
-
-def _refusal(path: Path) -> str:
-    # Needed for a message only.
-    from app.ownership import refusal
-
-    return refusal(path)
-
-
-def _intrusion(place: Path) -> str:
-    from app.ownership import intrusion
-
-    return intrusion(place)
 
 
 def _default_env_files(environ: Mapping[str, str], root: Path) -> tuple[Path, ...]:
@@ -425,21 +414,7 @@ def _file_stamps(environ: Mapping[str, str], root: Path) -> tuple[object, ...]:
         files = (_expanded(named, environ),) if named else _default_env_files(environ, root)
     except ValueError:
         files = ()
-    return tuple((str(path), file_stamp(path)) for path in files)
-
-
-def file_stamp(path: Path) -> tuple[int, int, int] | None:
-    """Which file is at `path`, its size and when it changed; None where there is none.
-
-    One where this account may not look counts as there: whoever opens it then tells what is wrong.
-    """
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        return error.errno or 0, 0, 0
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return tuple((str(path), datadir.file_stamp(path)) for path in files)
 
 
 def _expanded(text: str, environ: Mapping[str, str]) -> Path:
@@ -494,17 +469,17 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     except ValueError as error:
         problems.append(f"settings file {source}: cannot be read ({error}); make it NAME=value lines in UTF-8")
     except OSError as error:
-        why = _refusal(source) if source else ""
+        why = datadir.refusal(source) if source else ""
         problems.append(f"settings file {source}: cannot be read ({type(error).__name__}); {why or error.strerror}")
     if source is not None and (place := datadir.intruded(source, for_root=True)):
-        problems.append(f"settings file {source}: not used, as {_intrusion(place)}")
+        problems.append(f"settings file {source}: not used, as {datadir.intrusion(place)}")
 
     # An empty variable in the environment counts as not set: the file's value stands.
     values = {**from_file, **{name: value for name, value in environ.items() if value.strip()}}
     read = _Reader(values)
     settings = _build(read, root, source)
     if place := datadir.intruded(settings.data_dir):
-        problems.append(f"DATA_DIR: not used, as {_intrusion(place)}")
+        problems.append(f"DATA_DIR: not used, as {datadir.intrusion(place)}")
     if problems or read.problems:
         raise SettingsError(problems + read.problems)
     if source is not None and any(from_file.get(name) for name in SECRETS) and datadir.exposed(source):

@@ -15,13 +15,14 @@ interpreter.use_own()
 
 from dataclasses import asdict
 
-from app import logs, terminal
+from app import logs
 from app.bootstrap import Container
+from app.datadir import refusal
+from app.escaping import as_json
 from app.ledger import delivery, maintenance, rotation
 from app.operator import arguments
 from app.operator.console import EXIT_OK, Console
 from app.operator.problems import OperatorError
-from app.ownership import refusal
 from app.settings import Settings
 
 
@@ -69,13 +70,13 @@ def main() -> int:
             counts = run(settings, given.keep_days, given.dry_run)
         except maintenance.AlreadyRunning:
             told = {"already_running": True}
-            console.line(terminal.as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do.")
+            console.line(as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do.")
             return EXIT_OK
         except OSError as error:
             remedy = refusal(Path(error.filename or settings.data_dir), write=True) or "check DATA_DIR, LOG_FILE and the disk"
             raise OperatorError(f"{error.filename or settings.data_dir}: {error.strerror}; {remedy}.") from error
         if given.json:
-            console.line(terminal.as_json(counts, console.out))
+            console.line(as_json(counts, console.out))
         else:
             for name, value in counts.items():
                 console.line(f"{name.replace('_', ' '):>14}: {value}")

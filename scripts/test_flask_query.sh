@@ -64,11 +64,10 @@ python=$([ -x .venv/bin/python3 ] && echo .venv/bin/python3 || echo python3)
 QUESTION=$question DEBUG=$debug K=$k AUTHORIZATION=$authorization URL=$url "$python" - <<'PY'
 import http.client, json, os, sys, urllib.error, urllib.parse, urllib.request
 
-from app import terminal
-from app.escaping import escaped
+from app.escaping import as_json, degrade, escaped
 from app.loopback import is_loopback
 
-terminal.degrade(sys.stdout, sys.stderr)
+degrade(sys.stdout, sys.stderr)
 
 # Typed in UTF-8 whatever the locale says, else in what the locale says.
 question = os.environb[b"QUESTION"]
@@ -111,7 +110,7 @@ try:
 except (OSError, ValueError, http.client.HTTPException) as error:
     sys.exit(f"✗ {url} cannot be reached ({escaped(getattr(error, 'reason', error))}): is it running? scripts/start_flask.sh")
 try:
-    print(terminal.as_json(json.loads(answer), sys.stdout, indent=2))
+    print(as_json(json.loads(answer), sys.stdout, indent=2))
 except ValueError:
     sys.stdout.write(escaped(answer.decode("utf-8", "replace"), keep="\n"))
 sys.exit(status)

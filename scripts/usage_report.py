@@ -10,8 +10,8 @@ from app.operator import interpreter
 
 interpreter.use_own()
 
-from app import terminal
 from app.bootstrap import Container
+from app.escaping import as_json
 from app.ledger import report
 from app.operator import arguments
 from app.operator.console import Console
@@ -32,7 +32,7 @@ def main() -> int:
     def command() -> int:
         figures = report.usage(Container(console.settings()).ledger, max(1, given.days))
         if given.json:
-            console.line(terminal.as_json(figures, console.out))
+            console.line(as_json(figures, console.out))
         else:
             console.lines(report.as_text(figures))
         return 0

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.datadir import refusal
 from app.errors import DatabaseError
 from app.index.build import build, in_memory
 from app.index.search import SCHEMA_VERSION, LexicalIndex
 from app.models import Passage
-from app.ownership import refusal
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +98,12 @@ def _stamp() -> str:
 
 
 if __name__ == "__main__":
-    from app import datadir, terminal
+    from app import datadir
     from app.errors import DndChatError
+    from app.escaping import degrade
     from app.settings import load
 
-    terminal.degrade(sys.stdout, sys.stderr)
+    degrade(sys.stdout, sys.stderr)
     datadir.keep_private()
     try:
         made = index(load().data_dir)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app import datadir
+from app.datadir import intrusion, refusal
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.index import terms
 from app.models import Passage
-from app.ownership import intrusion, refusal
 
 SCHEMA_VERSION = 3
 # What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.

@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app import datadir
+from app.datadir import intrusion, refusal
 from app.errors import LedgerUnavailable
 from app.ledger import schema
 from app.ledger.turnstile import Turnstile
-from app.ownership import intrusion, refusal
 
 log = logging.getLogger(__name__)
 

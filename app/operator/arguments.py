@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from app import terminal
+from app.escaping import degrade
 from app.operator.console import EXIT_USAGE, Console, write_json
 from app.operator.store import MAX_RECORDS
 from app.operator.transfer import Options
@@ -33,7 +33,7 @@ def parser(description: str | None, epilog: str, *, asks: bool = True) -> argpar
     `asks`: whether the command has questions that --yes can answer.
     """
     # Help is printed before there is a console.
-    terminal.degrade(sys.stdout, sys.stderr)
+    degrade(sys.stdout, sys.stderr)
     made = Parser(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
     if asks:
         made.add_argument("--yes", action="store_true", help="answer every question with yes")

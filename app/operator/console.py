@@ -14,9 +14,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from app import datadir, settings, terminal
+from app import datadir, settings
 from app.errors import DndChatError, SettingsError
-from app.escaping import escaped
+from app.escaping import as_json, degrade, escaped
 from app.operator.problems import Declined, OperatorError
 from app.settings import Settings
 
@@ -28,7 +28,7 @@ class Console:
         self._json = as_json
         self._yes = assume_yes
         # A terminal or a log that knows no ✓ is no reason to stop.
-        terminal.degrade(sys.stdout, sys.stderr)
+        degrade(sys.stdout, sys.stderr)
         self.out: TextIO = sys.stderr if as_json else sys.stdout
         self.facts: dict[str, Any] = {}
         """What the JSON document says; filled by the command as it goes."""
@@ -119,7 +119,7 @@ class Console:
 
 def write_json(document: dict[str, Any]) -> None:
     """The one document that `--json` promises."""
-    sys.stdout.write(terminal.as_json(document, sys.stdout, indent=1) + "\n")
+    sys.stdout.write(as_json(document, sys.stdout, indent=1) + "\n")
 
 
 def size(count: float) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.datadir import refusal
 from app.errors import DatabaseError
 from app.index.build import build
 from app.index.search import SCHEMA_VERSION, LexicalIndex, index_path
@@ -16,7 +17,6 @@ from app.operator.console import EXIT_FAILED, EXIT_OK, Console
 from app.operator.problems import OperatorError
 from app.operator.progress import Progress
 from app.operator.store import StoredCollection
-from app.ownership import refusal
 from app.settings import Settings
 
 FINGERPRINT = "fingerprint"

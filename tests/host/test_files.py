@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ownership import refusal
+from app.datadir import refusal
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support.accounts import Account, readable_directory, server_account
 from tests.support.apache_config import ROOT
@@ -161,7 +161,7 @@ _AS_ACCOUNT = """
 import encodings.idna, json, os, sys, traceback
 sys.path.insert(0, sys.argv[3])
 import app.bootstrap, app.ledger.ledger, app.ledger.report, app.ledger.maintenance, app.ledger.delivery, app.ledger.rotation
-import app.operator.arguments, app.operator.console, app.operator.interpreter, app.terminal, app.logs
+import app.operator.arguments, app.operator.console, app.operator.interpreter, app.escaping, app.logs
 source = open(sys.argv[2]).read()
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))

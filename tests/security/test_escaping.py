@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from app import logs, terminal
+from app import logs
 from app.errors import DndChatError
-from app.escaping import escaped, in_json
+from app.escaping import as_json, escaped, in_json
 from app.ledger.delivery import compose
 from app.operator.console import Console
 from app.operator.problems import OperatorError
@@ -52,7 +52,7 @@ def test_every_character_that_steers_is_shown_by_its_number() -> None:
 
 def test_json_stays_what_it_is() -> None:
     document = {HOSTILE: [HOSTILE, 1, None], "ok": "Zürich"}
-    shown = terminal.as_json(document, io.TextIOWrapper(io.BytesIO(), "utf-8"), indent=1)
+    shown = as_json(document, io.TextIOWrapper(io.BytesIO(), "utf-8"), indent=1)
     assert steering(shown) == set()
     assert json.loads(shown) == document
 
