@@ -35,8 +35,8 @@ AUTHORIZATION_VARIABLES = (
     "AUTHORIZATION",
 )
 
-# The line: how far apart strangers are who had to wait for each other, and how long one waits: as long as eight others take.
-# More would fill the twenty or so processes that a host allows.
+# The line: how far apart strangers are let in, and how long one waits: as long as eight others take. More would fill the twenty
+# or so processes that a host allows.
 APART_SECONDS, LONGEST_SECONDS = 0.15, 2.5
 
 
@@ -85,7 +85,9 @@ def note(directory: str, token: str, kind: str) -> None:
 
 
 def stand_in_line(directory: str) -> "tuple[int, bool]":
-    """One stranger at a time: wait for the turn, asleep, for no longer than LONGEST_SECONDS.
+    """One stranger at a time, APART_SECONDS after the one before: wait for the turn, asleep, no longer than LONGEST_SECONDS.
+
+    When the last one was let in stands at the head of the file: a worker takes a request so soon that many pass one by one.
 
     The descriptor that holds the turn until it is closed (-1: none), and whether there is a crowd. To be called in the main
     thread, with no alarm set.
@@ -97,24 +99,31 @@ def stand_in_line(directory: str) -> "tuple[int, bool]":
         file = _open(directory, os.O_RDWR)
     except OSError:
         return -1, False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return file, False
-    except BlockingIOError:
-        pass
     before = _signal.signal(_signal.SIGALRM, _time_is_up)
     try:
-        _signal.setitimer(_signal.ITIMER_REAL, LONGEST_SECONDS)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        _signal.setitimer(_signal.ITIMER_REAL, 0)
-        time.sleep(APART_SECONDS)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            crowd = 0 <= time.time() - _last_let_in(file) < APART_SECONDS
+        except BlockingIOError:
+            crowd = True
+            _signal.setitimer(_signal.ITIMER_REAL, LONGEST_SECONDS)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _signal.setitimer(_signal.ITIMER_REAL, 0)
+        if crowd:
+            time.sleep(APART_SECONDS)
+        os.pwrite(file, int(1000 * time.time()).to_bytes(8, "big"), 0)
+        return file, crowd
     except OSError:
         os.close(file)
-        file = -1
+        return -1, True
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, before)
-    return file, True
+
+
+def _last_let_in(file: int) -> float:
+    """In seconds since 1970."""
+    return int.from_bytes(os.pread(file, 8, 0), "big") / 1000
 
 
 def _time_is_up(*_: object) -> None:
