@@ -1,0 +1,211 @@
+"""Commands as the documents show them, and whether they would be understood.
+
+A block with the language `sh` holds commands, one with `cron` lines of a crontab. In the text, code that begins with a script
+of ours counts, too. Each command is put to the program itself: Python's scripts parse their arguments for real and end
+there, shell scripts are run with `--help` behind their arguments, pytest collects. What only moves files is run for real
+(`FILES`, see test_commands.py). What can be done in neither way is listed with the reason (`ELSEWHERE`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from tests.docs import documents
+from tests.support.apache_config import ROOT
+
+FILES = {"cd", "chmod", "cp", "git", "mkdir", "sed", "tail"}
+"""Run for real, in the order of the document, in a clone of its own."""
+
+ELSEWHERE = {
+    "curl": "asks a site that is deployed",
+    "gunicorn": "is not installed with the project",
+    "kill": "ends a process of whoever runs the tests",
+    "pkill": "ends processes of whoever runs the tests",
+    "sqlite3": "SQLite's own program is not on every machine",
+}
+"""Not checked, each with the reason."""
+
+OURS = re.compile(r"(?:\w+=\S+ )*(?:\./)?(?:scripts|tests/fresh)/[\w.]+(?: |$)|(?:\.venv/bin/)?python3? -m ")
+_ASSIGNMENT = re.compile(r"\w+=")
+# Where the scripts of the crontab lie.
+_HOME = "/home/you/dndchat/"
+# Argparse has taken everything.
+_ACCEPTED = 77
+_PARSE_ONLY = f"""
+import argparse, os, runpy, sys
+real = argparse.ArgumentParser.parse_args
+def parse_args(*given, **named):
+    real(*given, **named)
+    os._exit({_ACCEPTED})
+argparse.ArgumentParser.parse_args = parse_args
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+class Command(NamedTuple):
+    """One program with its arguments."""
+
+    place: str
+    words: tuple[str, ...]
+
+    @property
+    def program(self) -> str:
+        return self.words[0].removeprefix("./").removeprefix(".venv/bin/")
+
+
+def commands(document: str) -> Iterator[Command]:
+    """Every command of a document. Raises ValueError for a line that no shell can read."""
+    for block in documents.blocks(document):
+        if block.language == "sh":
+            for line in lines(block.text):
+                yield from split(block.place, line)
+        elif block.language == "cron":
+            for line in block.text.splitlines():
+                yield from split(block.place, of_crontab(line))
+    for code in documents.code_in_text(document):
+        if OURS.match(code):
+            # A script's name alone is a mention.
+            yield from split(document, code if " " in code else f"{code} --help")
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a block, those that end in a backslash joined with the next; no comments and no empty ones."""
+    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def of_crontab(line: str) -> str:
+    match = re.fullmatch(r"(?:[\d*/,-]+ ){5}(\S.*)", line)
+    if not match:
+        raise ValueError(f"no line of a crontab: {line}")
+    return match[1].replace(_HOME, "")
+
+
+def split(place: str, line: str) -> Iterator[Command]:
+    """The commands of one line: operators, redirections and settings before a command taken off."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    target = False
+    for word in [*lexer, ";"]:
+        if set(word) <= set("<>"):
+            target = True
+        elif set(word) <= set("();|&"):
+            if words:
+                yield Command(place, tuple(words))
+            words = []
+        elif target:
+            target = False
+        elif words or not _ASSIGNMENT.match(word):
+            words.append(word)
+
+
+@cache
+def problem(words: tuple[str, ...]) -> str:
+    """Why the command would not be understood; empty when it would be."""
+    command = Command("", words)
+    missing = [word for word in words[1:] if _is_path_of_ours(word) and not _exists(word)]
+    if missing:
+        return f"there is no {', '.join(missing)}"
+    if command.program in FILES or command.program in ELSEWHERE:
+        return ""
+    if command.program in ("python", "python3"):
+        return _module(words[1:])
+    if command.program == "ruff":
+        return _run(sys.executable, "-m", "ruff", *words[1:], "--help")
+    if command.program.startswith(("scripts/", "tests/fresh/")):
+        return _script(command.program, words[1:])
+    return "no program that the project has, and none of the lists in tests/docs/commands.py"
+
+
+def _is_path_of_ours(word: str) -> bool:
+    return bool(re.match(r"(?:app|cgi-bin|docs|public_html|scripts|tests)/\S", word))
+
+
+def _exists(word: str) -> bool:
+    names = [word]
+    while names and (match := re.fullmatch(r"(.*?)\{([^{}]*,[^{}]*)\}(.*)", names[0])):
+        names = names[1:] + [f"{match[1]}{part}{match[3]}" for part in match[2].split(",")]
+    return all(any(ROOT.glob(name.partition("::")[0].rstrip("/"))) for name in names)
+
+
+def _script(script: str, arguments: tuple[str, ...]) -> str:
+    path = ROOT / script
+    if not path.is_file() or not os.access(path, os.X_OK):
+        return f"there is no script {script}"
+    if path.suffix == ".py":
+        return _run(sys.executable, "-c", _PARSE_ONLY, script, *arguments, wanted=(_ACCEPTED, 0))
+    check = _SHELL.get(script)
+    if check:
+        return check(script, arguments)
+    return _run(script, *arguments, "--help")
+
+
+def _run_tests(script: str, arguments: tuple[str, ...]) -> str:
+    """The arguments go to pytest: it has to find tests by them."""
+    if not arguments or arguments == ("--help",):
+        return _run(script, "--help")
+    return _collected([word for word in arguments if word != "--quick"])
+
+
+def _asks(script: str, arguments: tuple[str, ...]) -> str:
+    """A usable call reaches for the server, and there is none at this port."""
+    if arguments == ("--help",):
+        return _run(script, "--help")
+    said = _run(script, *arguments, wanted=(), DNDCHAT_TOKEN="TOKEN", API_URL="http://127.0.0.1:9")
+    return "" if "cannot be reached" in said else said
+
+
+# How the arguments of a script are checked, where `--help` behind them would not do it.
+_SHELL: dict[str, Callable[[str, tuple[str, ...]], str]] = {
+    "scripts/run_tests.sh": _run_tests,
+    "scripts/test_flask_query.sh": _asks,
+    # Looks at its first argument only: one more is not seen.
+    "scripts/lock_requirements.sh": lambda script, arguments: (
+        _run(script, "--help") if arguments in (("--help",), ("--upgrade",)) else f"{script} takes --upgrade only"
+    ),
+}
+
+
+def _module(arguments: tuple[str, ...]) -> str:
+    if arguments[:1] != ("-m",):
+        return _script(arguments[0], arguments[1:]) if arguments else "python3 alone is no command"
+    name = arguments[1]
+    if name == "pytest":
+        return _collected(list(arguments[2:]))
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return f"there is no module {name}"
+    return "" if len(arguments) == 2 else f"nobody has said how to check the arguments of {name}"
+
+
+def _collected(arguments: list[str]) -> str:
+    where = [] if any(_is_path_of_ours(word) for word in arguments) else ["tests/docs/commands.py"]
+    nothing_to_find = (0, 5) if where else (0,)
+    return _run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *arguments, *where,
+                wanted=nothing_to_find)  # fmt: skip
+
+
+def _run(*command: str, wanted: tuple[int, ...] = (0,), **environment: str) -> str:
+    """What the program says when it does not end as wanted."""
+    with tempfile.TemporaryDirectory() as home:
+        surroundings = {"PATH": os.environ["PATH"], "HOME": home, "DATA_DIR": home, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**surroundings, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return "" if done.returncode in wanted else (done.stderr or done.stdout).strip() or f"ends with {done.returncode}"
