@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.docs import documents
 from tests.doubles.delivery import Reply, json_reply
 from tests.doubles.faults import Fault
 from tests.doubles.recording import RecordedRequest
@@ -358,6 +359,23 @@ def test_one_command_starts_a_server_that_answers(project: Project) -> None:
     assert not listening(server.port)
     assert project.run("stop_flask.sh").stdout == "✓ Not running\n"
     assert not private.exists()
+
+
+def test_the_first_commands_of_the_readme_give_an_answer(project: Project) -> None:
+    """As they stand there, but for a free port and the token that was printed."""
+    begin, ask, end = (line for block in documents.blocks("README.md")[:2] for line in block.text.splitlines())
+    environment = {"PATH": os.environ["PATH"], "HOME": str(project.home)}
+
+    def in_bash(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=project.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    [token] = re.findall(r"^  Token: (\S+)$", in_bash(f"{begin} --port {free_port()}"), re.MULTILINE)
+    assert "250,001" in json.loads(in_bash(ask.replace("DNDCHAT_TOKEN=TOKEN", f"DNDCHAT_TOKEN={token}")))["answer"]
+    assert in_bash(end) == "✓ Stopped\n"
 
 
 def test_each_start_has_a_token_of_its_own_and_the_last_ones_are_refused(project: Project) -> None:

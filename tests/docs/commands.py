@@ -9,13 +9,14 @@ there, shell scripts are run with `--help` behind their arguments, pytest collec
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -38,17 +39,26 @@ OURS = re.compile(r"(?:\w+=\S+ )*(?:\./)?(?:scripts|tests/fresh)/[\w.]+(?: |$)|(
 _ASSIGNMENT = re.compile(r"\w+=")
 # Where the scripts of the crontab lie.
 _HOME = "/home/you/dndchat/"
-# Argparse has taken everything.
-_ACCEPTED = 77
-_PARSE_ONLY = f"""
-import argparse, os, runpy, sys
+# Reads calls, each a script and its arguments, and writes what is wrong with each. The scripts run as far as to the arguments.
+_PARSE = """
+import argparse, contextlib, io, json, runpy, sys
 real = argparse.ArgumentParser.parse_args
+class Accepted(BaseException): pass
 def parse_args(*given, **named):
     real(*given, **named)
-    os._exit({_ACCEPTED})
+    raise Accepted
 argparse.ArgumentParser.parse_args = parse_args
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
+def wrong(call):
+    sys.argv = call
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            runpy.run_path(call[0], run_name="__main__")
+        except Accepted:
+            return ""
+        except SystemExit as end:
+            return said.getvalue() or f"ends with {end.code}" if end.code else ""
+    return "reads no arguments"
+print(json.dumps([wrong(call) for call in json.load(sys.stdin)]))
 """
 
 
@@ -87,7 +97,7 @@ def of_crontab(line: str) -> str:
     match = re.fullmatch(r"(?:[\d*/,-]+ ){5}(\S.*)", line)
     if not match:
         raise ValueError(f"no line of a crontab: {line}")
-    return match[1].replace(_HOME, "")
+    return match[1].replace(f"{_HOME}.venv/bin/python ", "").replace(_HOME, "")
 
 
 def split(place: str, line: str) -> Iterator[Command]:
@@ -109,9 +119,22 @@ def split(place: str, line: str) -> Iterator[Command]:
             words.append(word)
 
 
+def problems(found: Iterable[Command]) -> list[str]:
+    """Why commands would not be understood, a line for each that would not."""
+    each = {command.words: command for command in found}
+    said = {words: problem(words) for words in each}
+    calls = [words for words, command in each.items() if _is_python(command) and not said[words]]
+    said.update(zip(calls, _parsed([[each[words].program, *words[1:]] for words in calls]), strict=True))
+    return [f"{each[words].place}: {' '.join(words)}: {text}" for words, text in said.items() if text]
+
+
+def _is_python(command: Command) -> bool:
+    return command.program.startswith("scripts/") and command.program.endswith(".py")
+
+
 @cache
 def problem(words: tuple[str, ...]) -> str:
-    """Why the command would not be understood; empty when it would be."""
+    """Why the command would not be understood, but for the arguments of a script in Python; empty when it would be."""
     command = Command("", words)
     missing = [word for word in words[1:] if _is_path_of_ours(word) and not _exists(word)]
     if missing:
@@ -143,7 +166,7 @@ def _script(script: str, arguments: tuple[str, ...]) -> str:
     if not path.is_file() or not os.access(path, os.X_OK):
         return f"there is no script {script}"
     if path.suffix == ".py":
-        return _run(sys.executable, "-c", _PARSE_ONLY, script, *arguments, wanted=(_ACCEPTED, 0))
+        return ""
     check = _SHELL.get(script)
     if check:
         return check(script, arguments)
@@ -178,7 +201,7 @@ _SHELL: dict[str, Callable[[str, tuple[str, ...]], str]] = {
 
 def _module(arguments: tuple[str, ...]) -> str:
     if arguments[:1] != ("-m",):
-        return _script(arguments[0], arguments[1:]) if arguments else "python3 alone is no command"
+        return "write it as the script itself, or with -m"
     name = arguments[1]
     if name == "pytest":
         return _collected(list(arguments[2:]))
@@ -195,17 +218,20 @@ def _collected(arguments: list[str]) -> str:
                 wanted=nothing_to_find)  # fmt: skip
 
 
+def _parsed(calls: list[list[str]]) -> list[str]:
+    """What each script in Python says of its arguments; all in one process, as loading the commands takes longest."""
+    done = _started([sys.executable, "-c", _PARSE], stdin=json.dumps(calls))
+    assert not done.returncode, done.stderr
+    return [str(said) for said in json.loads(done.stdout)]
+
+
 def _run(*command: str, wanted: tuple[int, ...] = (0,), **environment: str) -> str:
     """What the program says when it does not end as wanted."""
-    with tempfile.TemporaryDirectory() as home:
-        surroundings = {"PATH": os.environ["PATH"], "HOME": home, "DATA_DIR": home, "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**surroundings, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    done = _started(command, **environment)
     return "" if done.returncode in wanted else (done.stderr or done.stdout).strip() or f"ends with {done.returncode}"
+
+
+def _started(command: Sequence[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory() as home:
+        surroundings = {"PATH": os.environ["PATH"], "HOME": home, "DATA_DIR": home, **environment}
+        return subprocess.run(command, cwd=ROOT, env=surroundings, input=stdin, capture_output=True, text=True, check=False)

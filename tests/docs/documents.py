@@ -75,3 +75,10 @@ def headings(document: str) -> list[tuple[int, str]]:
 def anchor(heading: str) -> str:
     """The address of a heading as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def tables(document: str) -> list[list[list[str]]]:
+    """The tables: rows of cells as they are written, the head first."""
+    found = re.findall(r"^\|.*\n\|[-| ]+\n(?:\|.*\n)+", text_of(document), re.MULTILINE)
+    rows = [[line for line in table.splitlines() if not set(line) <= set("|- ")] for table in found]
+    return [[[cell.strip() for cell in line.strip("|").split("|")] for line in table] for table in rows]
