@@ -50,7 +50,8 @@ def markdown(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
         "![The benchmark as a picture](bench.svg)",
         "## Targets",
         _targets(verdicts),
-        "Why a target is not met: see [decisions.md](decisions.md), *Where the time of a warm question goes*.",
+        "Why a target is not met: see [Where the time of a warm question goes]"
+        "(decisions.md#where-the-time-of-a-warm-question-goes).",
         "## Answering at once",
         "Milliseconds, p50 / p95: everything outside answers without delay.",
         _latency(run),
