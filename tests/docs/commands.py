@@ -1,9 +1,10 @@
 """Commands as the documents show them, and whether they would be understood.
 
-A block with the language `sh` holds commands, one with `cron` lines of a crontab. In the text, code that begins with a script
-of ours counts, too. Each command is put to the program itself: Python's scripts parse their arguments for real and end
-there, shell scripts are run with `--help` behind their arguments, pytest collects. What only moves files is run for real
-(`FILES`, see test_commands.py). What can be done in neither way is listed with the reason (`ELSEWHERE`).
+A block with the language `sh` holds commands, one with `cron` lines of a crontab. Code in the text that
+begins with a script of ours counts, too. Each command is given to the program itself: scripts in Python
+parse their arguments and end there, shell scripts get `--help` behind their arguments, pytest collects.
+Programs that only move files are run for real (`FILES`, see test_commands.py). What cannot be run here is
+listed with the reason (`ELSEWHERE`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.docs import documents
 from tests.support.apache_config import ROOT
@@ -36,10 +37,11 @@ ELSEWHERE = {
 """Not checked, each with the reason."""
 
 OURS = re.compile(r"(?:\w+=\S+ )*(?:\./)?(?:scripts|tests/fresh)/[\w.]+(?: |$)|(?:\.venv/bin/)?python3? -m ")
-_ASSIGNMENT = re.compile(r"\w+=")
+_ASSIGNMENT = re.compile(r"(\w+)=")
 # Where the scripts of the crontab lie.
 _HOME = "/home/you/dndchat/"
-# Reads calls, each a script and its arguments, and writes what is wrong with each. The scripts run as far as to the arguments.
+# Reads calls, each a script and its arguments, and writes what is wrong with each. The scripts run until they
+# have read their arguments.
 _PARSE = """
 import argparse, contextlib, io, json, runpy, sys
 real = argparse.ArgumentParser.parse_args
@@ -67,6 +69,8 @@ class Command(NamedTuple):
 
     place: str
     words: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    """The names that are set for it, as in `NAME=value program`."""
 
     @property
     def program(self) -> str:
@@ -89,8 +93,9 @@ def commands(document: str) -> Iterator[Command]:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a block, those that end in a backslash joined with the next; no comments and no empty ones."""
-    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    """The lines with a command; one that ends in a backslash is joined with the next."""
+    joined = (line.strip() for line in text.replace("\\\n", " ").splitlines())
+    return [line for line in joined if line and not line.startswith("#")]
 
 
 def of_crontab(line: str) -> str:
@@ -105,27 +110,44 @@ def split(place: str, line: str) -> Iterator[Command]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     words: list[str] = []
+    settings: list[str] = []
     target = False
     for word in [*lexer, ";"]:
         if set(word) <= set("<>"):
             target = True
         elif set(word) <= set("();|&"):
             if words:
-                yield Command(place, tuple(words))
-            words = []
+                yield Command(place, tuple(words), tuple(settings))
+            words, settings = [], []
         elif target:
             target = False
-        elif words or not _ASSIGNMENT.match(word):
+        elif not words and (assignment := _ASSIGNMENT.match(word)):
+            settings.append(assignment[1])
+        else:
             words.append(word)
 
 
 def problems(found: Iterable[Command]) -> list[str]:
     """Why commands would not be understood, a line for each that would not."""
     each = {command.words: command for command in found}
-    said = {words: problem(words) for words in each}
+    said = {words: problem(words) or unknown(command.settings) for words, command in each.items()}
     calls = [words for words, command in each.items() if _is_python(command) and not said[words]]
     said.update(zip(calls, _parsed([[each[words].program, *words[1:]] for words in calls]), strict=True))
     return [f"{each[words].place}: {' '.join(words)}: {text}" for words, text in said.items() if text]
+
+
+def unknown(settings: Iterable[str]) -> str:
+    names = set(settings) - words_of_the_program()
+    return f"nothing reads {', '.join(names)}" if names else ""
+
+
+@cache
+def words_of_the_program() -> set[str]:
+    """All words of the program, its scripts and .env.example: every name that it reads is among them."""
+    code = [ROOT / ".env.example", *(ROOT / "app").rglob("*.py")]
+    files = [*code, *(ROOT / "cgi-bin").glob("*"), *(ROOT / "scripts").glob("*")]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.is_file()]
+    return {word for text in texts for word in re.findall(r"\w+", text)}
 
 
 def _is_python(command: Command) -> bool:
@@ -134,7 +156,7 @@ def _is_python(command: Command) -> bool:
 
 @cache
 def problem(words: tuple[str, ...]) -> str:
-    """Why the command would not be understood, but for the arguments of a script in Python; empty when it would be."""
+    """Why the command would not be understood, or ""; not of the arguments of Python's scripts."""
     command = Command("", words)
     missing = [word for word in words[1:] if _is_path_of_ours(word) and not _exists(word)]
     if missing:
@@ -188,14 +210,17 @@ def _asks(script: str, arguments: tuple[str, ...]) -> str:
     return "" if "cannot be reached" in said else said
 
 
+def _locks(script: str, arguments: tuple[str, ...]) -> str:
+    """It looks at its first argument only: `--help` behind another would not be seen."""
+    known = arguments in ((), ("--help",), ("--upgrade",))
+    return _run(script, "--help") if known else f"{script} takes --upgrade only"
+
+
 # How the arguments of a script are checked, where `--help` behind them would not do it.
 _SHELL: dict[str, Callable[[str, tuple[str, ...]], str]] = {
     "scripts/run_tests.sh": _run_tests,
     "scripts/test_flask_query.sh": _asks,
-    # Looks at its first argument only: one more is not seen.
-    "scripts/lock_requirements.sh": lambda script, arguments: (
-        _run(script, "--help") if arguments in (("--help",), ("--upgrade",)) else f"{script} takes --upgrade only"
-    ),
+    "scripts/lock_requirements.sh": _locks,
 }
 
 
@@ -214,12 +239,12 @@ def _module(arguments: tuple[str, ...]) -> str:
 def _collected(arguments: list[str]) -> str:
     where = [] if any(_is_path_of_ours(word) for word in arguments) else ["tests/docs/commands.py"]
     nothing_to_find = (0, 5) if where else (0,)
-    return _run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *arguments, *where,
-                wanted=nothing_to_find)  # fmt: skip
+    pytest = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q")
+    return _run(*pytest, *arguments, *where, wanted=nothing_to_find)
 
 
 def _parsed(calls: list[list[str]]) -> list[str]:
-    """What each script in Python says of its arguments; all in one process, as loading the commands takes longest."""
+    """What each script in Python says of its arguments. In one process: loading takes longest."""
     done = _started([sys.executable, "-c", _PARSE], stdin=json.dumps(calls))
     assert not done.returncode, done.stderr
     return [str(said) for said in json.loads(done.stdout)]
@@ -228,10 +253,13 @@ def _parsed(calls: list[list[str]]) -> list[str]:
 def _run(*command: str, wanted: tuple[int, ...] = (0,), **environment: str) -> str:
     """What the program says when it does not end as wanted."""
     done = _started(command, **environment)
-    return "" if done.returncode in wanted else (done.stderr or done.stdout).strip() or f"ends with {done.returncode}"
+    if done.returncode in wanted:
+        return ""
+    return (done.stderr or done.stdout).strip() or f"ends with {done.returncode}"
 
 
 def _started(command: Sequence[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as home:
         surroundings = {"PATH": os.environ["PATH"], "HOME": home, "DATA_DIR": home, **environment}
-        return subprocess.run(command, cwd=ROOT, env=surroundings, input=stdin, capture_output=True, text=True, check=False)
+        piped: dict[str, Any] = {"input": stdin, "capture_output": True, "text": True}
+        return subprocess.run(command, cwd=ROOT, env=surroundings, check=False, **piped)

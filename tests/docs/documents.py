@@ -1,10 +1,11 @@
-"""The documents that are checked, and what stands in them: blocks of code, code inside the text, links, headings."""
+"""The documents that are checked, and what stands in them: code, links, headings, tables."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
@@ -66,10 +67,8 @@ def links(document: str) -> list[str]:
 
 def headings(document: str) -> list[tuple[int, str]]:
     """Level and text of each, in order."""
-    tokens = _tokens(document)
-    return [
-        (int(token.tag[1]), tokens[number + 1].content) for number, token in enumerate(tokens) if token.type == "heading_open"
-    ]
+    pairs = pairwise(_tokens(document))
+    return [(int(mark.tag[1]), text.content) for mark, text in pairs if mark.type == "heading_open"]
 
 
 def anchor(heading: str) -> str:

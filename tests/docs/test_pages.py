@@ -7,12 +7,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs import documents
+from tests.docs import commands, documents
 from tests.support.apache_config import ROOT
 
 # A path from the top, or, as the tables of modules have it, from `app` on and without its ending.
 PATH = re.compile(r"(?:app|cgi-bin|docs|public_html|scripts|tests)/[\w./*-]*")
-MODULE = re.compile(r"(?:adapters|answering|grounding|index|ledger|operator|retrieval|servers|web)/\w+(?:\.\w+)?")
+ROOMS = "|".join(sorted(path.parent.name for path in (ROOT / "app").glob("*/__init__.py")))
+MODULE = re.compile(rf"(?:{ROOMS})/\w+(?:\.\w+)?")
 FILE = re.compile(r"\w+\.(?:py|sh|cgi|fcgi)")
 
 
@@ -31,7 +32,7 @@ def test_every_file_that_is_named_is_there(document: str) -> None:
     assert not {code for code in documents.code_in_text(document) if not is_there(code)}
 
 
-@pytest.mark.parametrize("wrong", ["app/no_such_module.py", "scripts/ingst.py", "retrieval/no_such_step", "no_such_file.py"])
+@pytest.mark.parametrize("wrong", ["app/no_such.py", "scripts/ingst.py", "retrieval/no_such", "no_such.py"])
 def test_a_file_that_is_not_there_is_seen(wrong: str) -> None:
     assert not is_there(wrong)
 
@@ -58,6 +59,33 @@ def test_every_link_leads_somewhere(document: str) -> None:
 @pytest.mark.parametrize("wrong", ["no-such-page.md", "deploy.md#no-such-heading", "#no-such-heading"])
 def test_a_link_to_nothing_is_seen(wrong: str) -> None:
     assert broken("docs/setup.md", wrong)
+
+
+# `NAME`, `NAME=value`: a setting, or a constant of the program.
+CAPITALS = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=\S*)?")
+# Of the operating system, and not used.
+OUTSIDE = {"RLIMIT_DATA"}
+
+
+def defaults() -> dict[str, str]:
+    """Every setting with its default, as the example of a settings file has them."""
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    return dict(re.findall(r"^#? ?(\w+)=(\S*)$", example, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", documents.NAMES)
+def test_every_setting_that_is_named_is_one(document: str) -> None:
+    named = {match[1] for code in documents.code_in_text(document) if (match := CAPITALS.fullmatch(code))}
+    assert named - OUTSIDE <= commands.words_of_the_program()
+
+
+def test_the_limits_have_their_defaults() -> None:
+    head, *rows = documents.tables("docs/limits.md")[0]
+    assert head[:3] == ["limit", "default", "setting"]
+    assert len(rows) >= 8
+    for limit, default, names, _ in rows:
+        name = re.findall(r"`(\w+)`", names)[0]
+        assert defaults()[name] in default.replace("seven", "7"), limit
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
