@@ -34,6 +34,7 @@ ALLOWED_OUTSIDE = {"app.operator": CLIENTS | {"httpx", "markdown_it"}} | {
     name: {"flask", "werkzeug"} for name in KNOWS_THE_WEB_FRAMEWORK
 }
 ALLOWED_OUTSIDE["app.servers"] |= {"flup"}
+ALLOWED_OUTSIDE["app.env_file"] = {"dotenv"}
 # What Apache says about a request arrives there; the worker cleans its copy, and looks whether a setting has changed.
 MAY_READ_THE_ENVIRONMENT = {"app.settings", "app.servers.one_shot", "app.servers.worker"}
 

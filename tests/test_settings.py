@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from app import env_file
 from app.errors import SettingsError
-from app.settings import Settings, load, read_env_file
+from app.settings import NAMES, Settings, load
 from tests.support.apache_config import ROOT
 
 SECRET = "sk-very-secret-1234567890"
@@ -69,12 +71,35 @@ def test_the_example_names_every_setting_with_its_default(read: Callable[..., Se
     example = re.findall(r"^# ?([A-Za-z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     keys = {**CLOUD, "OPENAI_API_KEY": SECRET}
     without, cloud = read(), read(**keys)
-    assert sorted(name for name, _ in example) == sorted({*without.names, *cloud.names})
+    assert sorted(name for name, _ in example) == sorted(NAMES)
     given = {name: value for name, value in example if value and "example.com" not in value}
     assert len(given) > 20
     for mine, defaults in ((read(**given), without), (read(**given, **keys), cloud)):
         assert vars(mine.pricing) == vars(defaults.pricing)
-        assert mine == defaults._replace(origin=mine.origin, names=mine.names, pricing=mine.pricing)
+        assert mine == defaults._replace(origin=mine.origin, pricing=mine.pricing)
+
+
+def test_the_documents_are_made_from_the_table(tmp_path: Path) -> None:
+    """As `scripts/settings_docs.py` writes them: `.env.example`, docs/settings.md."""
+    for name in ("app", "docs", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".env.example", tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, tmp_path / "scripts/settings_docs.py", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run("--check") == (0, "✓ .env.example: as the table says\n✓ docs/settings.md: as the table says\n")
+    table = tmp_path / "app/settings_table.py"
+    table.write_text(table.read_text().replace("8060", "8061").replace("The tenant that", "The tenant whom"))
+    status, said = run("--check")
+    assert (status, said.count("run scripts/settings_docs.py")) == (1, 2)
+    assert run()[0] == run("--check")[0] == 0
+    assert "#CHROMA_PORT=8061\n" in (tmp_path / ".env.example").read_text()
+    page = (tmp_path / "docs/settings.md").read_text()
+    assert "The tenant whom" in page
+    assert page.startswith("# Settings") and "## A new setting" in page, "the text around the tables is kept"
 
 
 @pytest.mark.parametrize(
@@ -332,14 +357,22 @@ def test_no_secret_is_in_the_representation_or_in_a_problem(read: Callable[..., 
         ('X="with # inside"', "with # inside"),
         ('X="quoted" # comment', "quoted"),
         ('X="quoted" # a "comment"', "quoted"),
-        ("X='it''s'", "it''s"),
+        (r"X='it\'s'", "it's"),
+        (r"X='C:\new\\'", "C:\\new\\"),
+        (r'X="C:\new\"\\"', 'C:\new"\\'),
+        (r"X=C:\new", r"C:\new"),
+        ('X="two\nlines"\nY=1', "two\nlines"),
+        ("'X'=a quoted name", "a quoted name"),
         ("X=plain # comment", "plain"),
         ("X=pass#word", "pass#word"),
         ("X=", ""),
         ("X= # nothing", ""),
         ('X=""', ""),
         ("X=a=b=c", "a=b=c"),
+        ("X=#hash", "#hash"),
         ("X=$HOME", "$HOME"),
+        ("X=${HOME}", "${HOME}"),
+        ('X="$HOME"', "$HOME"),
         ("X=first\nX=second", "second"),
         ("\ufeffX=after a byte order mark", "after a byte order mark"),
         ("# comment\n\n   \nX=after comments", "after comments"),
@@ -349,16 +382,83 @@ def test_no_secret_is_in_the_representation_or_in_a_problem(read: Callable[..., 
     ],
 )
 def test_a_line_of_the_file(line: str, value: str) -> None:
-    assert read_env_file(line)["X"] == value
+    assert env_file.parse(line).values["X"] == value
 
 
-@pytest.mark.parametrize("line", ["just words", "=value", "9X=1", "X Y=1", "X-Y=1", "export X", "[section]", "X: 1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("just words", "=value", "9X=1", "X Y=1", "X-Y=1", "export X", "[section]", "X: 1"),
+        *("X='it''s'", 'X="no end', "X='no end", 'X="a" b'),
+    ],
+)
 def test_a_line_that_is_none_is_named_by_its_number_only(read: Callable[..., Settings], tmp_path: Path, line: str) -> None:
     (tmp_path / "root/.env").write_text(f"CHROMA_PORT=1\n{line} {SECRET}\n")
     (problem,) = problems(read)
     assert "line 2" in problem
     assert str(tmp_path / "root/.env") in problem
     assert SECRET not in problem
+
+
+def lines_of(found: tuple[str, ...]) -> list[int]:
+    return [int(number) for problem in found for number in re.findall(r": line (\d+) ", problem)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_line_that_is_none_is_told_with_its_number(read: Callable[..., Settings], tmp_path: Path, end: str) -> None:
+    text = ["", "# comment", "words", "", "  ", "SMTP_PORT=0", "X='two", "lines'", "", "more words", "Y='no end", "export Z"]
+    (tmp_path / "root/.env").write_bytes(end.join(text).encode())
+    found = problems(read)
+    assert lines_of(found) == [3, 10, 11, 12]
+    assert "quotes" in found[2] and "quotes" not in found[0]
+    assert found[-1].startswith("SMTP_PORT: ")
+
+
+def test_of_many_lines_that_are_none_a_few_are_told(read: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "root/.env").write_text("words\n" * 1000)
+    found = problems(read)
+    assert lines_of(found) == [1, 2, 3, 4, 5]
+    assert len(found) == 6
+    assert "995 more lines" in found[5]
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("SMTP_USER=a\n# b\nSMTP_USER=b\n", ["SMTP_USER: line 3 replaces line 1; delete one of them"]),
+        ("SMTP_USER=a\nexport SMTP_USER='a'\n", []),
+    ],
+)
+def test_a_name_that_is_given_twice_is_told(
+    read: Callable[..., Settings], tmp_path: Path, text: str, warned: list[str]
+) -> None:
+    (tmp_path / "root/.env").write_text(text)
+    assert list(read().warnings) == warned
+
+
+def test_a_line_is_read_in_steps_that_grow_with_it(read: Callable[..., Settings], tmp_path: Path) -> None:
+    """python-dotenv looks for a comment from every blank of a row; this one would take it minutes."""
+    (tmp_path / "root/.env").write_text("X=1\nY=a" + "\t " * 200_000 + "b\n")
+    (problem,) = problems(read)
+    assert "line 2 has 200 blanks in a row" in problem
+
+
+def test_a_file_whose_reader_is_not_installed_is_a_problem(
+    read: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an update without `scripts/setup.sh`."""
+    (tmp_path / "root/.env").write_text("SMTP_PORT=1\n")
+    monkeypatch.setitem(sys.modules, "dotenv.parser", None)
+    (problem,) = problems(read)
+    assert problem.endswith("cannot be read (python-dotenv is not installed); run scripts/setup.sh")
+
+
+def test_a_secret_of_two_lines_is_refused(read: Callable[..., Settings], tmp_path: Path) -> None:
+    """Most likely a closing quote is missing, or the backslash is meant as such."""
+    (tmp_path / "root/.env").write_text('SMTP_PASS="pass\nOPENAI_MODEL=word"\nAUTH_DEV_TOKEN="to\\new"\n')
+    found = problems(read)
+    assert sorted(problem.partition(":")[0] for problem in found) == ["AUTH_DEV_TOKEN", "SMTP_PASS"]
+    assert "word" not in str(found)
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_beside_the_others(read: Callable[..., Settings], tmp_path: Path) -> None:

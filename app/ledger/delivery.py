@@ -21,7 +21,7 @@ from app.ledger.clock import SECOND_US
 from app.ledger.ledger import Ledger
 from app.ledger.quota import day_spent
 from app.pricing import NANODOLLARS
-from app.settings import PROJECT_ROOT, Settings, child_environment, load
+from app.settings import NAMES, PROJECT_ROOT, Settings, child_environment
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def start_sender(ledger: Ledger) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             # Its settings are all that it gets of a request's environment.
-            env=child_environment(load().names),
+            env=child_environment(NAMES),
             check=True,
             timeout=10,
         )

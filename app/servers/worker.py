@@ -60,7 +60,7 @@ def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> N
     try:
         # The one-shot process has switched it off; this one lives on.
         gc.enable()
-        _detach(lock, configured.names)
+        _detach(lock, settings.NAMES)
         logs.configure(configured.log_file)
         run(configured, code_is_current)
     except BaseException:
