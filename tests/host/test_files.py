@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,22 @@ def test_a_command_that_meets_roots_files_says_whose_they_are() -> None:
             assert done.stderr.strip().startswith("✗ "), done.stderr
             assert f"{data} belongs to root (mode 0700)" in done.stderr
             assert "Traceback" not in done.stderr
+
+
+@as_root
+def test_a_program_in_a_closed_home_that_was_loaded_before_the_account_changed(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "app", tmp_path / "closed/app")
+    tmp_path.joinpath("closed").chmod(0o700)
+    code = f"""
+import os
+from pathlib import Path
+from app import datadir
+os.setgid({ACCOUNT.gid}); os.setuid({ACCOUNT.uid})
+print(datadir.intruded(Path("/etc/passwd")))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path / "closed", capture_output=True, text=True, check=False)
+    assert done.stdout == "None\n", done.stderr
 
 
 # Everything is loaded first: the account cannot read where the interpreter of the tests lies.

@@ -164,7 +164,7 @@ class Page:
     def until(self, condition: Callable[[], Any]) -> Any:
         # What it looks at may be replaced while it looks.
         passing = [StaleElementReferenceException]
-        return WebDriverWait(self.browser, 30, poll_frequency=0.05, ignored_exceptions=passing).until(lambda _: condition())
+        return WebDriverWait(self.browser, 60, poll_frequency=0.05, ignored_exceptions=passing).until(lambda _: condition())
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
