@@ -153,6 +153,8 @@ def test_the_environment_cannot_add_modules(program: CgiProgram, tmp_path: Path)
     ("module", "code", "exception"),
     [
         ("app/__init__.py", "import nothing_of_this_name", "ModuleNotFoundError"),
+        ("app/relay.py", "raise KeyError('at import')", "KeyError"),
+        ("app/seen.py", "this is no Python", "SyntaxError"),
         ("app/settings.py", "raise KeyError('at import')", "KeyError"),
         ("app/servers/one_shot.py", "this is no Python", "SyntaxError"),
         ("app/logs.py", "raise SystemExit('gave up')", "SystemExit"),
@@ -177,7 +179,7 @@ def test_a_crash_after_the_body_was_sent_reads_the_body(tree: Path, tmp_path: Pa
     crashed(CgiProgram(tmp_path, root=tree).request("POST", "/api/query", b"x" * 1_000_000), "KeyError")
 
 
-@pytest.mark.parametrize("missing", ["app/servers/one_shot.py", "app/errors.py"])
+@pytest.mark.parametrize("missing", ["app/relay.py", "app/interpreter.py", "app/servers/one_shot.py", "app/errors.py"])
 def test_a_file_that_was_not_uploaded_is_a_json_500(tree: Path, tmp_path: Path, missing: str) -> None:
     (tree / missing).unlink()
     crashed(CgiProgram(tmp_path, root=tree).request("GET", "/health"), "ModuleNotFoundError")

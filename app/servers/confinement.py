@@ -1,7 +1,9 @@
-"""What one process may use of the host, so that what nobody foresaw ends as an error and not as a host that stands still.
+"""What one process may use of the host, so that what nobody foresaw ends as an error and not as a host that
+stands still.
 
-Everything a question makes us do is bounded (docs/bounds.md); this is for what was overlooked. A limit that the host has set
-lower stays; the hard limits stay as they are, so that what a process starts can have its own.
+Everything a question makes us do is bounded (docs/bounds.md); this is for what was overlooked. A limit that
+the host has set lower stays; the hard limits stay as they are, so that what a process starts can have its
+own.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from app import deadline
 from app.errors import TooMuchWork
 from app.settings import Settings
 
-# So much more address space for each thread that answers: it and the threads it starts have 72 MB each for stack and heap.
+# So much more address space for each thread that answers: it and the threads it starts have 72 MB each for
+# stack and heap.
 THREAD_MB = 128
 # How much more of the processor a worker may use before the kernel ends it than its requests may.
 GRACE_SECONDS = 10
@@ -26,7 +29,8 @@ _given: dict[int, tuple[int, int]] = {}
 
 
 def confine(settings: Settings) -> None:
-    """For a process that answers one request in its main thread. TooMuchWork is raised there once its processor time is up."""
+    """For a process that answers one request in its main thread. TooMuchWork is raised there once its
+    processor time is up."""
     _confine_memory(settings.request_megabytes)
     if settings.request_cpu_seconds:
         signal.signal(signal.SIGXCPU, _time_is_up)
@@ -40,7 +44,8 @@ def confine_server(settings: Settings, threads: int) -> None:
 
 
 def release() -> None:
-    """The limits as the host gives them: the question is over, and its end must not fail for want of what it took."""
+    """The limits as the host gives them: the question is over, and its end must not fail for want of what
+    it took."""
     for kind, limits in _given.items():
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(kind, limits)

@@ -26,8 +26,8 @@ PAGE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; "
-        "connect-src 'self' @AUTH_ORIGIN@; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "manifest-src 'self'; connect-src 'self' @AUTH_ORIGIN@; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
 
@@ -64,8 +64,9 @@ def make_dev_app() -> Flask:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m app.servers.dev", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1 (default %(default)s)")
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m app.servers.dev", description=about)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1 (default %(default)s)")
     arguments = parser.parse_args()
     datadir.keep_private()
     try:

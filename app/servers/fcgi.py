@@ -1,4 +1,5 @@
-"""The application under mod_fcgid: one process that answers one request after the other, started and ended by Apache."""
+"""The application under mod_fcgid: one process that answers one request after the other, started and ended
+by Apache."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ def main() -> None:
     logs.configure(settings.log_file)
     confinement.confine_server(settings, THREADS)
     app = Authorized(create_app(settings))
-    # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still put their
-    # connections away, and flup hangs up on a request that finds no thread: with two, one in some hundreds was a 500.
+    # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still
+    # put their connections away, and flup hangs up on a request that finds no thread: with two, one in some
+    # hundreds was a 500.
     WSGIServer(app, debug=False, minSpare=1, maxSpare=2, maxThreads=THREADS).run()

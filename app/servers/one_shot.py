@@ -1,7 +1,7 @@
 """One request, one process: the application under Apache's CGI interface.
 
-`cgi-bin/dndchat.cgi` calls `main` in the right interpreter. This module knows how Apache hands a request over; what the
-request means is the application's business.
+`cgi-bin/dndchat.cgi` calls `main` in the right interpreter. This module knows how Apache hands a request
+over; what the request means is the application's business.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, MutableMapping
 from typing import IO, Any
 from wsgiref.handlers import CGIHandler, read_environ
 
-from app import datadir, logs, settings
+from app import datadir, logs, relay, settings
 from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import SettingsError
@@ -25,29 +25,28 @@ from app.servers import confinement
 
 log = logging.getLogger(__name__)
 
-# From the wrapper: the descriptor that keeps other strangers waiting, and that this one had to wait and has a low priority.
-TURN, CROWD = "DNDCHAT_TURN", "DNDCHAT_CROWD"
 
+def main(reply_to: int, is_current: Callable[[], bool]) -> None:
+    """Answer the one request that Apache describes in the environment and on stdin, on the descriptor
+    `reply_to`.
 
-def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], bool]) -> None:
-    """Answer the one request that Apache describes in the environment and on stdin, on the descriptor `reply_to`.
-
-    `apology` makes the reply for when the application fails before it has replied. `is_current` tells whether the code is
-    still what this process has loaded. Exceptions of start-up are raised to the caller.
+    `is_current` tells whether the code is still what this process has loaded. Raises what keeps the request
+    from being answered, as long as nothing of a reply has been written.
     """
     datadir.keep_private()
     logs.configure(None)
-    configured = load_settings()
-    logs.configure(configured.log_file)
-    confinement.confine(configured)
-    environ = read_environ()
-    hand_over_authorization(environ)
-    leave_line = _Turn(environ.pop(TURN, ""))
-    services = Container(configured, known=leave_line)
-    stdin = sys.stdin.fileno()
-    reply = os.fdopen(reply_to, "wb", closefd=False)
-    handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply, apology)
+    handler = None
     try:
+        configured = load_settings()
+        logs.configure(configured.log_file)
+        confinement.confine(configured)
+        environ = read_environ()
+        hand_over_authorization(environ)
+        leave_line = _Turn(environ.pop(relay.TURN, ""))
+        services = Container(configured, known=leave_line)
+        stdin = sys.stdin.fileno()
+        reply = os.fdopen(reply_to, "wb", closefd=False)
+        handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply)
         handler.run(create_app(configured, services=services))
         confinement.release()
         # Before a body that comes slowly is read to its end.
@@ -56,24 +55,28 @@ def main(reply_to: int, apology: Callable[[], bytes], is_current: Callable[[], b
             reply.close()
         read_to_end(stdin, configured.request_timeout)
         # A worker would have the low priority, too.
-        if configured.warm_worker and CROWD not in os.environ:
+        if configured.warm_worker and relay.CROWD not in os.environ:
             from app.servers import worker
 
             # What is open here must not be shared with the copy: neither SQLite nor TLS survives a fork.
             services.close()
             worker.leave_behind(configured, is_current)
-    except Exception:
-        # The caller would apologise: after a reply that has begun that is a second one.
-        if not handler.reply_begun:
+    except BaseException:
+        # Memory to report it with.
+        confinement.release()
+        if handler is None or not handler.reply_begun:
+            log.exception("%s failed before it was answered", os.environ.get(relay.REQUEST_ID))
+            # The caller apologises: after a reply that has begun that would be a second one.
             raise
         with contextlib.suppress(Exception):
-            reply.flush()
-        with contextlib.suppress(Exception):  # there may be no memory to say it with
-            log.exception("%s failed after its reply", environ.get("DNDCHAT_REQUEST_ID"))
+            handler.stdout.flush()
+        with contextlib.suppress(Exception):  # there may be too little memory even so
+            log.exception("%s failed after its reply", os.environ.get(relay.REQUEST_ID))
 
 
 class _Turn:
-    """Called when the caller is known, and at the end: the next stranger may come. `descriptor` is empty for who is none."""
+    """Called when the caller is known, and at the end: the next stranger may come. `descriptor` is empty
+    where there is none."""
 
     def __init__(self, descriptor: str) -> None:
         self._descriptor = int(descriptor) if descriptor else None
@@ -85,7 +88,8 @@ class _Turn:
 
 
 def load_settings() -> settings.Settings:
-    """The settings; problems are logged line by line where the operator looks: in the default log and in Apache's."""
+    """The settings; problems are logged line by line where the operator looks: in the default log and in
+    Apache's."""
     try:
         return settings.load()
     except SettingsError as error:
@@ -95,7 +99,8 @@ def load_settings() -> settings.Settings:
 
 
 class TimedInput(io.RawIOBase):
-    """The request's body as it arrives; TimeoutError when the client keeps it back for longer than `seconds` in all."""
+    """The request's body as it arrives; TimeoutError when the client keeps it back for longer than
+    `seconds` in all."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
         self._descriptor, self._deadline = descriptor, Deadline(seconds)
@@ -112,8 +117,9 @@ class TimedInput(io.RawIOBase):
 def read_to_end(descriptor: int, seconds: float) -> None:
     """Read what is left of the request's body, for at most `seconds`.
 
-    Under mod_cgid stdin and stdout are one socket: a program that ends with unread input resets it, and the reply to a refused
-    request is lost on its way to the client (measured with Apache 2.4.71; mod_cgi does not mind).
+    Under mod_cgid stdin and stdout are one socket: a program that ends with unread input resets it, and the
+    reply to a refused request is lost on its way to the client (measured with Apache 2.4.71; mod_cgi does not
+    mind).
     """
     deadline = Deadline(seconds)
     with contextlib.suppress(OSError):
@@ -125,45 +131,41 @@ def read_to_end(descriptor: int, seconds: float) -> None:
 def hand_over_authorization(environ: MutableMapping[str, str]) -> None:
     """Put the caller's Authorization header where WSGI has it.
 
-    Apache keeps the header from CGI programs unless told otherwise. `CGIPassAuth` and `SetEnvIf` deliver HTTP_AUTHORIZATION;
-    a rewrite rule's variable comes with REDIRECT_ before it, once for each internal redirect; under suexec, which drops
-    those, our .htaccess sends a header of its own; some hosts set the bare name. Each may be there but empty.
+    Apache keeps the header from CGI programs unless told otherwise. `CGIPassAuth` and `SetEnvIf` deliver
+    HTTP_AUTHORIZATION; a rewrite rule's variable comes with REDIRECT_ before it, once for each internal
+    redirect; under suexec, which drops those, our .htaccess sends a header of its own; some hosts set the
+    bare name. Each may be there but empty.
     """
-    environ["HTTP_AUTHORIZATION"] = next((value for name in AUTHORIZATION_VARIABLES if (value := environ.get(name))), "")
+    environ["HTTP_AUTHORIZATION"] = next(filter(None, map(environ.get, AUTHORIZATION_VARIABLES)), "")
 
 
 class OneShotHandler(CGIHandler):
-    """wsgiref's handler with our streams, and JSON in place of its plain-text apology."""
+    """wsgiref's handler with our streams. What fails before the reply has begun is raised, to be answered
+    elsewhere."""
 
     reply_begun = False
     """Whether anything of a reply may have been written; unlike `headers_sent` it stays so after the end."""
 
-    def __init__(self, environ: dict[str, str], body: io.RawIOBase, reply: IO[bytes], apology: Callable[[], bytes]) -> None:
+    def __init__(self, environ: dict[str, str], body: io.RawIOBase, reply: IO[bytes]) -> None:
         super().__init__()
         self.base_env = environ
         # Apache closes stdin at the end of the body, whether or not it announced a length.
         self.base_env["wsgi.input_terminated"] = True  # type: ignore[assignment]
         self.stdin, self.stdout, self.stderr = body, reply, sys.stderr
-        self._apology = apology
 
     def send_headers(self) -> None:
         self.reply_begun = True
         super().send_headers()
 
-    def log_exception(self, exc_info: Any) -> None:
-        request_id = self.base_env.get("DNDCHAT_REQUEST_ID")
-        log.error("%s 500 failed outside the application", request_id, exc_info=exc_info)
-
-    def error_output(self, environ: object, start_response: Any) -> list[bytes]:
-        head, _, body = self._apology().partition(b"\r\n\r\n")
-        fields = [line.decode("latin-1").partition(": ") for line in head.split(b"\r\n")]
-        headers = {name: value for name, _, value in fields}
-        start_response(headers.pop("Status"), list(headers.items()), sys.exc_info())
-        return [body]
+    def handle_error(self) -> None:
+        if not self.reply_begun:
+            raise
+        log.exception("%s 500 failed outside the application", self.base_env.get(relay.REQUEST_ID))
 
 
 class Authorized:
-    """The application behind the same hand-over of Authorization, for servers that get Apache's variables over a socket."""
+    """The application behind the same hand-over of Authorization, for servers that get Apache's variables
+    over a socket."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

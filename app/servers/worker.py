@@ -1,8 +1,10 @@
-"""The warm worker: a copy of a CGI process that stays, its modules loaded, and answers the next requests over a socket.
+"""The warm worker: a copy of a CGI process that stays, its modules loaded, and answers the next requests over
+a socket.
 
-`dndchat.cgi` speaks SCGI to `worker.sock` in DATA_DIR. There is at most one worker (a lock that the kernel frees with the
-process) and nothing depends on it: whenever it does not acknowledge a request, the CGI process answers by itself. It ends when
-idle, old or large, and at once when code or settings have changed. Hosts that kill background processes lose nothing but speed.
+It speaks SCGI at `worker.sock` in DATA_DIR, to `app/relay.py`. There is at most one worker (a lock that the
+kernel frees with the process) and nothing depends on it: whenever it does not acknowledge a request, the CGI
+process answers by itself. It ends when idle, old or large, and at once when code or settings have changed.
+Hosts that kill background processes lose nothing but speed.
 """
 
 from __future__ import annotations
@@ -21,25 +23,27 @@ from typing import Any
 
 from flup.server.scgi import WSGIServer
 
-from app import datadir, logs, settings
+from app import datadir, logs, relay, settings
 from app.bootstrap import create_app
+from app.relay import SOCKET
 from app.servers import confinement
 from app.servers.one_shot import Authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)
 
-SOCKET = "worker.sock"
 LOCK = "worker.lock"
 # How much longer than a request may take the wrapper waits for the next byte of a reply.
 GRACE_SECONDS = 5
 MEMORY_CHECK_EVERY = 100
-# For how long a process waits for its threads before it gives up becoming a worker: its reply ends only with it.
+# For how long a process waits for its threads before it gives up becoming a worker: its reply ends only with
+# it.
 THREADS_SECONDS = 0.2
 
 
 def leave_behind(configured: Settings, code_is_current: Callable[[], bool]) -> None:
-    """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it does not return."""
+    """Fork a worker unless there is one, and return; the caller's reply must be complete. In the worker it
+    does not return."""
     if not _alone():
         log.info("no warm worker yet: a connection is still being opened or ended")
         return
@@ -82,7 +86,8 @@ def run(configured: Settings, code_is_current: Callable[[], bool]) -> None:
 
 
 def _alone() -> bool:
-    """Whether no other thread runs here, or soon. What one holds locked at a fork stays locked in the copy for ever."""
+    """Whether no other thread runs here, or soon. What one holds locked at a fork stays locked in the copy
+    for ever."""
     end = time.monotonic() + THREADS_SECONDS
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
@@ -91,7 +96,8 @@ def _alone() -> bool:
 
 
 def _acquire(data_dir: Path) -> int | None:
-    """The lock that makes a process the worker, as a descriptor that is inherited by a fork; None while another holds it."""
+    """The lock that makes a process the worker, as a descriptor that is inherited by a fork; None while
+    another holds it."""
     try:
         lock = os.open(datadir.ensure(data_dir) / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -128,12 +134,15 @@ def _detach(lock: int, names: frozenset[str]) -> None:
 
 
 def _blank_initial_environment(keep: frozenset[bytes]) -> None:
-    """Overwrite what is the caller's in the memory that the kernel shows as the environment, which deleting leaves alone.
+    """Overwrite what is the caller's in the memory that the kernel shows as the environment, which deleting
+    leaves alone.
 
-    A kernel that forbids a process to write there keeps it, readable for this account only, until the worker ends.
+    A kernel that forbids a process to write there keeps it, readable for this account only, until the worker
+    ends.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        status = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+        fields = status.rpartition(")")[2].split()
         # env_start and env_end of proc(5), which counts from 1 and the two fields before.
         start, end = int(fields[47]), int(fields[48])
         with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
@@ -183,7 +192,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
             self.served += 1
         self._watch.begin()
         try:
-            request.stdout.write(b"%d\n" % self.patience)
+            request.stdout.write(relay.acknowledgement(self.patience))
             request.stdout.flush()
             super().handler(request)
         finally:
@@ -197,19 +206,23 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         limits = self._settings.worker
         if self.served >= limits.max_requests:
             self._end(f"{self.served} requests")
-        elif self.served % MEMORY_CHECK_EVERY == 0 and (megabytes := resident_megabytes()) > limits.max_megabytes:
-            self._end(f"{megabytes} MB of memory")
+        elif self.served % MEMORY_CHECK_EVERY == 0:
+            megabytes = resident_megabytes()
+            if megabytes > limits.max_megabytes:
+                self._end(f"{megabytes} MB of memory")
 
     def error(self, request: Any) -> None:
-        """What flup does when the application raises, which Flask does not let happen: no reply, so the wrapper answers."""
+        """What flup does when the application raises, which Flask does not let happen: no reply, so the
+        wrapper answers."""
         log.error("warm worker: the application failed", exc_info=sys.exc_info())
 
     def _stale(self, environ: Mapping[str, str]) -> bool:
         # SCGI's text is not the text of os.environ: the bytes are the same.
-        given = {name: os.fsdecode(value.encode("latin-1")) for name, value in environ.items() if isinstance(value, str)}
+        texts = {name: value for name, value in environ.items() if isinstance(value, str)}
+        given = {name: os.fsdecode(text.encode("latin-1")) for name, text in texts.items()}
         return (
             settings.has_changed(self._settings, given)
-            or given.get("DNDCHAT_ROOT") != str(PROJECT_ROOT)
+            or given.get(relay.PROGRAM_ROOT) != str(PROJECT_ROOT)
             or not self._code_is_current()
         )
 
@@ -236,7 +249,8 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
                 Path(SOCKET).unlink()
 
     def _has_its_socket(self) -> bool:
-        """Whether requests still come here: the directory may have been removed, and another worker have made it anew."""
+        """Whether requests still come here: the directory may have been removed, and another worker have
+        made it anew."""
         with contextlib.suppress(OSError):
             return (self._settings.data_dir / SOCKET).stat().st_ino == self._socket_stamp
         return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from app import relay
 from app.answering.events import Done, Event, Events, Sources
 from app.deadline import Deadline
 from app.errors import (
@@ -70,7 +71,7 @@ class Routes:
             return replies.json_reply(health.deep(settings, self._services.checks(), g.deadline))
 
     def query(self) -> Response:
-        lost_id = request.environ.get("DNDCHAT_LOST_REQUEST_ID", "")
+        lost_id = request.environ.get(relay.LOST_REQUEST_ID, "")
         try:
             user = self._authenticate()
             self._services.expect_question()
@@ -171,7 +172,7 @@ def _stream(events: Events, user: User) -> Response:
 
 def _begin() -> Response | None:
     # Under CGI the wrapper has chosen it; a client cannot, as its headers arrive with HTTP_ before their names.
-    g.request_id = request.environ.get("DNDCHAT_REQUEST_ID") or os.urandom(12).hex()
+    g.request_id = request.environ.get(relay.REQUEST_ID) or os.urandom(12).hex()
     g.started = time.monotonic()
     g.user_id = None
     g.problem = ""

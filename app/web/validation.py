@@ -9,8 +9,8 @@ from typing import Any
 
 from app.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from app.models import Question, Turn
+from app.relay import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 50
 MAX_TURNS = 10

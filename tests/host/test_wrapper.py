@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.machinery
-import importlib.util
 import json
 import os
 import socket
@@ -13,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from app.body import pipe_with
 from tests.doubles.auth_api import AuthDouble
 from tests.support.accounts import server_account
-from tests.support.apache_config import ROOT
 from tests.support.cgi_process import CgiProgram
 from tests.support.gated import GatedAuth
 from tests.support.program import Program
@@ -164,11 +162,6 @@ def test_a_server_that_gives_no_stream(program: Program, descriptor: int) -> Non
 @pytest.mark.parametrize("count", [0, 1, 5000, 65536, 1_000_000])
 def test_a_body_goes_through_a_pipe_whatever_that_holds(count: int) -> None:
     """What no pipe holds at once is written by a process of its own."""
-    loader = importlib.machinery.SourceFileLoader("dndchat_cgi", str(ROOT / "cgi-bin/dndchat.cgi"))
-    spec = importlib.util.spec_from_loader("dndchat_cgi", loader)
-    assert spec
-    wrapper = importlib.util.module_from_spec(spec)
-    loader.exec_module(wrapper)
-    body = os.urandom(count)
-    with open(wrapper.pipe_with(body), "rb") as reading:  # noqa: PTH123  # a descriptor
-        assert reading.read() == body
+    sent = os.urandom(count)
+    with open(pipe_with(sent), "rb") as reading:  # noqa: PTH123  # a descriptor
+        assert reading.read() == sent
