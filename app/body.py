@@ -7,7 +7,7 @@ Only for the CGI program (see app/relay.py): syntax of any Python 3, and no impo
 import os
 
 # A body that does not come to its end by then is refused, by the process that the web server has started.
-SECONDS = 30.0
+BODY_SECONDS = 30.0
 
 
 def read(most: int) -> "bytes | None":
@@ -24,7 +24,7 @@ def read(most: int) -> "bytes | None":
         return None
     pieces = []
     try:
-        end = os.times()[4] + SECONDS
+        end = os.times()[4] + BODY_SECONDS
         while left:
             piece = _read_now(left)
             if piece is None and _arrives(end - os.times()[4]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.datadir import file_stamp
 from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
@@ -30,10 +30,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Part = TypeVar("Part", bound=Closable)
+
+
 def create_app(settings: Settings, *, dev_token: str = "", services: Container | None = None) -> Flask:
     """The WSGI application. `dev_token` is accepted from loopback addresses only: for a development server.
 
-    Nothing outside is touched and no data file opened until a request needs it. Tests pass `services` of their own.
+    Nothing outside is touched and no data file opened until a request needs it. Tests pass `services` of
+    their own.
     """
     from app.web.flask_app import make_app
 
@@ -43,15 +51,22 @@ def create_app(settings: Settings, *, dev_token: str = "", services: Container |
 
 
 class Container:
-    """Everything behind the web layer, each part built when it is first asked for, so that a request loads what it needs."""
+    """Everything behind the web layer, each part built when it is first asked for, so that a request loads
+    what it needs."""
 
-    def __init__(self, settings: Settings, dev_token: str = "", *, known: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dev_token: str = "",
+        known: Callable[[], None] = lambda: None,
+    ) -> None:
         """`known` is called when the auth API has said whose a token is."""
         self.settings = settings
         self._dev_token = dev_token
         self._known = known
         self._index: tuple[object, LexicalIndex | None] = None, None
         self._answering: tuple[LexicalIndex | None, Answering] | None = None
+        self._opened: list[Closable] = []
 
     def _configure_connections(self) -> None:
         from app.adapters import connections
@@ -59,14 +74,15 @@ class Container:
         connections.configure(self.settings.ca_file, self.settings.data_dir / "addresses.json")
 
     def close(self) -> None:
-        """Let go of connections and files; what is used afterwards is opened again."""
-        if self._index[1] is not None:
-            self._index[1].close()
-        self._index, self._answering = (None, None), None
-        for name in ("auth", "ledger", "_openai", "_chroma", "_sample_index"):
-            part = self.__dict__.pop(name, None)
+        """Let go of connections and files. Each part opens its own again when it is used afterwards."""
+        for part in (*self._opened, self._index[1]):
             if part is not None:
                 part.close()
+
+    def _kept(self, part: Part) -> Part:
+        """`part`, to be closed at the end."""
+        self._opened.append(part)
+        return part
 
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
         if self._dev_token and is_loopback_address(remote_addr):
@@ -117,28 +133,29 @@ class Container:
         from app.adapters.auth import AuthApi
 
         self._configure_connections()
-        return AuthApi(self.settings.auth_api_url)
+        return self._kept(AuthApi(self.settings.auth_api_url))
 
     @cached_property
     def _callers(self) -> Callers:
         from app.web.callers import Callers
 
-        settings = self.settings
-        return Callers(settings.data_dir, settings.token_cache_ttl, lambda: self.ledger, lambda: self.auth, self._known)
+        return Callers(self.settings, lambda: self.ledger, lambda: self.auth, self._known)
 
     @cached_property
     def ledger(self) -> Ledger:
         from app.ledger.ledger import LEDGER_FILE, Ledger
 
         settings = self.settings
-        # Twice what a question may take, and time to settle: whatever is open for longer is not being answered.
+        # Twice what a question may take, and time to settle: whatever is open for longer is not being
+        # answered.
         orphan_after = 2 * settings.request_timeout + 60
         path = settings.data_dir / LEDGER_FILE
-        return Ledger(path, settings.limits, settings.pricing, orphan_after=orphan_after)
+        return self._kept(Ledger(path, settings.limits, settings.pricing, orphan_after=orphan_after))
 
     @property
     def answering(self) -> Answering:
-        """Another one when the index is; a question that is being answered goes on with the one it began with."""
+        """Another one when the index is; a question that is being answered goes on with the one it began
+        with."""
         index = self._collection_index()
         if self._answering is None or self._answering[0] is not index:
             self._answering = index, self._make_answering(index)
@@ -149,12 +166,14 @@ class Container:
         from app.answering.writers import ModelWriter, QuotingWriter
 
         if self.settings.mode == "embedded":
-            return Answering(self._lexical(), QuotingWriter(), self.ledger, lambda question: Estimate(0), self._lexical)
+            retriever, writer = self._lexical(), QuotingWriter()
+            return Answering(retriever, writer, self.ledger, lambda question: Estimate(0), self._lexical)
         from app.retrieval.background import Background
         from app.retrieval.retriever import HybridRetriever
 
-        # What only the answer needs is loaded while the ledger waits for the disk, not before the model is asked.
-        Background(_load_grounding)
+        # What only the answer needs is loaded while the ledger waits for the disk, not before the model is
+        # asked.
+        Background(_load_for_the_answer)
         retriever = HybridRetriever(index, self._openai, self._chroma)
         return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
 
@@ -195,7 +214,7 @@ class Container:
         from app.adapters.openai import OpenAI
 
         self._configure_connections()
-        return OpenAI(self.settings.openai, self.settings.data_dir / "openai-servers.json")
+        return self._kept(OpenAI(self.settings.openai, self.settings.data_dir / "openai-servers.json"))
 
     @cached_property
     def _chroma(self) -> Chroma:
@@ -203,14 +222,15 @@ class Container:
 
         self._configure_connections()
         file = self.settings.data_dir / "chroma-collections.json"
-        return Chroma(self.settings.chroma, file, self.settings.openai.embedding_model)
+        return self._kept(Chroma(self.settings.chroma, file, self.settings.openai.embedding_model))
 
     @cached_property
     def _sample_index(self) -> LexicalIndex:
         from app.index import sample_rules
 
-        return sample_rules.index(self.settings.data_dir)
+        return self._kept(sample_rules.index(self.settings.data_dir))
 
 
-def _load_grounding() -> None:
+def _load_for_the_answer() -> None:
+    import app.answering.prompt
     import app.grounding.check  # noqa: F401

@@ -22,15 +22,16 @@
     ├── LedgerUnavailable        500     ledger_unavailable
     └── SettingsError            500     internal_error         (+ problems, for the log only)
 
-`detail` (the exception's text) is for the log. What a client sees is `public`, one sentence for a person, and `fields`.
+`detail` (the exception's text) is for the log. A client sees `public`, one sentence for a person, and the JSON that
+`app.web.replies` makes of the rest.
 Own doing means that the question itself is the cause: it stays counted, whatever it has cost (see `is_own_doing`).
-This module knows nothing of HTTP libraries; `app.web.errors` turns these into replies.
+This module knows nothing of HTTP libraries; `app.web` turns these into replies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from app.models import Passage, Quota
@@ -45,11 +46,10 @@ class DndChatError(Exception):
     own_doing: ClassVar[bool] = False
     """Whether the question that it ends is the cause of it, by its length, by what it says or by the work that it makes."""
 
-    def __init__(self, detail: str = "", *, public: str | None = None, fields: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, detail: str = "", *, public: str | None = None) -> None:
         super().__init__(detail or public or self.public)
         if public is not None:
             self.public = public
-        self.fields: dict[str, Any] = dict(fields or {})
         self.counted: bool | None = None
         """Whether the question it ends uses up quota, as the ledger has it; None where nobody has asked the ledger."""
         self.passages: Sequence[Passage] = ()
@@ -63,7 +63,8 @@ class InvalidRequest(DndChatError):
     code = "invalid_request"
 
     def __init__(self, field: str, public: str) -> None:
-        super().__init__(f"{field}: {public}", public=public, fields={"field": field})
+        super().__init__(f"{field}: {public}", public=public)
+        self.field = field
 
 
 class MissingToken(DndChatError):
@@ -145,34 +146,29 @@ class TooMuchWork(TimedOut):
 class Refused(DndChatError):
     """The ledger does not admit the question. `retry_after`: seconds (at least 1) until asking again makes sense."""
 
-    def __init__(self, detail: str, *, retry_after: int, quota: Quota, fields: Mapping[str, Any]) -> None:
-        super().__init__(detail, fields=fields)
+    def __init__(self, detail: str, *, retry_after: int, quota: Quota) -> None:
+        super().__init__(detail)
         self.retry_after = max(1, retry_after)
         self.quota = quota
 
 
-class _LimitReached(Refused):
+class LimitReached(Refused):
     status = 429
 
-    def __init__(self, detail: str, *, retry_after: int, quota: Quota, shown: bool = True) -> None:
-        """`shown`: whether the body says when to ask again, too."""
-        info = {"daily_remaining": quota.daily_remaining, "retry_after": max(1, retry_after) if shown else None}
-        super().__init__(detail, retry_after=retry_after, quota=quota, fields={"rate_info": info})
 
-
-class RateLimited(_LimitReached):
+class RateLimited(LimitReached):
     """The burst is used up."""
 
     code = "rate_limited"
     public = "You have asked many questions in a short time; please wait a little before the next one."
 
 
-class DailyLimitExceeded(_LimitReached):
+class DailyLimitExceeded(LimitReached):
     code = "daily_limit_exceeded"
     public = "You have asked all your questions for today; the count starts again at midnight UTC."
 
 
-class ConcurrentRequest(_LimitReached):
+class ConcurrentRequest(LimitReached):
     """As many questions of this user are being answered as may be at once."""
 
     code = "concurrent_request"
@@ -180,11 +176,30 @@ class ConcurrentRequest(_LimitReached):
 
 
 class BudgetExceeded(Refused):
-    """What the question may cost does not fit into the day's budget any more."""
+    """What the question may cost does not fit into the day's budget any more, or into the user's share of it.
+
+    In nano-dollars: what was `spent` on the day, of its `budget`, and where it was for the share what the user has
+    spent of it.
+    """
 
     status = 503
     code = "budget_exceeded"
     public = "Today's budget for answers is used up; here are the pages to read instead. It starts anew at midnight UTC."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: int,
+        quota: Quota,
+        spent: int,
+        budget: int,
+        of_share: tuple[int, int] | None = None,
+        public: str | None = None,
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after, quota=quota)
+        self.spent, self.budget, self.of_share = spent, budget, of_share
+        self.public = public or self.public
 
 
 class LedgerUnavailable(DndChatError):

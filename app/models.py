@@ -67,6 +67,16 @@ class Passage(NamedTuple):
         return str(self.metadata.get("type") or "")
 
     @property
+    def body(self) -> str:
+        """The text without the heading and the hierarchy line that repeat its name."""
+        lines = self.text.strip().splitlines()
+        if lines and lines[0].startswith("#"):
+            lines.pop(0)
+        if lines and lines[0].strip() == self.hierarchy:
+            lines.pop(0)
+        return "\n".join(lines).strip()
+
+    @property
     def parent(self) -> str | None:
         """The id of the page that says what this entry shares with its kin; None when it has none."""
         return _first(self.metadata, PARENT_KEYS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CGI program: a warm worker answers the request (app/relay.py), or this process (app/servers/one_shot.py).
+"""The CGI program: a warm worker answers the request (app/relay.py), or this process (servers/one_shot.py).
 
 When all else fails, the browser gets JSON with a request id, the log a traceback. Any Python 3 can read this.
 """

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """The FastCGI program for hosts with mod_fcgid: finds the interpreter, then serves until Apache ends it.
 
-As `dndchat.cgi`, a deployment may write `/path/to/.venv/bin/python3 -IS` into the first line. A failure at start-up is
-in Apache's error log; mod_fcgid answers it with a 500 of its own.
+A failure at start-up is in Apache's error log; mod_fcgid answers it with a 500 of its own.
 """
 
 import os

@@ -544,8 +544,8 @@ def break_in_the_composition_root(copy: Path) -> None:
 
 
 def break_in_a_view(copy: Path) -> None:
-    with copy.joinpath("app/web/health.py").open("a", encoding="utf-8") as module:
-        module.write("\n\ndef shallow(settings):\n    raise ZeroDivisionError('broken on purpose')\n")
+    with copy.joinpath("app/web/replies.py").open("a", encoding="utf-8") as module:
+        module.write("\n\ndef health_body(settings):\n    raise ZeroDivisionError('broken on purpose')\n")
 
 
 def break_around_the_application(copy: Path) -> None:
@@ -606,7 +606,7 @@ def test_settings_that_cannot_be_used_are_all_named_in_the_log_and_not_to_the_cl
 
 def test_what_a_module_prints_is_not_part_of_the_reply(copy: Path, mpm: Mpm) -> None:
     talking = variant(copy, f"talking-{mpm}")
-    module = talking / "app/web/health.py"
+    module = talking / "app/web/replies.py"
     module.write_text(module.read_text(encoding="utf-8") + "\nprint('said aloud', flush=True)\n", encoding="utf-8")
     with Host(talking, mpm) as host:
         assert answer(host.request("GET", "/health"))["status"] == "ok"

@@ -162,7 +162,7 @@ def test_the_environment_cannot_add_modules(program: CgiProgram, tmp_path: Path)
         ("app/web/flask_app.py", "def make_app(services): 1 / 0", "ZeroDivisionError"),
         # Outside the application's own error handling.
         ("app/web/flask_app.py", "def _on_error(error): raise LookupError('secret detail')", "LookupError"),
-        ("app/web/health.py", "def shallow(settings): raise LookupError('secret detail')", "LookupError"),
+        ("app/web/replies.py", "def health_body(settings): raise LookupError('secret detail')", "LookupError"),
     ],
 )
 def test_a_broken_module_is_a_json_500(tree: Path, tmp_path: Path, module: str, code: str, exception: str) -> None:
@@ -183,6 +183,31 @@ def test_a_crash_after_the_body_was_sent_reads_the_body(tree: Path, tmp_path: Pa
 def test_a_file_that_was_not_uploaded_is_a_json_500(tree: Path, tmp_path: Path, missing: str) -> None:
     (tree / missing).unlink()
     crashed(CgiProgram(tmp_path, root=tree).request("GET", "/health"), "ModuleNotFoundError")
+
+
+def test_compiled_code_that_cannot_be_kept_is_compiled_again(tree: Path, tmp_path: Path) -> None:
+    """As on a host whose deployment belongs to another account: no directory can be made where a file is."""
+    for folder in {module.parent for module in (tree / "app").rglob("*.py")}:
+        (folder / "__pycache__").touch()
+    program = CgiProgram(tmp_path, root=tree)
+    for _ in range(2):
+        reply = program.request("GET", "/health")
+        assert (reply.status, reply.stderr) == (200, "")
+
+
+def test_what_was_replaced_while_the_request_began_is_not_half_old(tree: Path, tmp_path: Path, auth: AuthDouble) -> None:
+    """The relay is loaded before the rest is chosen; the application must not go on with it when it has changed."""
+    relay, interpreter = tree / "app/relay.py", tree / "app/interpreter.py"
+    newer = relay.read_text(encoding="utf-8").replace("MAX_BODY_BYTES = 64 * 1024", "MAX_BODY_BYTES = 16")
+    (tree / "newer.py").write_text(newer, encoding="utf-8")
+    text = interpreter.read_text(encoding="utf-8")
+    replaced = f'    enter(program)\n    os.replace("{tree}/newer.py", "{relay}")\n'
+    interpreter.write_text(text.replace("    enter(program)\n", replaced), encoding="utf-8")
+    program = CgiProgram(tmp_path, root=tree, command=DEPLOYED, AUTH_API_URL=auth.url)
+    program.command = (tree / ".venv/bin/python3", "-IS")
+    reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"))
+    assert not (tree / "newer.py").exists()
+    assert_error(reply, 413, "too_large")
 
 
 def test_settings_that_cannot_be_used_are_a_json_500_and_all_in_the_log(program: CgiProgram, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Read from the source, so that an import inside a function or under TYPE_CHECKING
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -159,6 +160,20 @@ def test_the_environment_is_read_in_one_place(module: Module) -> None:
         used = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr)
         assert not (used and used[0] == "os" and used[1] in names), f"{module.path}:{node.lineno}"
     assert not {f"os.{name}" for name in names} & {imported for imported, _ in module.imports()}, module.path
+
+
+def test_the_names_that_wrapper_worker_and_application_share_stand_once() -> None:
+    """In app/relay.py; the wrapper has one of them, too, as it must apologise without the application."""
+    shared = re.compile(r"DNDCHAT_(?!ENV_FILE)[A-Z_]+|worker\.sock")
+    found = []
+    for path in (*(ROOT / "app").rglob("*.py"), *(ROOT / "cgi-bin").glob("dndchat.*")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and shared.fullmatch(node.value):
+                found.append((node.value, str(path.relative_to(ROOT))))
+    names = {name for name, _ in found}
+    assert len(names) == 7
+    once = [(name, "app/relay.py") for name in names]
+    assert sorted(found) == sorted([*once, ("DNDCHAT_REQUEST_ID", "cgi-bin/dndchat.cgi")])
 
 
 @every_module

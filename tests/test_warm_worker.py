@@ -158,7 +158,7 @@ def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Prog
     for arguments, more in (({}, set()), (question, {"_blake2", "fcntl"}), (question, {"_blake2"})):
         reply = program.request(command=traced, **arguments)  # type: ignore[arg-type]
         assert program.answered_by(reply) == worker
-        assert imported(reply.stderr) - imported(bare) == more
+        assert imported(reply.stderr) - imported(bare) == {"app", "app.body", "app.relay", "app.seen"} | more
     # What it would be otherwise, so that this test is seen to see.
     kill(worker)
     assert {"flask", "app.servers.one_shot"} <= imported(program.request(command=traced).stderr)
@@ -916,7 +916,7 @@ def test_odd_bodies_are_for_a_process_of_their_own(
 
 
 def test_an_upload_that_never_ends_holds_no_thread_and_is_refused(program: Program, auth: GatedAuth) -> None:
-    script = program.root / "cgi-bin/dndchat.cgi"
+    script = program.root / "app/body.py"
     text = script.read_text()
     shorter = re.sub(r"^BODY_SECONDS = .*$", "BODY_SECONDS = 2.0", text, flags=re.MULTILINE)
     assert shorter != text

@@ -1,13 +1,13 @@
-"""What answering one question produces, in this order: Sources, Delta …, Done. JSON joins them, a stream sends each."""
+"""What answering one question produces, in this order: Sources, Delta …, Done. JSON joins them, a stream
+sends each."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.models import Passage, Usage
-from app.output import RAGOutput
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Sources(NamedTuple):
-    """Every passage that is put before the model, in prompt order. `named`: by passage id, the name it was chosen for."""
+    """Every passage that is put before the model, in prompt order. `named`: by id, the name it was chosen
+    for."""
 
     passages: tuple[Passage, ...]
     named: Mapping[str, str] = MappingProxyType({})
@@ -26,18 +27,24 @@ class Delta(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The end. `output.answer` is what the deltas join to, less citations of passages that do not exist.
+    """The end. `answer` is what the deltas join to, less citations of passages that do not exist.
 
-    `grounding` is None where passages were quoted; `seconds` are per stage; `usage` None means nobody counted.
+    `cited` are numbers of sources, from 1. `model` is None where none was asked, and then `grounding` is,
+    too. `usage` None means that nobody counted. `diagnostics` tell people how the answer came about, `errors`
+    what went wrong without stopping it; `degraded`: of `embeddings`, `vectors`, `index`, what was not used
+    because it failed. `seconds` are per stage.
     """
 
-    output: RAGOutput
+    answer: str
     sources: Sources
     cited: frozenset[int]
     grounding: Grounding | None
     model: str | None
     usage: Usage | None
     receipt: Receipt
+    diagnostics: Sequence[str] = ()
+    errors: Sequence[str] = ()
+    degraded: Sequence[str] = ()
     seconds: Mapping[str, float] = MappingProxyType({})
 
 

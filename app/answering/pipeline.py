@@ -1,20 +1,30 @@
-"""The sequence of one question: admit, retrieve, write, settle. It knows the ledger, but nothing of HTTP."""
+"""The sequence of one question: admitted, found, written, checked, settled. It knows the ledger, but no
+HTTP."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.answering.events import Delta, Done, Events, Sources
-from app.answering.inert import inert
+from app.answering.writers import inert
 from app.deadline import Deadline, blaming_own_work
-from app.errors import AIServiceError, BudgetExceeded, DatabaseError, DndChatError, Refused, TimedOut, TooMuchWork
-from app.output import RAGOutput
+from app.errors import (
+    AIServiceError,
+    BudgetExceeded,
+    DatabaseError,
+    DndChatError,
+    Refused,
+    TimedOut,
+    TooMuchWork,
+)
 
 if TYPE_CHECKING:
-    from app.answering.writers import Draft, Writer
+    from app.answering.writers import Draft, Text, Writer
     from app.grounding.check import Grounding
     from app.ledger.ledger import Ledger
     from app.ledger.spending import Admission
@@ -25,10 +35,20 @@ log = logging.getLogger(__name__)
 
 # For finding passages after the question's own time is over; less than the wrapper waits longer for a worker.
 FREE_SECONDS = 3
+STAGES = ("admission", "retrieval", "writing", "grounding", "settlement")
+
+
+class Checked(NamedTuple):
+    """An answer without citations of nothing, the numbers it cites, and the report on what a model wrote."""
+
+    answer: str
+    cited: frozenset[int]
+    grounding: Grounding | None
 
 
 class Answering:
-    """`estimate` is what a question can cost; `free` finds passages at no cost, for when the budget is used up."""
+    """`estimate` is what a question can cost; `free` finds passages at no cost, for when the budget is
+    used up."""
 
     def __init__(
         self,
@@ -42,117 +62,106 @@ class Answering:
         self._estimate, self._free = estimate, free
 
     def events(
-        self, question: Question, user: User, request_id: str, deadline: Deadline, *, stream: bool, lost_id: str = ""
+        self,
+        question: Question,
+        user: User,
+        request_id: str,
+        deadline: Deadline,
+        *,
+        stream: bool,
+        lost_id: str = "",
     ) -> Events:
         """Answer `question`, event by event; with `stream`, the words while the model writes them.
 
-        `lost_id` is the request under which a worker has begun to answer this question and then died.
-        Raises DndChatError and nothing else, most often before the first Delta; it says whether the question counts. However
-        it ends, also when nobody asks for the next event any more, the ledger is told. What goes wrong with an event that was
-        given out belongs to the question: throw it in here.
+        `lost_id` is the request under which a worker has begun to answer this question and then died. Raises
+        DndChatError and nothing else, most often before the first Delta; it says whether the question counts.
+        However it ends, also when nobody asks for the next event any more, the ledger is told. What goes
+        wrong with an event that was given out belongs to the question: throw it in here.
         """
-        found: list[Passage] = []
         try:
             if lost_id:
                 self._ledger.take_over(user.id, lost_id)
-            yield from self._counted(question, user, request_id, deadline, found, stream=stream)
-        except (BudgetExceeded, DatabaseError, AIServiceError, TimedOut) as error:
-            # What was too much once is not tried again.
-            if not isinstance(error, TooMuchWork):
-                error.passages = found or self._found_free(question, user, error)
+            yield from self._counted(question, user, request_id, deadline, stream)
+        except DndChatError as error:
+            if _shows_passages(error):
+                error.passages = error.passages or self._found_free(question, user, error)
             raise
 
     def _counted(
-        self, question: Question, user: User, request_id: str, deadline: Deadline, found: list[Passage], *, stream: bool
+        self,
+        question: Question,
+        user: User,
+        request_id: str,
+        deadline: Deadline,
+        stream: bool,
     ) -> Events:
-        """The one place that says of an error whether its question counts: what is raised gets it from the ledger's books."""
+        """The one place that says of an error whether its question counts: the ledger's books say it."""
         started = time.monotonic()
-        admission = None
+        admission: Admission | None = None
+        found: tuple[Passage, ...] = ()
         try:
             admission = self._ledger.admit(user.id, request_id, *self._estimate(question))
-            yield from self._answered(admission, question, deadline, started, found, stream=stream)
+            with admission, blaming_own_work(deadline):
+                times = [started, time.monotonic()]
+                retrieval = self._retriever.retrieve(question, deadline, admission)
+                found = retrieval.passages
+                times.append(time.monotonic())
+                support = retrieval.support
+                draft = self._writer.draft(question, found if support.found else (), read=support.read)
+                named = {one.passage.id: one.entity for one in retrieval.chosen if one.entity}
+                sources = Sources(draft.passages, named)
+                yield sources
+                text = draft.write(admission, deadline, stream)
+                answer = yield from _written(text, draft)
+                times.append(time.monotonic())
+                checked = self._checked(answer, draft, f"{question.text}\n{retrieval.question}")
+                times.append(time.monotonic())
+                receipt = admission.finish("answered", round(1000 * (times[3] - started)))
+                times.append(time.monotonic())
+                grounding = checked.grounding
+                yield Done(
+                    checked.answer,
+                    sources,
+                    checked.cited,
+                    grounding,
+                    draft.model,
+                    text.usage,
+                    receipt,
+                    [*retrieval.diagnostics, *draft.diagnostics],
+                    [*retrieval.errors, *text.notes, *(grounding.errors() if grounding else ())],
+                    retrieval.degraded,
+                    dict(zip(STAGES, (end - begin for begin, end in itertools.pairwise(times)), strict=True)),
+                )
         except Exception as error:
             # What is not one of ours is a defect; its caller is told as much about it as of any other error.
             known = error if isinstance(error, DndChatError) else DndChatError(type(error).__name__)
             known.counted = admission is not None and admission.counted
+            if _shows_passages(known):
+                known.passages = found
             if known is error:
                 raise
             raise known from error
 
-    def _answered(
-        self,
-        admission: Admission,
-        question: Question,
-        deadline: Deadline,
-        started: float,
-        found: list[Passage],
-        *,
-        stream: bool,
-    ) -> Events:
-        """`found` takes the passages as soon as they are there: they can be read in place of an answer."""
-        with admission, blaming_own_work(deadline):
-            admitted = time.monotonic()
-            retrieval = self._retriever.retrieve(question, deadline, admission)
-            output = RAGOutput("", list(retrieval.diagnostics), list(retrieval.errors), list(retrieval.degraded))
-            found += retrieval.passages
-            retrieved = time.monotonic()
-            draft = self._writer.draft(
-                question, retrieval.passages if retrieval.support.found else (), read=retrieval.support.read
-            )
-            sources = Sources(tuple(draft.passages), {s.passage.id: s.entity for s in retrieval.chosen if s.entity})
-            yield sources
-            for words in self._written(draft.pieces(deadline, output, admission, stream=stream), draft, output):
-                yield Delta(words)
-            written = time.monotonic()
-            grounding = None
-            if draft.model is None:
-                cited = frozenset(range(1, len(sources.passages) + 1))
-            else:
-                grounding = self._ground(output, sources, f"{question.text}\n{retrieval.question}")
-                cited = frozenset(grounding.cited)
-            grounded = time.monotonic()
-            receipt = admission.finish("answered", round(1000 * (written - started)))
-            seconds = {
-                "admission_seconds": admitted - started,
-                "retrieval_seconds": retrieved - admitted,
-                "writing_seconds": written - retrieved,
-                "grounding_seconds": grounded - written,
-                "settlement_seconds": time.monotonic() - grounded,
-            }
-            yield Done(output, sources, cited, grounding, draft.model, draft.usage, receipt, seconds)
-
-    def _written(self, pieces: Iterator[str], draft: Draft, output: RAGOutput) -> Iterator[str]:
-        """`pieces` as the reader gets them, with nothing in them that loads or leads away; with citations of nothing, which the
-        reader does not get, they are kept in `output`."""
-
-        def kept() -> Iterator[str]:
-            for piece in inert(pieces):
-                output.answer += piece
-                yield piece
-
+    def _checked(self, answer: str, draft: Draft, question: str) -> Checked:
+        """Look the answer up in its passages; what has no support is reported, citations of nothing are
+        removed."""
         if draft.model is None:
-            return kept()
-        from app.grounding.check import existing_citations
-
-        return existing_citations(kept(), len(draft.passages))
-
-    def _ground(self, output: RAGOutput, sources: Sources, question: str) -> Grounding:
-        """Look the answer up in its passages; what has no support is reported, citations of nothing are removed."""
+            return Checked(answer, frozenset(range(1, len(draft.passages) + 1)), None)
         from app.grounding.check import ground
 
-        names = self._retriever.names_in(output.answer)
-        output.answer, grounding = ground(output.answer, sources.passages, question, names)
-        output.errors += grounding.errors()
-        return grounding
+        names = self._retriever.names_in(answer)
+        cleaned, grounding = ground(answer, draft.passages, question, names)
+        return Checked(cleaned, frozenset(grounding.cited), grounding)
 
-    def _found_free(self, question: Question, user: User, error: DndChatError) -> list[Passage]:
+    def _found_free(self, question: Question, user: User, error: DndChatError) -> tuple[Passage, ...]:
         """Passages to be read in place of an answer, within the limits of what costs no quota.
 
-        Of a question that the budget refuses they are all that there is, so it is for these limits to refuse it then.
+        Of a question that the budget refuses they are all that there is, so it is for these limits to refuse
+        it then.
         """
         try:
             with self._ledger.admit_free(user.id, "passages"):
-                return list(self._free().retrieve(question, Deadline(FREE_SECONDS)).passages)
+                return self._free().retrieve(question, Deadline(FREE_SECONDS)).passages
         except Refused as refusal:
             if isinstance(error, BudgetExceeded):
                 refusal.counted = error.counted
@@ -161,4 +170,33 @@ class Answering:
         except DndChatError as problem:
             # The error is what counts; it goes out without passages.
             log.warning("no passages in place of an answer: %s", problem)
-        return []
+        return ()
+
+
+def _written(text: Text, draft: Draft) -> Generator[Delta, None, str]:
+    """The words as the reader gets them, with nothing in them that loads or leads away. Returns the whole
+    answer.
+
+    Citations of nothing are in what is returned, for the report; the reader does not get them.
+    """
+
+    def words() -> Generator[str, None, None]:
+        yield from text
+
+    # Closed here, whatever becomes of the reader: then what the call has cost is known before its books are
+    # closed.
+    with closing(words()) as spoken:
+        answer, shown = itertools.tee(inert(spoken))
+        if draft.model is not None:
+            from app.grounding.check import existing_citations
+
+            shown = existing_citations(shown, len(draft.passages))
+        for piece in shown:
+            yield Delta(piece)
+        return "".join(answer)
+
+
+def _shows_passages(error: DndChatError) -> bool:
+    """Whether passages are given in place of the answer. What was too much once is not tried again."""
+    kinds = (BudgetExceeded, DatabaseError, AIServiceError, TimedOut)
+    return isinstance(error, kinds) and not isinstance(error, TooMuchWork)

@@ -1,32 +1,64 @@
-"""Who writes the answer: the language model from a prompt, or nobody, when the passages are quoted."""
+"""Who writes the answer: the language model from a prompt, or nobody, when the passages are quoted.
+
+Whoever does, in what readers get nothing loads and nothing leads away: it is Markdown without pictures, links
+and HTML. A model that obeys a passage could write a picture whose address holds the question; every client
+that shows Markdown would then send it there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from app.answering import prompt, quotation
+from app.answering import quotation
 from app.deadline import Deadline
 from app.models import Passage, Payment, Question, Usage
-from app.output import RAGOutput
 from app.pricing import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from app.adapters.openai import OpenAI
     from app.ledger.spending import Admission
 
+# Between "!" and "["; "]" and "("; "<" and what begins a tag or an address; "]" and ":" before an address (a
+# link's that is given elsewhere), or before more blanks than anybody writes there.
+_CLOSED = re.compile(
+    r"(?<=!)(?=\[)|(?<=\])(?=\()|(?<=<)(?=[A-Za-z/!?])"
+    r"|(?<=\])(?=:(?:\s{50}|\s{0,49}(?:[A-Za-z][\w+.-]{0,49}:|[</\\])))"
+)
+# What may become one of these.
+_OPEN = re.compile(r"[!<]|\](?::\s{0,49}(?:[A-Za-z][\w+.-]{0,49})?)?")
 
-class Draft:
-    """An answer about to be written. `passages` are those it rests on; `usage` is known once `pieces` is exhausted."""
 
-    def __init__(self, passages: Sequence[Passage], model: str | None) -> None:
-        self.passages = passages
-        self.model = model
-        self.usage: Usage | None = None
+class Text(Protocol):
+    """An answer while it is written: iterate it once for the words. The rest is known when they have come
+    to an end."""
 
-    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
-        """The answer as it is written; with `stream`, while it is written. What it buys goes on `admission`."""
-        raise NotImplementedError
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted; None when it did not."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Why these are not the words of a whole answer, a sentence each."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Raises AIServiceError, TimedOut."""
+
+
+class Draft(NamedTuple):
+    """An answer about to be written. It rests on `passages`, in prompt order; `model` is None where none is
+    asked.
+
+    `write` begins to write it: what that buys goes on the admission, it ends by the deadline, and where the
+    flag is set the words come while the model writes them. `diagnostics` tell people what was left out of the
+    prompt.
+    """
+
+    passages: tuple[Passage, ...]
+    model: str | None
+    write: Callable[[Admission, Deadline, bool], Text]
+    diagnostics: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
@@ -34,54 +66,65 @@ class Writer(Protocol):
         """`read`: whether the question was understood, so that finding nothing says something."""
 
 
+class _Unpaid:
+    """Words that no model writes."""
+
+    usage, notes = Usage(), ()
+
+    def __init__(self, words: Iterator[str]) -> None:
+        self._words = words
+
+    def __iter__(self) -> Iterator[str]:
+        return self._words
+
+
 class QuotingWriter:
     """Quotes the passages; costs nothing."""
 
     def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
-        return _Quotation(passages, read)
-
-
-class _Quotation(Draft):
-    def __init__(self, passages: Sequence[Passage], read: bool) -> None:
-        super().__init__(passages, None)
-        self._read = read
-
-    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
-        self.usage = Usage()
-        return quotation.quote(self.passages, read=self._read)
+        return Draft(tuple(passages), None, lambda *_: _Unpaid(quotation.quote(passages, read=read)))
 
 
 class ModelWriter:
-    """Puts the passages and the question before the model."""
+    """Puts the passages and the question before the model; without a passage it asks none."""
 
     def __init__(self, openai: OpenAI) -> None:
         self._openai = openai
 
     def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
+        # Nobody else needs the prompt, and some answers have no model.
+        from app.answering import prompt
+
+        openai = self._openai
         messages, used = prompt.build(question, passages)
-        return _Completion(self._openai, messages, used, len(passages) - len(used), read)
+        left_out = len(passages) - len(used)
+        full = (f"Left out the last {left_out} passages: the prompt was full",) if left_out else ()
+        if not used:
+            return Draft((), None, lambda *_: _Unpaid(iter([quotation.nothing(read=read)])), full)
+
+        def write(admission: Admission, deadline: Deadline, stream: bool) -> Text:
+            call = admission.pricing.chat_call(openai.model, prompt.bound(messages))
+
+            def pay() -> Payment:
+                return admission.sent(call)
+
+            return openai.chat(messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
+
+        return Draft(tuple(used), openai.model, write, full)
 
 
-class _Completion(Draft):
-    def __init__(
-        self, openai: OpenAI, messages: Sequence[dict[str, str]], passages: Sequence[Passage], left_out: int, read: bool
-    ) -> None:
-        super().__init__(passages, openai.model)
-        self._openai, self._messages, self._left_out, self._read = openai, messages, left_out, read
+def inert(pieces: Iterable[str]) -> Iterator[str]:
+    """`pieces` of a text with a blank where a picture, a link or HTML would begin. Linear in the text.
 
-    def pieces(self, deadline: Deadline, output: RAGOutput, admission: Admission, *, stream: bool) -> Iterator[str]:
-        if self._left_out:
-            output.diagnostics.append(f"Left out the last {self._left_out} passages: the prompt was full")
-        if not self.passages:
-            self.model, self.usage = None, Usage()
-            yield quotation.nothing(read=self._read)
-            return
-        call = admission.pricing.chat_call(self._openai.model, prompt.bound(self._messages))
-
-        def pay() -> Payment:
-            return admission.sent(call)
-
-        answer = self._openai.chat(self._messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
-        yield from answer
-        self.usage = answer.usage
-        output.errors += answer.notes
+    All words stay as they are, whatever backslashes stand before them, and what the pieces are makes no
+    difference.
+    """
+    held = ""
+    for piece in pieces:
+        text = _CLOSED.sub(" ", held + piece)
+        starts = (max(0, text.rfind("]")), max(0, len(text) - 1))
+        held = next((text[start:] for start in starts if _OPEN.fullmatch(text, start)), "")
+        if ready := text[: len(text) - len(held)]:
+            yield ready
+    if held:
+        yield held

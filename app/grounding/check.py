@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.grounding.citations import CITATION, Citations
 from app.index import terms
@@ -44,15 +44,6 @@ class Grounding(NamedTuple):
     @property
     def supported(self) -> bool:
         return not (self.removed or self.numbers or self.names)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For `meta.grounding`."""
-        return {
-            "supported": self.supported,
-            "removed_citations": list(self.removed),
-            "unsupported_numbers": list(self.numbers),
-            "unsupported_names": list(self.names),
-        }
 
     def errors(self) -> list[str]:
         """Sentences for `errors`; none when everything has support."""

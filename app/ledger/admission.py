@@ -13,7 +13,6 @@ from app.ledger.clock import Clock, Moment
 from app.ledger.quota import day_held, day_spent, read_bucket, read_quota, write_bucket
 from app.ledger.store import Store
 from app.models import PlannedCall, Quota
-from app.pricing import dollars
 from app.settings import LimitSettings
 
 # Nobody knows when an answer in flight will be complete; asking again costs nothing.
@@ -84,17 +83,13 @@ def budget_refusal(
     used_up = spent + amount > budget
     if used_up:
         alerts.mark_budget_used_up(db, day)
-    info = {
-        "daily_total": dollars(spent),
-        "daily_budget": dollars(budget),
-        "percent_used": round(spent * 100 / budget, 2) if budget else 100.0,
-    }
     return BudgetExceeded(
         f"budget of {day}: {spent} nano-dollars spent, {held} reserved, {amount} more asked for, {budget} allowed",
         # While open questions hold the rest, one that ends may leave room.
         retry_after=now.seconds_to_midnight if used_up else IN_FLIGHT_RETRY_SECONDS,
         quota=read_quota(db, limits, user_id, now),
-        fields={"budget_info": info},
+        spent=spent,
+        budget=budget,
     )
 
 
@@ -106,7 +101,7 @@ def _refusal(
     refusal: Refused
     if not quota.daily_remaining:
         column, wait = "refused_daily", quota.daily_reset
-        refusal = DailyLimitExceeded("daily limit", retry_after=wait, quota=quota, shown=False)
+        refusal = DailyLimitExceeded("daily limit", retry_after=wait, quota=quota)
         alerts.mark_user_limit(db, now.day, user_id)
     elif quota.burst_capacity and not quota.burst_remaining:
         column = "refused_burst"

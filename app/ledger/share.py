@@ -12,7 +12,6 @@ from app.errors import BudgetExceeded
 from app.ledger import sql
 from app.ledger.clock import Moment
 from app.ledger.quota import day_spent, read_quota
-from app.pricing import dollars
 from app.settings import LimitSettings
 
 PUBLIC = (
@@ -48,18 +47,12 @@ def refusal(
         return None
     db.execute(sql.add_user_day("refused_budget"), {**key, "refused_budget": 1})
     total, budget = day_spent(db, day), limits.daily_budget
-    info = {
-        "daily_total": dollars(total),
-        "daily_budget": dollars(budget),
-        "percent_used": round(total * 100 / budget, 2) if budget else 100.0,
-        "user_total": dollars(spent),
-        "user_budget": dollars(share),
-    }
-    refused = BudgetExceeded(
+    return BudgetExceeded(
         f"share of {day}: {committed} nano-dollars spent or sent by the user, {amount} more asked for, {share} allowed",
         retry_after=now.seconds_to_midnight if spent + amount > share else RETRY_SECONDS,
         quota=read_quota(db, limits, user_id, now),
-        fields={"budget_info": info},
+        spent=total,
+        budget=budget,
+        of_share=(spent, share),
+        public=PUBLIC,
     )
-    refused.public = PUBLIC
-    return refused

@@ -21,7 +21,7 @@ from app.ledger.quota import read_quota
 from app.ledger.settlement import DISCONNECTED, CallState, close_request, give_back, is_counted, is_paid, settle_call
 from app.ledger.store import Store
 from app.models import PlannedCall, Quota, Usage
-from app.pricing import Pricing, dollars
+from app.pricing import Pricing
 from app.settings import LimitSettings
 
 log = logging.getLogger(__name__)
@@ -32,18 +32,6 @@ class Receipt(NamedTuple):
 
     cost: int
     quota: Quota
-
-    def rate_limit_meta(self) -> dict[str, int]:
-        """`meta.rate_limit` of the reply."""
-        return {"remaining_burst": self.quota.questions_now, "daily_remaining": self.quota.daily_remaining}
-
-    def cost_meta(self) -> dict[str, float]:
-        """`meta.cost` of the reply, in dollars."""
-        return {
-            "query_cost": dollars(self.cost),
-            "daily_total": dollars(self.quota.day_spent),
-            "daily_budget": dollars(self.quota.day_budget),
-        }
 
 
 class _Settlement(NamedTuple):

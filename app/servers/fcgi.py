@@ -8,7 +8,7 @@ from flup.server.fcgi import WSGIServer
 from app import datadir, logs
 from app.bootstrap import create_app
 from app.servers import confinement
-from app.servers.one_shot import Authorized
+from app.servers.one_shot import authorized
 from app.settings import load
 
 THREADS = 8
@@ -20,7 +20,7 @@ def main() -> None:
     settings = load()
     logs.configure(settings.log_file)
     confinement.confine_server(settings, THREADS)
-    app = Authorized(create_app(settings))
+    app = authorized(create_app(settings))
     # mod_fcgid gives a process one request at a time, but the next one while the threads of the last still
     # put their connections away, and flup hangs up on a request that finds no thread: with two, one in some
     # hundreds was a 500.

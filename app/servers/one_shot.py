@@ -42,15 +42,18 @@ def main(reply_to: int, is_current: Callable[[], bool]) -> None:
         confinement.confine(configured)
         environ = read_environ()
         hand_over_authorization(environ)
-        leave_line = _Turn(environ.pop(relay.TURN, ""))
-        services = Container(configured, known=leave_line)
+        line = contextlib.ExitStack()
+        if turn := environ.pop(relay.TURN, ""):
+            line.callback(os.close, int(turn))
+        # The next stranger may come when the caller is known.
+        services = Container(configured, known=line.close)
         stdin = sys.stdin.fileno()
         reply = os.fdopen(reply_to, "wb", closefd=False)
         handler = OneShotHandler(environ, TimedInput(stdin, configured.request_timeout), reply)
         handler.run(create_app(configured, services=services))
         confinement.release()
         # Before a body that comes slowly is read to its end.
-        leave_line()
+        line.close()
         with contextlib.suppress(OSError):  # the client has gone
             reply.close()
         read_to_end(stdin, configured.request_timeout)
@@ -72,19 +75,6 @@ def main(reply_to: int, is_current: Callable[[], bool]) -> None:
             handler.stdout.flush()
         with contextlib.suppress(Exception):  # there may be too little memory even so
             log.exception("%s failed after its reply", os.environ.get(relay.REQUEST_ID))
-
-
-class _Turn:
-    """Called when the caller is known, and at the end: the next stranger may come. `descriptor` is empty
-    where there is none."""
-
-    def __init__(self, descriptor: str) -> None:
-        self._descriptor = int(descriptor) if descriptor else None
-
-    def __call__(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def load_settings() -> settings.Settings:
@@ -163,13 +153,11 @@ class OneShotHandler(CGIHandler):
         log.exception("%s 500 failed outside the application", self.base_env.get(relay.REQUEST_ID))
 
 
-class Authorized:
-    """The application behind the same hand-over of Authorization, for servers that get Apache's variables
-    over a socket."""
+def authorized(app: Any) -> Any:
+    """The application behind the same step, for servers that get Apache's variables over a socket."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def handed_over(environ: dict[str, Any], start_response: Any) -> Any:
         hand_over_authorization(environ)
-        return self._app(environ, start_response)
+        return app(environ, start_response)
+
+    return handed_over

@@ -27,7 +27,7 @@ from app import datadir, logs, relay, settings
 from app.bootstrap import create_app
 from app.relay import SOCKET
 from app.servers import confinement
-from app.servers.one_shot import Authorized
+from app.servers.one_shot import authorized
 from app.settings import PROJECT_ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         self.reason = "signal"
         self.patience = int(configured.request_timeout) + GRACE_SECONDS
         threads = configured.worker.threads
-        app = Authorized(create_app(configured))
+        app = authorized(create_app(configured))
         super().__init__(
             app,
             bindAddress=SOCKET,

@@ -1,15 +1,14 @@
 """Who a token belongs to, found out at the least cost for those who turn out to be strangers.
 
-Until a token is known to be good there is one look into a small file (app/seen.py) and, where that knows nothing of the
-token, one question to the auth API. The ledger is opened for those who were good lately, and written for those whom the auth
-API has just taken.
+Until a token is known to be good there is one look into a small file (app/seen.py) and, where that knows
+nothing of the token, one question to the auth API. The ledger is opened for those who were good lately, and
+written for those whom the auth API has just taken.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import datadir, seen
@@ -21,25 +20,23 @@ if TYPE_CHECKING:
     from app.deadline import Deadline
     from app.ledger.ledger import Ledger
     from app.models import User
+    from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class Callers:
-    """`data_dir` holds the file of tokens; `seconds` is how long the ledger keeps a good one.
-
-    `ledger` and `auth` are made when they are needed; `known` is called when the auth API has said yes.
-    """
+    """`ledger` and `auth` are made when they are needed; `known` is called when the auth API has said yes."""
 
     def __init__(
         self,
-        data_dir: Path,
-        seconds: int,
+        settings: Settings,
         ledger: Callable[[], Ledger],
         auth: Callable[[], AuthApi],
         known: Callable[[], None],
     ) -> None:
-        self._data_dir, self._seconds, self._ledger, self._auth, self._known = data_dir, seconds, ledger, auth, known
+        self._data_dir, self._seconds = settings.data_dir, settings.token_cache_ttl
+        self._ledger, self._auth, self._known = ledger, auth, known
 
     def user(self, token: str, deadline: Deadline) -> User:
         """The owner. Raises InvalidToken, AuthUnavailable, LedgerUnavailable."""
@@ -88,4 +85,8 @@ class Callers:
                 datadir.link(PROJECT_ROOT / "var", self._data_dir, seen.FILE)
             seen.note(str(self._data_dir), token, verdict)
         except OSError as error:
-            log.warning("%s cannot be written: %s; every token is asked about, so check DATA_DIR", seen.FILE, error.strerror)
+            log.warning(
+                "%s cannot be written: %s; every token is asked about, so check DATA_DIR",
+                seen.FILE,
+                error.strerror,
+            )

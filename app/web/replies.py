@@ -1,21 +1,44 @@
-"""Replies as the HTTP contract has them: JSON bodies, error bodies, the answer and the stream's events."""
+"""The JSON of the HTTP contract, all of it: answers, the events of a stream, errors, quota, health."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response
+from werkzeug.exceptions import HTTPException
 
+from app import __version__
 from app.answering.events import Delta, Done, Event, Sources
-from app.answering.quotation import body
-from app.errors import BudgetExceeded, DndChatError
+from app.errors import (
+    BudgetExceeded,
+    DailyLimitExceeded,
+    DndChatError,
+    InvalidRequest,
+    LimitReached,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+)
 from app.models import Passage, Quota, User
-from app.pricing import dollars
+from app.pricing import dollars, shutdown_warnings
+
+if TYPE_CHECKING:
+    from app.grounding.check import Grounding
+    from app.ledger.spending import Receipt
+    from app.settings import Settings
 
 EXCERPT_CHARACTERS = 300
+USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+# What Werkzeug refuses by itself; 308 is a redirect to a tidier address.
+REFUSALS: Mapping[int | None, type[DndChatError]] = {
+    404: NotFound,
+    308: NotFound,
+    405: MethodNotAllowed,
+    413: TooLarge,
+}
 
 
 def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
@@ -24,44 +47,62 @@ def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
 
 def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
     """What a client may know of `error`."""
-    about: dict[str, Any] = {"error": error.code, "message": error.public, "request_id": request_id, "timestamp": timestamp()}
+    about: dict[str, Any] = {
+        "error": error.code,
+        "message": error.public,
+        "request_id": request_id,
+        "timestamp": timestamp(),
+    }
     if error.counted is not None:
         about["counted"] = error.counted
     if error.passages or isinstance(error, BudgetExceeded):
         # The whole text: with no answer to come, this is what the caller reads.
         listed = zip(sources(Sources(tuple(error.passages))), error.passages, strict=True)
-        about["passages"] = [{**source, "text": body(passage)} for source, passage in listed]
-    return {**about, **error.fields}
+        about["passages"] = [{**source, "text": passage.body} for source, passage in listed]
+    return {**about, **error_details(error)}
+
+
+def error_details(error: DndChatError) -> dict[str, Any]:
+    """What only this kind of error carries."""
+    if isinstance(error, InvalidRequest):
+        return {"field": error.field}
+    if isinstance(error, LimitReached):
+        wait = None if isinstance(error, DailyLimitExceeded) else error.retry_after
+        return {"rate_info": {"daily_remaining": error.quota.daily_remaining, "retry_after": wait}}
+    if isinstance(error, BudgetExceeded):
+        info = {
+            "daily_total": dollars(error.spent),
+            "daily_budget": dollars(error.budget),
+            "percent_used": round(error.spent * 100 / error.budget, 2) if error.budget else 100.0,
+        }
+        if error.of_share:
+            info |= {"user_total": dollars(error.of_share[0]), "user_budget": dollars(error.of_share[1])}
+        return {"budget_info": info}
+    return {}
 
 
 def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict[str, Any]:
     """The 200 body; the stream's last event is the same without `answer`."""
-    usage = done.usage
     return {
-        "answer": done.output.answer,
+        "answer": done.answer,
         "answer_format": "markdown",
         # None are read out of the books yet.
         "facts": [],
         "sources": sources(done.sources, done.cited),
-        "diagnostics": done.output.diagnostics,
-        "errors": done.output.errors,
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens if usage else None,
-            "completion_tokens": usage.completion_tokens if usage else None,
-            "total_tokens": usage.total_tokens if usage else None,
-        },
+        "diagnostics": done.diagnostics,
+        "errors": done.errors,
+        "usage": {name: getattr(done.usage, name, None) for name in USAGE},
         "meta": {
             "request_id": request_id,
             "user_id": user.id,
             "model": done.model,
-            "rate_limit": done.receipt.rate_limit_meta(),
-            "cost": done.receipt.cost_meta(),
+            **receipt_meta(done.receipt),
             "answered_by": "model" if done.model else "passages",
-            "degraded": done.output.degraded,
-            "grounding": done.grounding.to_dict() if done.grounding else None,
+            "degraded": done.degraded,
+            "grounding": grounding_meta(done.grounding) if done.grounding else None,
             "performance": {
                 "total_duration_seconds": round(seconds, 4),
-                **{name: round(value, 4) for name, value in done.seconds.items()},
+                **{f"{stage}_seconds": round(value, 4) for stage, value in done.seconds.items()},
             },
             "timestamp": timestamp(),
         },
@@ -90,8 +131,42 @@ def me_body(user: User, quota: Quota, request_id: str) -> dict[str, Any]:
     }
 
 
+def feedback_body(request_id: str) -> dict[str, Any]:
+    return {"status": "ok", "request_id": request_id, "timestamp": timestamp()}
+
+
+def health_body(settings: Settings, components: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is configured; with `components`, also what each of them says (`component_body`) and the
+    settings warn of."""
+    models: list[str] = []
+    if settings.mode != "embedded":
+        models = shutdown_warnings([settings.openai.model, settings.openai.embedding_model], timestamp()[:10])
+    warnings = settings.warnings
+    brief = f"{len(warnings)} to look at: see the log"
+    return {
+        "status": "degraded" if any(one["status"] != "ok" for one in (components or {}).values()) else "ok",
+        "service": "dnd_rag",
+        "version": __version__,
+        "timestamp": timestamp(),
+        "components": {
+            "mode": settings.mode,
+            "auth": "configured" if settings.auth_api_url else "not configured: set AUTH_API_URL",
+            "models": models or "ok",
+            "settings": (brief if components is None else list(warnings)) if warnings else "ok",
+            **(components or {}),
+        },
+    }
+
+
+def component_body(code: str | None, seconds: float) -> dict[str, Any]:
+    """How a component's check ended: `code` is that of the error, None for none."""
+    state = {"status": "error", "error": code} if code else {"status": "ok"}
+    return {**state, "latency_ms": round(1000 * seconds, 1)}
+
+
 def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
-    """Every passage in prompt order; `entity` is the name in the question it was chosen for, if it was for one.
+    """Every passage in prompt order; `entity` is the name in the question it was chosen for, if it was for
+    one.
 
     `cited` is None while the answer is not written yet.
     """
@@ -128,11 +203,52 @@ def timestamp() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def known_error(error: Exception) -> DndChatError:
+    """`error` as one of ours. Any other is a defect: it is logged with its traceback, shown as an internal
+    error."""
+    if isinstance(error, DndChatError):
+        return error
+    status = error.code if isinstance(error, HTTPException) else None
+    if status in REFUSALS:
+        return REFUSALS[status]()
+    if status is not None and 400 <= status < 500:
+        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
+        return InvalidRequest("request", "The request is not valid HTTP.")
+    return DndChatError(f"{type(error).__name__}")
+
+
+def traceback(known: DndChatError, error: Exception) -> Exception | None:
+    """For the log: only a defect has one, which is the base class itself."""
+    return error if type(known) is DndChatError else None
+
+
+def receipt_meta(receipt: Receipt) -> dict[str, Any]:
+    quota = receipt.quota
+    return {
+        "rate_limit": {"remaining_burst": quota.questions_now, "daily_remaining": quota.daily_remaining},
+        "cost": {
+            "query_cost": dollars(receipt.cost),
+            "daily_total": dollars(quota.day_spent),
+            "daily_budget": dollars(quota.day_budget),
+        },
+    }
+
+
+def grounding_meta(report: Grounding) -> dict[str, Any]:
+    return {
+        "supported": report.supported,
+        "removed_citations": list(report.removed),
+        "unsupported_numbers": list(report.numbers),
+        "unsupported_names": list(report.names),
+    }
+
+
 def _excerpt(passage: Passage) -> str:
-    text = body(passage)
+    text = passage.body
     return text if len(text) <= EXCERPT_CHARACTERS else text[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
 
 
 def _dumps(document: Mapping[str, Any]) -> bytes:
     # JSON has no NaN; a distance that is none would make the whole answer unreadable to a browser.
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")

@@ -1,4 +1,5 @@
-"""The body of a request: read within bounds, decoded strictly, turned into a Question. All that is wrong raises a 4xx error."""
+"""The body of a request: read within bounds, decoded strictly, turned into a Question. All that is wrong
+raises a 4xx error."""
 
 from __future__ import annotations
 
@@ -50,10 +51,12 @@ def _constant(word: str) -> None:
 def _require_json(environ: Mapping[str, Any]) -> None:
     kind, _, parameters = str(environ.get("CONTENT_TYPE") or "").partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
-    if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
+    other_charset = charset and charset[1].lower() not in ("utf-8", "utf8")
+    if kind.strip().lower() != "application/json" or other_charset:
         raise UnsupportedMediaType(f"content type {kind!r} {parameters!r}")
     if str(environ.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower() != "identity":
-        raise UnsupportedMediaType("compressed body", public="Send the body uncompressed, without Content-Encoding.")
+        public = "Send the body uncompressed, without Content-Encoding."
+        raise UnsupportedMediaType("compressed body", public=public)
 
 
 def _read_body(environ: Mapping[str, Any]) -> bytes:
@@ -85,7 +88,8 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
 
 
 def question(document: Mapping[str, Any]) -> Question:
-    """A Question from the request's fields. Raises InvalidRequest, which names the first field that is wrong."""
+    """A Question from the request's fields. Raises InvalidRequest, which names the first field that is
+    wrong."""
     text = _text("question", document.get("question")).strip()
     if not 1 <= len(text) <= MAX_QUESTION_CHARACTERS:
         raise InvalidRequest("question", f"Ask a question of 1 to {MAX_QUESTION_CHARACTERS:,} characters.")
@@ -95,13 +99,15 @@ def question(document: Mapping[str, Any]) -> Question:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
     for name in ("exact", "fresh"):
-        # Of the contract, and without effect: there are neither answers from figures nor kept ones that could be given instead.
+        # Of the contract, and without effect: there are neither answers from figures nor kept ones that could
+        # be given instead.
         flag(document, name)
     return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
 
 
 def _says_something(character: str) -> bool:
-    """Whether it is a letter, a digit or a picture; punctuation, and what has no width or no ink, asks nothing."""
+    """Whether it is a letter, a digit or a picture; punctuation, and what has no width or no ink, asks
+    nothing."""
     if character.isalnum():
         return character not in _WITHOUT_INK
     from unicodedata import category
@@ -133,16 +139,20 @@ def _history(value: Any) -> tuple[Turn, ...]:
     turns = []
     for entry in value:
         if not isinstance(entry, dict) or entry.get("role") not in ("user", "assistant"):
-            raise InvalidRequest("history", "Each message of history needs a role, user or assistant, and its content.")
+            wrong = "Each message of history needs a role, user or assistant, and its content."
+            raise InvalidRequest("history", wrong)
         turns.append(Turn(entry["role"], _text("history", entry.get("content"))))
     if sum(len(turn.content) for turn in turns) > MAX_HISTORY_CHARACTERS:
-        raise InvalidRequest("history", f"history may have at most {MAX_HISTORY_CHARACTERS:,} characters in all.")
+        limit = f"{MAX_HISTORY_CHARACTERS:,}"
+        raise InvalidRequest("history", f"history may have at most {limit} characters in all.")
     return tuple(turns)
 
 
 def _text(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidRequest(field, "content must be text." if field == "history" else f"{field} must be text.")
+        what = "content" if field == "history" else field
+        raise InvalidRequest(field, f"{what} must be text.")
     if "\x00" in value or re.search(r"[\ud800-\udfff]", value):
-        raise InvalidRequest(field, f"{field} holds characters that are no text (NUL or half a surrogate pair).")
+        wrong = f"{field} holds characters that are no text (NUL or half a surrogate pair)."
+        raise InvalidRequest(field, wrong)
     return value

@@ -11,7 +11,8 @@ import pytest
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, InvalidRequest, LedgerUnavailable, RateLimited
 from app.ledger.ledger import Ledger
 from app.models import PlannedCall, Usage
-from app.web.ratelimit import headers
+from app.web.flask_app import rate_limit_headers as headers
+from app.web.replies import error_details, receipt_meta
 from tests.ledger.support import CHAT, EMBEDDINGS, SetClock, open_ledger, query
 
 HOUR = 3600
@@ -35,7 +36,7 @@ def test_one_token_comes_back_every_60_seconds_exactly(tmp_path: Path, clock: Se
     with pytest.raises(RateLimited) as caught:
         ask(ledger)
     assert (caught.value.status, caught.value.code) == (429, "rate_limited")
-    assert caught.value.fields == {"rate_info": {"daily_remaining": 985, "retry_after": 60}}
+    assert error_details(caught.value) == {"rate_info": {"daily_remaining": 985, "retry_after": 60}}
     assert caught.value.retry_after == 60
     clock.advance(59.999999)
     with pytest.raises(RateLimited) as caught:
@@ -68,7 +69,7 @@ def test_the_daily_limit_waits_for_midnight_utc(tmp_path: Path, clock: SetClock)
     with pytest.raises(DailyLimitExceeded) as caught:
         ask(ledger)
     assert (caught.value.status, caught.value.code) == (429, "daily_limit_exceeded")
-    assert caught.value.fields == {"rate_info": {"daily_remaining": 0, "retry_after": None}}
+    assert error_details(caught.value) == {"rate_info": {"daily_remaining": 0, "retry_after": None}}
     assert caught.value.retry_after == MIDNIGHT
     ask(ledger, user="someone else")
     clock.advance(MIDNIGHT)
@@ -82,7 +83,7 @@ def test_questions_in_flight_are_limited_for_each_user(tmp_path: Path, clock: Se
     with pytest.raises(ConcurrentRequest) as caught:
         ledger.admit("gary", "c", 0)
     assert (caught.value.status, caught.value.code) == (429, "concurrent_request")
-    assert caught.value.fields["rate_info"] == {"daily_remaining": 28, "retry_after": caught.value.retry_after}
+    assert error_details(caught.value)["rate_info"] == {"daily_remaining": 28, "retry_after": caught.value.retry_after}
     assert caught.value.retry_after > 0
     ledger.admit("someone else", "d", 0)
     first.finish("answered")
@@ -108,13 +109,13 @@ def test_the_budget_refuses_what_does_not_fit(tmp_path: Path, clock: SetClock) -
         ledger.admit("dave", "b", 6_000_000)
     assert (caught.value.status, caught.value.code) == (503, "budget_exceeded")
     # It may fit in a moment: nothing is spent yet.
-    assert caught.value.fields == {"budget_info": {"daily_total": 0.0, "daily_budget": 0.01, "percent_used": 0.0}}
+    assert error_details(caught.value) == {"budget_info": {"daily_total": 0.0, "daily_budget": 0.01, "percent_used": 0.0}}
     assert caught.value.retry_after < 60
     held.sent(PlannedCall("chat", CHAT, 6_000_000)).settle(None)
     held.finish("answered")
     with pytest.raises(BudgetExceeded) as caught:
         ledger.admit("dave", "c", 6_000_000)
-    assert caught.value.fields == {"budget_info": {"daily_total": 0.006, "daily_budget": 0.01, "percent_used": 60.0}}
+    assert error_details(caught.value) == {"budget_info": {"daily_total": 0.006, "daily_budget": 0.01, "percent_used": 60.0}}
     assert caught.value.retry_after == MIDNIGHT
     # What costs nothing is answered all the same, and tomorrow everything is.
     ledger.admit("dave", "free", 0).finish("answered")
@@ -368,8 +369,10 @@ def test_the_meta_of_an_answer(tmp_path: Path, clock: SetClock) -> None:
         admission = ledger.admit("gary", f"r{number}", 5_000_000)
         admission.sent(PlannedCall("chat", CHAT, 5_000_000)).settle(Usage(1620, 324))
         receipt = admission.finish("answered")
-    assert receipt.rate_limit_meta() == {"remaining_burst": 13, "daily_remaining": 28}
-    assert receipt.cost_meta() == {"query_cost": 0.000324, "daily_total": 0.000648, "daily_budget": 1.0}
+    assert receipt_meta(receipt) == {
+        "rate_limit": {"remaining_burst": 13, "daily_remaining": 28},
+        "cost": {"query_cost": 0.000324, "daily_total": 0.000648, "daily_budget": 1.0},
+    }
 
 
 def test_feedback_is_for_answers_one_was_given_and_the_last_counts(tmp_path: Path, clock: SetClock) -> None:
@@ -379,7 +382,7 @@ def test_feedback_is_for_answers_one_was_given_and_the_last_counts(tmp_path: Pat
     for request_id, user in (("good", "dave"), ("failed", "gary"), ("none", "gary")):
         with pytest.raises(InvalidRequest) as caught:
             ledger.give_feedback(user, request_id, "up")
-        assert caught.value.fields == {"field": "request_id"}
+        assert error_details(caught.value) == {"field": "request_id"}
     with pytest.raises(InvalidRequest):
         ledger.give_feedback("gary", "good", "sideways")
     with pytest.raises(InvalidRequest):

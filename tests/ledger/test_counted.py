@@ -225,7 +225,7 @@ class Laborious(HybridRetriever):
 
     memory = False
 
-    def retrieve(self, question: Question, deadline: Deadline, output: Any, admission: Any = None) -> Any:
+    def retrieve(self, question: Question, deadline: Deadline, admission: Any = None) -> Any:
         if self.memory:
             bytearray(2**62)
         end = time.thread_time() + 0.6 * deadline.seconds
@@ -233,7 +233,7 @@ class Laborious(HybridRetriever):
             pass
         # The clock on the wall has gone on for longer.
         time.sleep(deadline.remaining())
-        return super().retrieve(question, deadline, output, admission)
+        return super().retrieve(question, deadline, admission)
 
 
 @pytest.mark.parametrize(("memory", "status"), [(False, 504), (True, 500)])

@@ -17,6 +17,7 @@ from app.errors import ConcurrentRequest, RateLimited, Refused
 from app.ledger.ledger import Ledger
 from app.models import Question
 from app.retrieval.retriever import HybridRetriever, Retrieval
+from app.web.replies import error_details
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.openai import OpenAIDouble
 from tests.ledger.support import SetClock, open_ledger, query
@@ -38,7 +39,7 @@ def test_ten_at_once_and_one_every_ten_seconds(tmp_path: Path) -> None:
     with pytest.raises(RateLimited) as caught:
         use(ledger)
     assert (caught.value.status, caught.value.code, caught.value.retry_after) == (429, "rate_limited", 10)
-    assert caught.value.fields == {"rate_info": {"daily_remaining": 30, "retry_after": 10}}
+    assert error_details(caught.value) == {"rate_info": {"daily_remaining": 30, "retry_after": 10}}
     use(ledger, "dave")
     clock.advance(10)
     use(ledger)

@@ -12,6 +12,7 @@ from app.ledger import schema
 from app.ledger.ledger import Ledger
 from app.ledger.store import Store
 from app.models import PlannedCall, Usage
+from app.web.replies import error_details
 from tests.ledger.support import CHAT, EMBEDDINGS, SetClock, open_ledger, query
 
 DAY = 86_400
@@ -51,7 +52,7 @@ def test_a_share_is_the_day_by_the_users_and_a_quarter_more(tmp_path: Path, cloc
         spend(ledger, "gary", 1_000_000)
     assert (caught.value.status, caught.value.code) == (503, "budget_exceeded")
     assert caught.value.public.startswith("Your share of today's budget")
-    assert caught.value.fields["budget_info"] == {
+    assert error_details(caught.value)["budget_info"] == {
         "daily_total": 0.01, "daily_budget": 0.1, "percent_used": 10.0, "user_total": 0.01, "user_budget": 0.01,
     }  # fmt: skip
     assert caught.value.retry_after == DAY // 2

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.grounding.check import ground
+from app.web.replies import grounding_meta
 from tests.rag.books import page
 
 PASSAGES = [
@@ -82,7 +83,7 @@ def test_a_known_name_is_looked_up_however_it_is_written() -> None:
 def test_a_sound_answer_has_nothing_to_report() -> None:
     report = ground("The owlbear has AC 5 [1].", PASSAGES)[1]
     assert (report.supported, report.errors()) == (True, [])
-    assert report.to_dict() == {
+    assert grounding_meta(report) == {
         "supported": True,
         "removed_citations": [],
         "unsupported_numbers": [],

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.answering import prompt
-from app.answering.inert import inert
+from app.answering.writers import inert
 from app.models import Passage, Question, Turn
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.openai import KEY, OpenAIDouble

@@ -14,7 +14,7 @@ from app.errors import SettingsError
 from app.ledger.mail import MailError, send
 from app.loopback import is_loopback
 from app.settings import Settings, SmtpSettings, load
-from app.web import health
+from app.web import replies
 from tests.doubles.auth_api import AuthDouble
 from tests.ledger.mail_server import MailServer
 from tests.support.cgi_process import DEPLOYED, CgiProgram
@@ -159,5 +159,5 @@ def test_what_is_allowed_stays_visible_to_the_owner_and_to_nobody_else(tmp_path:
 
 def test_without_warnings_the_settings_are_ok(read: Callable[..., Settings]) -> None:
     settings = read()
-    assert health.shallow(settings)["components"]["settings"] == "ok"
-    assert "settings" in json.dumps(health.shallow(settings))
+    assert replies.health_body(settings)["components"]["settings"] == "ok"
+    assert "settings" in json.dumps(replies.health_body(settings))
