@@ -15,7 +15,7 @@ interpreter.use_own()
 
 from app.operator import arguments
 from app.operator.restoring import Request, restore
-from app.operator.store import Patience
+from app.operator.retries import Patience
 
 EXAMPLES = f"""examples:
   scripts/restore.py adnd_1e.jsonl.gz                       to the name it had

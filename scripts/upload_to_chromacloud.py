@@ -15,7 +15,7 @@ from app.operator import interpreter
 interpreter.use_own()
 
 from app.operator import arguments
-from app.operator.store import Patience
+from app.operator.retries import Patience
 from app.operator.upload import Request, upload
 
 EXAMPLES = f"""examples:

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from app.escaping import degrade
 from app.operator.console import EXIT_USAGE, Console, write_json
-from app.operator.store import MAX_RECORDS
+from app.operator.parallel import MOST_CALLS
+from app.operator.quotas import MAX_RECORDS
 from app.operator.transfer import Options
 from app.pricing import nanodollars
 from app.settings import COLLECTION_NAME
@@ -34,21 +35,37 @@ def parser(description: str | None, epilog: str, *, asks: bool = True) -> argpar
     """
     # Help is printed before there is a console.
     degrade(sys.stdout, sys.stderr)
-    made = Parser(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = Parser(
+        description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     if asks:
         made.add_argument("--yes", action="store_true", help="answer every question with yes")
-    made.add_argument("--json", action="store_true", help="one JSON document on standard output, the rest on error")
+    made.add_argument(
+        "--json", action="store_true", help="one JSON document on standard output, the rest on error"
+    )
     return made
 
 
 def add_copying(made: argparse.ArgumentParser) -> None:
     """The options of commands that copy collections."""
-    batch, calls = whole(1, MAX_RECORDS), whole(1, 8)
-    made.add_argument("--batch-size", type=batch, default=100, metavar="RECORDS", help="a call, 1 to 300 (default: 100)")
-    made.add_argument("--concurrency", type=calls, default=4, metavar="CALLS", help="at a time, 1 to 8 (default: 4)")
-    made.add_argument("--timeout", type=whole(1, 600), default=60, metavar="SECONDS", help="that a call may take (default: 60)")
+    batch, calls = whole(1, MAX_RECORDS), whole(1, MOST_CALLS)
+    made.add_argument(
+        "--batch-size", type=batch, default=100, metavar="RECORDS", help="a call, 1 to 300 (default: 100)"
+    )
+    made.add_argument(
+        "--concurrency", type=calls, default=4, metavar="CALLS", help="at a time, 1 to 8 (default: 4)"
+    )
+    made.add_argument(
+        "--timeout",
+        type=whole(1, 600),
+        default=60,
+        metavar="SECONDS",
+        help="that a call may take (default: 60)",
+    )
     made.add_argument("--verify-only", action="store_true", help="compare both sides only; changes nothing")
-    made.add_argument("--restart", action="store_true", help="forget what an interrupted run has sent, and begin anew")
+    made.add_argument(
+        "--restart", action="store_true", help="forget what an interrupted run has sent, and begin anew"
+    )
 
 
 def options(arguments: argparse.Namespace) -> Options:
@@ -64,7 +81,9 @@ def console(arguments: argparse.Namespace) -> Console:
 def collection(text: str) -> str:
     """A name that a collection may have: nothing is sent or paid for to find that out at the end."""
     if not re.fullmatch(COLLECTION_NAME, text):
-        raise argparse.ArgumentTypeError("give 3 to 512 of a-z, A-Z, 0-9 and ._-, with a letter or digit at both ends")
+        raise argparse.ArgumentTypeError(
+            "give 3 to 512 of a-z, A-Z, 0-9 and ._-, with a letter or digit at both ends"
+        )
     return text
 
 

@@ -19,12 +19,11 @@ from typing import Any, TextIO
 
 from app import datadir
 from app.adapters.http import MAX_REPLY_BYTES
-from app.operator.console import EXIT_OK, Console, size
+from app.operator.console import EXIT_OK, Console, Progress, size
 from app.operator.problems import OperatorError
-from app.operator.progress import Progress
-from app.operator.records import NOT_FINITE, Record, checked, from_base64, is_finite, to_base64
-from app.operator.sources import About, CollectionSource, Page
-from app.operator.store import MAX_RECORDS, StoredCollection
+from app.operator.quotas import MAX_RECORDS
+from app.operator.records import NOT_FINITE, About, Page, Record, checked, from_base64, is_finite, to_base64
+from app.operator.stored_collection import StoredCollection
 
 FORMAT = "dndchat-backup-1"
 # Of one record: what a page with it alone may have as a reply.
@@ -33,7 +32,7 @@ MAX_LINE = MAX_REPLY_BYTES
 
 def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
     """Write everything to `path`, which is whole or not there at all; returns the exit status."""
-    about = CollectionSource(collection).about()
+    about = collection.about()
     try:
         fresh = datadir.new_beside(path)
         try:
@@ -42,13 +41,17 @@ def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
             with fresh.open("rb") as written:
                 os.fsync(written.fileno())
             if count != (now := collection.count()):
-                raise OperatorError(f"{about.name} was written to meanwhile ({count} records read, {now} there): run again.")
+                raise OperatorError(
+                    f"{about.name} was written to meanwhile ({count} records read, {now} there): run again."
+                )
             fresh.replace(path)
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OperatorError(f"Cannot write {path} ({error}): make room on the disk, or give another place.") from error
+        raise OperatorError(
+            f"Cannot write {path} ({error}): make room on the disk, or give another place."
+        ) from error
     console.facts.update(collection=about.name, documents=count, file=str(path))
     console.line(f"✓ {path}: {count} records of {about.name}, {size(path.stat().st_size)}")
     return EXIT_OK
@@ -99,8 +102,12 @@ class BackupSource:
             if not (dimension is None or type(dimension) is int) or not isinstance(configuration, dict):
                 raise ValueError("no dimension, or no configuration")
         except ValueError as error:
-            raise OperatorError(f"{self._path} is damaged: its first line does not describe a collection ({error}).") from error
-        return About(digest, name or collection.id, count, dict(collection.metadata or {}), configuration, dimension)
+            raise OperatorError(
+                f"{self._path} is damaged: its first line does not describe a collection ({error})."
+            ) from error
+        return About(
+            digest, name or collection.id, count, dict(collection.metadata or {}), configuration, dimension
+        )
 
     def about(self) -> About:
         return self._about
@@ -136,7 +143,9 @@ class BackupSource:
                 # Before anything is sent: the server would refuse it in the middle.
                 self._record(document, embeddings=True)
         if tail is None or tail["end"] != count or tail.get("sha256") != total.hexdigest():
-            raise OperatorError(f"{self._path} is cut off or was changed: {count} records read, its end does not fit.")
+            raise OperatorError(
+                f"{self._path} is cut off or was changed: {count} records read, its end does not fit."
+            )
         return count, total.hexdigest(), head
 
     def _lines(self) -> Iterator[str]:
@@ -145,7 +154,9 @@ class BackupSource:
                 # A few bytes may unpack to a line without end.
                 while line := lines.readline(MAX_LINE):
                     if len(line) == MAX_LINE:
-                        raise OperatorError(f"{self._path} is damaged: a line has more than {MAX_LINE:,} characters.")
+                        raise OperatorError(
+                            f"{self._path} is damaged: a line has more than {MAX_LINE:,} characters."
+                        )
                     yield line
         except (EOFError, zlib.error, UnicodeError, gzip.BadGzipFile) as error:
             raise OperatorError(f"{self._path} is cut off or damaged ({error}).") from error
@@ -165,8 +176,12 @@ class BackupSource:
         try:
             embedding = from_base64(document["embedding"]) if embeddings else None
             if embedding is not None and not is_finite(embedding):
-                raise OperatorError(f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes it.")
-            return checked(document["id"], document["document"], document["metadata"], document["uri"], embedding)
+                raise OperatorError(
+                    f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes it."
+                )
+            return checked(
+                document["id"], document["document"], document["metadata"], document["uri"], embedding
+            )
         except (KeyError, TypeError, ValueError) as error:
             which = f"record {document.get('id')}"
             raise OperatorError(f"{self._path} is damaged: {which} has not the documented shape.") from error

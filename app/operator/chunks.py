@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.operator.entries import Notes, Reader
-from app.operator.json_values import LOOKS_LIKE_JSON
-from app.operator.markdown import sections
 from app.operator.problems import OperatorError
 from app.operator.quotas import shown, with_short_id
 from app.operator.records import Record
-from app.operator.shapes import csv_entries, json_entries
+from app.operator.shapes import LOOKS_LIKE_JSON, csv_entries, json_entries
 from app.operator.texts import Foreign, text_of
 
 MARKDOWN = (".md", ".markdown", ".txt")
@@ -50,7 +48,9 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
                 problems.append(Problem(place, found))
                 continue
             record = with_short_id(found)
-            notes["id of more than 128 bytes shortened, the old one is in original_id"] += record.id != found.id
+            notes["id of more than 128 bytes shortened, the old one is in original_id"] += (
+                record.id != found.id
+            )
             if record.id in seen:
                 problems.append(Problem(place, f"id {shown(found.id)!r} is used already ({seen[record.id]})"))
             else:
@@ -61,7 +61,9 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
                 say(f"{file}: {note}" + (f" ({count} passages)" if count > 1 else ""))
     if problems:
         more = [f"… and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
-        raise OperatorError("The files cannot be used; nothing was embedded.", [*map(str, problems[:PROBLEMS_SHOWN]), *more])
+        raise OperatorError(
+            "The files cannot be used; nothing was embedded.", [*map(str, problems[:PROBLEMS_SHOWN]), *more]
+        )
     return records
 
 
@@ -72,6 +74,9 @@ def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, 
         if note:
             notes[note] += 1
         if suffix in MARKDOWN and not (suffix == ".txt" and LOOKS_LIKE_JSON.match(text)):
+            # Imported late: its parser is not installed where nothing is ingested.
+            from app.operator.markdown import sections
+
             name = file.name.split(".")[0] if file.suffix.lower() == ".gz" else file.stem
             yield from ((f"{file}: {section.id}", section) for section in sections(text, name, part_bytes))
             return

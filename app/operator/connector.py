@@ -1,44 +1,31 @@
-"""`ChromaDBConnector`: the official Chroma client, pointed at the configured place and kept from waiting without end.
+"""`ChromaDBConnector`: the collections of the configured Chroma database, for commands and interactive sessions.
 
     ChromaDBConnector()                        Chroma Cloud when it is configured, else the local server
     ChromaDBConnector("local")                 the local server, whatever is configured
     ChromaDBConnector("cloud", api_key="…")    Chroma Cloud with this key (the client ignores CHROMA_API_KEY)
 
-For the operator's commands and for an interactive session. `client` and everything that uses it import `chromadb` when first
-needed (0.6 s, 75 MB); `database` moves whole collections without it; the request path has its own reader in `app.adapters`.
+`client` is the official client, and `get` and `create` return its collections; they import `chromadb` when they are
+first used (0.6 s, 75 MB). Everything else goes through `database`. The official client's calls are carried by the
+same `HttpClient`, so its retries, limits, proxies and certificates are the same.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from app import settings as configuration
-from app import tls
-from app.adapters import connections
-from app.adapters.http import RETRY_STATUSES, retry_after
 from app.operator.problems import OperatorError, UsageError
-from app.operator.store import MAX_RECORDS, Database, Patience
+from app.operator.quotas import MAX_RECORDS
+from app.operator.retries import Patience
+from app.operator.store import Database
 from app.settings import ChromaSettings, Settings
 
 if TYPE_CHECKING:
     import httpx
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
-
-T = TypeVar("T")
-
-
-class Refused(Exception):
-    """A status that is worth another attempt, kept before the client loses it."""
-
-    def __init__(self, status: int, wish: float | None) -> None:
-        super().__init__(f"status {status}")
-        self.wish = wish
 
 
 class ChromaDBConnector:
@@ -53,10 +40,9 @@ class ChromaDBConnector:
         patience: Patience | None = None,
     ) -> None:
         settings = settings or configuration.load()
-        self.where = _place(mode, settings, api_key)
-        self._ca_file = settings.ca_file
-        connections.configure(settings.ca_file, settings.data_dir / "addresses.json")
-        self._patience = patience or Patience()
+        self.where = _where(mode, settings, api_key)
+        self.database = Database(self.where, patience, settings.ca_file)
+        """The same database for moving whole collections."""
 
     def __repr__(self) -> str:
         where = self.where
@@ -64,180 +50,75 @@ class ChromaDBConnector:
             return f"ChromaDBConnector(cloud, tenant={where.tenant}, database={where.database})"
         return f"ChromaDBConnector(host={'https' if where.ssl else 'http'}://{where.host}, port={where.port})"
 
-    @cached_property
-    def database(self) -> Database:
-        """The same database for moving whole collections."""
-        return Database(self.where, self._patience)
-
     def connect(self) -> None:
         """Make sure that server, key, tenant and database are right."""
         self.database.probe()
 
     @cached_property
     def client(self) -> ClientAPI:
-        """The official client, with time limits."""
+        """The official client."""
+        return _official_client(self._known)
+
+    @cached_property
+    def _known(self) -> Database:
+        """`database`, which was reached with this key, tenant and database."""
         self.connect()
-        client = self._within_time(self._make_client)
-        session: httpx.Client = client._server._session  # type: ignore[attr-defined]  # it offers no other way
-        session.timeout = self._patience.seconds_a_call
-        session.event_hooks = {"response": [_keep_status]}
-        return client
+        return self.database
 
     def get(self, name: str) -> Collection:
         """The collection of this name, for use without an embedding function."""
-        from chromadb.errors import NotFoundError
+        self._known.need(name)
+        client = self.client
+        from chromadb.errors import ChromaError
 
         try:
-            return self._calling(lambda: self.client.get_collection(name, embedding_function=None))
-        except NotFoundError as error:
-            raise OperatorError(f"{self.database.label}: there is no collection {name!r}.") from error
+            return client.get_collection(name, embedding_function=None)
+        except ChromaError as error:
+            raise OperatorError(f"{self.database.label}: {error}.") from error
 
-    def create(self, name: str, metadata: Mapping[str, Any] | None = None, space: str = "cosine") -> Collection:
+    def create(
+        self, name: str, metadata: Mapping[str, Any] | None = None, space: str = "cosine"
+    ) -> Collection:
         """A new collection; OperatorError when there is one of this name."""
         if self.exists(name):
             raise OperatorError(f"{self.database.label}: there is a collection {name!r} already.")
-        return self._calling(
-            lambda: self.client.create_collection(
-                name,
-                metadata=dict(metadata) if metadata else None,
-                configuration={"hnsw": {"space": space}},  # type: ignore[arg-type]  # a TypedDict there
-                embedding_function=None,
-                # A repeated attempt may find that the first one was carried out.
-                get_or_create=True,
-            )
-        )
+        self._known.create(name, metadata, {"hnsw": {"space": space}})
+        return self.get(name)
 
     def list(self) -> list[str]:
         """The names of all collections."""
-        names: list[str] = []
-        while True:
-            page = self._calling(partial(self.client.list_collections, limit=100, offset=len(names)))
-            names += [collection.name for collection in page]
-            if len(page) < 100:
-                return names
+        return self._known.names()
 
     def exists(self, name: str) -> bool:
-        from chromadb.errors import NotFoundError
-
-        try:
-            self._calling(lambda: self.client.get_collection(name, embedding_function=None))
-        except NotFoundError:
-            return False
-        return True
+        return self._known.find(name) is not None
 
     def count(self, name: str) -> int:
         """How many records it has."""
-        return self._calling(self.get(name).count)
+        return self._known.need(name).count()
 
     def info(self, name: str) -> dict[str, Any]:
         """Id, count, metadata and configuration of a collection."""
-        collection = self.get(name)
+        found = self._known.need(name)
         return {
-            "id": str(collection.id),
-            "name": collection.name,
-            "count": self._calling(collection.count),
-            "metadata": dict(collection.metadata or {}),
-            "configuration": dict(collection.configuration_json),
+            "id": found.id,
+            "name": found.name,
+            "count": found.count(),
+            "metadata": found.metadata,
+            "configuration": found.configuration,
         }
 
     def truncate(self, name: str, batch_size: int = MAX_RECORDS) -> int:
         """Delete all records, in batches; returns how many there were. The collection stays."""
         if not 1 <= batch_size <= MAX_RECORDS:
             raise UsageError(f"batch size: give 1 to {MAX_RECORDS}.")
-        collection, removed, last = self.get(name), 0, ""
-        while ids := self._calling(lambda: collection.get(limit=batch_size, include=[]))["ids"]:
-            if ids[0] == last:
-                raise OperatorError(f"{self.database.label}: record {last} of {name} is still there after it was deleted.")
-            self._calling(partial(collection.delete, ids=ids))
-            removed, last = removed + len(ids), ids[0]
-        return removed
+        return self._known.need(name).empty(batch_size)
 
     def delete(self, name: str) -> None:
         """Delete a collection with all its records; it is no error when there is none."""
-        from chromadb.errors import NotFoundError
-
-        with contextlib.suppress(NotFoundError):
-            if not self.where.api_key and self.exists(name):
-                # What a local server keeps of deleted collections: see Database.delete.
-                self.truncate(name)
-            self._calling(lambda: self.client.delete_collection(name))
-
-    def _make_client(self) -> ClientAPI:
-        try:
-            import chromadb
-        except ImportError as error:
-            raise OperatorError(
-                "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does not need it)."
-            ) from error
-        from chromadb.config import Settings as ClientSettings
-
-        where, options = self.where, ClientSettings()
-        if where.ssl and (bundle := tls.bundle(self._ca_file)):
-            options.chroma_server_ssl_verify = str(bundle)
-        if where.api_key:
-            return chromadb.CloudClient(
-                settings=options,
-                tenant=where.tenant,
-                database=where.database,
-                api_key=where.api_key,
-                cloud_host=where.host,
-                cloud_port=where.port,
-                enable_ssl=where.ssl,
-            )
-        return chromadb.HttpClient(host=where.host, port=where.port, ssl=where.ssl, settings=options)
-
-    def _within_time(self, make: Callable[[], ClientAPI]) -> ClientAPI:
-        """The constructor makes three calls before its time limits can be set: wait for it no longer than for a call."""
-        outcome: list[ClientAPI | BaseException] = []
-
-        def work() -> None:
-            try:
-                outcome.append(make())
-            except BaseException as error:  # handed to the caller, in whose thread it is raised again
-                outcome.append(error)
-
-        for attempt in range(1, self._patience.attempts + 1):
-            thread = threading.Thread(target=work, name="chroma-client", daemon=True)
-            thread.start()
-            thread.join(self._patience.seconds_a_call)
-            result = outcome.pop() if outcome else OperatorError(f"{self.database.label}: no answer; try again later.")
-            if isinstance(result, OperatorError):
-                raise result
-            if not isinstance(result, BaseException):
-                return result
-            if attempt == self._patience.attempts:
-                # Its text can hold the address and a foreign error page, but not the key.
-                raise OperatorError(f"{self.database.label}: {str(result)[:300]}; try again later.") from result
-            time.sleep(self._patience.first_pause * attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _calling(self, call: Callable[[], T]) -> T:
-        """What `call` returns, tried again like every other call; foreign errors become OperatorError, not found stays."""
-        import httpx
-        from chromadb.errors import ChromaError, NotFoundError
-
-        patience = self._patience
-        for attempt in range(1, patience.attempts + 1):
-            pause = min(patience.longest_pause, patience.first_pause * 2 ** (attempt - 1))
-            try:
-                return call()
-            except (Refused, httpx.TransportError) as error:
-                if attempt == patience.attempts:
-                    raise OperatorError(f"{self.database.label}: {error}; try again later.") from error
-                time.sleep(max(pause, getattr(error, "wish", None) or 0))
-            except NotFoundError:
-                raise
-            except ChromaError as error:
-                raise OperatorError(f"{self.database.label}: {error}.") from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        self._known.delete(name)
 
 
-def _keep_status(response: httpx.Response) -> None:
-    if response.status_code in RETRY_STATUSES:
-        raise Refused(response.status_code, retry_after(response.headers))
-
-
-def _place(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings:
+def _where(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings:
     if mode not in ("auto", "cloud", "local"):
         raise UsageError(f"there is no mode {mode!r}: give auto, cloud or local.")
     if mode == "local" or (mode == "auto" and settings.chroma_cloud is None and not api_key):
@@ -248,3 +129,45 @@ def _place(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings
             f"in {settings.source or 'the environment or .env'}."
         )
     return settings.chroma_cloud._replace(api_key=api_key) if api_key else settings.chroma_cloud
+
+
+def _official_client(database: Database) -> ClientAPI:
+    try:
+        import httpx
+        from chromadb.api.client import Client
+        from chromadb.api.fastapi import FastAPI
+        from chromadb.config import Settings as ClientSettings
+    except ImportError as error:
+        raise OperatorError(
+            "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does not need it)."
+        ) from error
+
+    class Transport(httpx.BaseTransport):
+        """Carries the client's calls as our own."""
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            target = request.url.raw_path.decode("ascii")
+            reply = database.send(request.method, target, request.read() or None)
+            return httpx.Response(
+                reply.status, headers={"Content-Type": "application/json"}, content=reply.body
+            )
+
+    class CarriedClient(Client):
+        def get_user_identity(self) -> Any:
+            # The first call that the constructor makes; the client offers no other moment for it.
+            server = self._server
+            assert isinstance(server, FastAPI)
+            server._session = httpx.Client(transport=Transport(), headers=server._session.headers)
+            return server.get_user_identity()
+
+        def _validate_tenant_database(self, tenant: str, database: str) -> None:
+            """`Database.probe` has done it."""
+
+    where = database.where
+    settings = ClientSettings(
+        chroma_api_impl="chromadb.api.fastapi.FastAPI",
+        chroma_server_host=where.host,
+        chroma_server_http_port=where.port,
+        chroma_server_ssl_enabled=where.ssl,
+    )
+    return CarriedClient(where.tenant, where.database, settings)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
@@ -21,6 +23,7 @@ from app.operator.problems import Declined, OperatorError
 from app.settings import Settings
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+BAR_WIDTH = 14
 
 
 class Console:
@@ -70,7 +73,9 @@ class Console:
         except OSError as error:
             # What is still in the buffer would be complained about once more when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
-            raise OperatorError(f"Stopped, as nothing can be printed any more ({error.strerror}). Run it again.") from error
+            raise OperatorError(
+                f"Stopped, as nothing can be printed any more ({error.strerror}). Run it again."
+            ) from error
 
     def ask(self, question: str) -> None:
         """Return when the answer is yes. Raises Declined otherwise, also when nobody can be asked."""
@@ -95,14 +100,18 @@ class Console:
         except OperatorError as error:
             status = self._failed(error.sentence, error.exit_status, error.details)
         except SettingsError as error:
-            status = self._failed("settings cannot be used:", EXIT_USAGE, [f"✗ {problem}" for problem in error.problems])
+            status = self._failed(
+                "settings cannot be used:", EXIT_USAGE, [f"✗ {problem}" for problem in error.problems]
+            )
         except DndChatError as error:
             status = self._failed(str(error), EXIT_FAILED)
         except KeyboardInterrupt:
             status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
         except Exception as error:
             sys.stderr.write(escaped(traceback.format_exc(), keep="\n"))
-            status = self._failed(f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED)
+            status = self._failed(
+                f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED
+            )
         finally:
             os.umask(umask)
         if self._json:
@@ -115,6 +124,61 @@ class Console:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"\n✗ {lines}\n")
         return status
+
+
+class Progress:
+    """Counts up to `total`; `begun` of it was there before."""
+
+    def __init__(self, console: Console, total: int, begun: int = 0, indent: str = "   ") -> None:
+        self._console = console
+        self._total = max(total, 1)
+        self._begun = begun
+        self._indent = indent
+        self._start = time.monotonic()
+        self._drawn = False
+
+    def step(self, done: int, line: str) -> None:
+        """`line` says it in words; on a terminal it is drawn over by the next one."""
+        if not self._console.interactive:
+            self._console.line(self._indent + line)
+            return
+        self._draw(f"{self._indent}{self._bar(done)}  {line}{self._left(done)}")
+        if done >= self._total:
+            self.end()
+
+    def hint(self, done: int, words: str) -> None:
+        """A bar that leaves no trace: nothing at all where nobody watches."""
+        if self._console.interactive:
+            self._draw(f"{self._indent}{self._bar(done)}  {words}{self._left(done)}")
+
+    def end(self) -> None:
+        """Leave the bar as it is and go to the next line."""
+        if self._drawn:
+            self._console.end_line()
+            self._drawn = False
+
+    def clear(self) -> None:
+        """Wipe the bar."""
+        if self._drawn:
+            self._console.redraw()
+            self._drawn = False
+
+    def _bar(self, done: int) -> str:
+        share = min(1.0, done / self._total)
+        filled = int(BAR_WIDTH * share)
+        return "█" * filled + "░" * (BAR_WIDTH - filled) + f" {int(100 * share):3d} %"
+
+    def _left(self, done: int) -> str:
+        elapsed, new = time.monotonic() - self._start, done - self._begun
+        if done >= self._total or new <= 0 or elapsed < 1:
+            return ""
+        return f"  {duration((self._total - done) * elapsed / new)} left"
+
+    def _draw(self, text: str) -> None:
+        # A line that wraps cannot be drawn over.
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self._console.redraw(text)
+        self._drawn = True
 
 
 def write_json(document: dict[str, Any]) -> None:

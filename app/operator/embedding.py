@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from app import tls
-from app.adapters.http import RETRY_STATUSES, retry_after
+from app.adapters.http import RETRY_STATUSES
 from app.adapters.openai_reply import order
 from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
+from app.operator.retries import Attempts, Patience
 from app.pricing import Price, token_bound
 from app.settings import OpenAISettings
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI, OpenAIError
 
+    from app.adapters.http import Headers
+
 TEXTS_A_CALL = 128
 # Far below the 300,000 tokens that one call may have, and small enough that a lost call costs little.
 BYTES_A_CALL = 200_000
 SECONDS_A_CALL = 60.0
-
-
-ATTEMPTS = 6
-FIRST_PAUSE_SECONDS = 0.5
-# The longest `Retry-After` that is obeyed.
-LONGEST_PAUSE_SECONDS = 300.0
+PATIENCE = Patience(SECONDS_A_CALL, attempts=6)
 
 
 class TooDear(Exception):
@@ -39,7 +36,9 @@ class TooDear(Exception):
 class Embedder:
     """Spends no more than `limit`. Money is in nano-dollars; a server of one's own has a price of 0."""
 
-    def __init__(self, settings: OpenAISettings, price: Price, limit: int, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, settings: OpenAISettings, price: Price, limit: int, ca_file: Path | None = None
+    ) -> None:
         self.limit = limit
         self.model = settings.embedding_model
         self.spent = 0
@@ -64,20 +63,19 @@ class Embedder:
         """
         from openai import OpenAIError
 
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = Attempts(PATIENCE)
+        while True:
             if self.spent + self.bound(texts) > self.limit:
                 raise TooDear
             try:
                 return self._call(texts)
             except OpenAIError as error:
-                pause = self._failed(error, texts)
-                if attempt == ATTEMPTS or pause is None:
-                    self._told(error)
-                time.sleep(max(pause, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                headers = self._failed(error, texts)
+                if headers is None or not attempts.again(headers=headers):
+                    self._report(error)
 
-    def _failed(self, error: OpenAIError, texts: Sequence[str]) -> float | None:
-        """Count what the call may have cost. Returns the seconds to wait at least before another one; None: there is no use."""
+    def _failed(self, error: OpenAIError, texts: Sequence[str]) -> Headers | None:
+        """Count what the call may have cost. Returns the reply's headers; None: it is of no use to repeat the call."""
         import httpx
         import openai
 
@@ -85,16 +83,21 @@ class Embedder:
             if not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
                 # It may have been answered, and the answer lost.
                 self.spent += self.bound(texts)
-            return None if tls.verify_code(error) is not None else 0.0
-        if not isinstance(error, openai.APIStatusError) or error.status_code not in RETRY_STATUSES or _no_credit(error):
+            return None if tls.verify_code(error) is not None else {}
+        if (
+            not isinstance(error, openai.APIStatusError)
+            or error.status_code not in RETRY_STATUSES
+            or _no_credit(error)
+        ):
             return None
-        wish = retry_after(error.response.headers) or 0.0
-        return wish if wish <= LONGEST_PAUSE_SECONDS else None
+        return error.response.headers
 
     def _call(self, texts: Sequence[str]) -> list[array[float]]:
         try:
             # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
-            reply = self._sdk().embeddings.create(model=self.model, input=list(texts), encoding_format="float")
+            reply = self._sdk().embeddings.create(
+                model=self.model, input=list(texts), encoding_format="float"
+            )
             counted = reply.usage.prompt_tokens if reply.usage else 0
             rows = reply.data
             vectors = [floats(rows[place].embedding) for place in order([row.index for row in rows])]
@@ -125,7 +128,7 @@ class Embedder:
             )
         return self._client
 
-    def _told(self, error: OpenAIError) -> NoReturn:
+    def _report(self, error: OpenAIError) -> NoReturn:
         """One sentence; never the text of a refused key, which holds part of the key."""
         import openai
 
@@ -133,15 +136,25 @@ class Embedder:
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             raise OperatorError(f"{where}: the key is refused; check OPENAI_API_KEY.") from error
         if isinstance(error, openai.NotFoundError):
-            raise OperatorError(f"{where}: no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL.") from error
+            raise OperatorError(
+                f"{where}: no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL."
+            ) from error
         if isinstance(error, openai.RateLimitError):
-            why = "the account has no credit left; add some" if _no_credit(error) else "too many calls (429); try again later"
-            raise OperatorError(f"{where}: {why}. What is embedded is kept: run the same command again.") from error
+            why = (
+                "the account has no credit left; add some"
+                if _no_credit(error)
+                else "too many calls (429); try again later"
+            )
+            raise OperatorError(
+                f"{where}: {why}. What is embedded is kept: run the same command again."
+            ) from error
         if isinstance(error, openai.APIStatusError):
             raise OperatorError(f"{where}: status {error.status_code}: {str(error.message)[:300]}") from error
         if (code := tls.verify_code(error)) is not None:
             raise OperatorError(f"{where}: {tls.complaint(code)}.") from error
-        raise OperatorError(f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network.") from error
+        raise OperatorError(
+            f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network."
+        ) from error
 
 
 def _no_credit(error: APIStatusError) -> bool:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from app.operator import statistics
-from app.operator.json_values import LOOKS_LIKE_JSON, Wrong
 from app.operator.quotas import METADATA_VALUE_BYTES
 from app.operator.records import Record
-from app.operator.shapes import IDS, KINDS_OF_IDS, NO_VECTORS, TEXTS, WRAPPERS
+from app.operator.shapes import IDS, KINDS_OF_IDS, LOOKS_LIKE_JSON, NO_VECTORS, TEXTS, WRAPPERS, Wrong
 
 METADATA = ("metadata", "meta", "extra_info")
-VECTORS = frozenset(("embedding", "embeddings", "vector", "vectors", "values", "sparse_embedding", "sparse_values"))
+VECTORS = frozenset(
+    ("embedding", "embeddings", "vector", "vectors", "values", "sparse_embedding", "sparse_values")
+)
 # What only the program needs that wrote the passage; `type` there is the name of a class.
 LANGCHAIN = frozenset(("type", "lc"))
 _LLAMAINDEX = (
@@ -77,7 +78,9 @@ class Reader:
         if not text.strip():
             return f"{identity}: no {', '.join(TEXTS[:3])} with text in it, nor {' or '.join(TEXTS[3:])}"
         others = {
-            name: value for name, value in fields.items() if name not in (key, *METADATA) and not _blank_text(name, value)
+            name: value
+            for name, value in fields.items()
+            if name not in (key, *METADATA) and not _blank_text(name, value)
         }
         stored = self._stored({**others, **metadata})
         if isinstance(stored, str):
@@ -96,10 +99,16 @@ class Reader:
                 continue
             if NO_KEY.match(name):
                 return f"Chroma takes no metadata with the key {name!r}; rename it"
-            if name in REDUNDANT and not (_storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES):
-                self.notes[f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"] += 1
+            if name in REDUNDANT and not (
+                _storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES
+            ):
+                self.notes[
+                    f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"
+                ] += 1
             elif not _storable(value):
-                return f"{name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
+                return (
+                    f"{name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
+                )
             else:
                 stored[name] = value
         return stored
@@ -119,10 +128,16 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
         if wrapper is None or any(isinstance(fields.get(key), str) for key in TEXTS):
             break
         inner = fields.pop(wrapper)
-        fields = {**{key: value for key, value in fields.items() if key in IDS and not isinstance(value, list)}, **inner}
+        fields = {
+            **{key: value for key, value in fields.items() if key in IDS and not isinstance(value, list)},
+            **inner,
+        }
     if isinstance(resource := fields.get("text_resource"), dict) and isinstance(resource.get("text"), str):
         # LlamaIndex since 0.12.
-        fields = {**{key: value for key, value in fields.items() if not key.endswith("_resource")}, "text": resource["text"]}
+        fields = {
+            **{key: value for key, value in fields.items() if not key.endswith("_resource")},
+            "text": resource["text"],
+        }
     # "values" are a vector only where the text is in the metadata, as Pinecone has it.
     machine = set(VECTORS - {"values"} if any(isinstance(fields.get(key), str) for key in TEXTS) else VECTORS)
     if "page_content" in fields and fields.get("type") in (None, "Document"):
@@ -131,7 +146,11 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
         machine |= LLAMAINDEX
     if isinstance(fields.get("meta"), dict):
         machine |= HAYSTACK
-    fields = {key: value for key, value in fields.items() if not (key in machine and (key not in VECTORS or _is_vector(value)))}
+    fields = {
+        key: value
+        for key, value in fields.items()
+        if not (key in machine and (key not in VECTORS or _is_vector(value)))
+    }
     metadata: dict[str, Any] = {}
     for key in METADATA:
         part = fields.get(key)
@@ -179,7 +198,9 @@ def _as_stored(name: str, value: Any) -> Any:
         return ARROW.join(str(step) for step in value if step not in (None, ""))
     if name in WHOLE_NUMBERS and isinstance(value, str) and value.isdecimal():
         return int(value)
-    if value and (isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))):
+    if value and (
+        isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+    ):
         if name in REDUNDANT:
             return value
         try:
@@ -206,7 +227,11 @@ def _has(fields: Mapping[str, Any]) -> str:
 def _storable(value: Any) -> bool:
     """Whether Chroma takes it as a metadata value."""
     if isinstance(value, list):
-        return len({type(item) for item in value}) == 1 and not isinstance(value[0], list) and all(map(_storable, value))
+        return (
+            len({type(item) for item in value}) == 1
+            and not isinstance(value[0], list)
+            and all(map(_storable, value))
+        )
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):

@@ -13,10 +13,9 @@ from app.index.build import build
 from app.index.search import SCHEMA_VERSION, LexicalIndex, index_path
 from app.models import Passage
 from app.operator.connector import ChromaDBConnector
-from app.operator.console import EXIT_FAILED, EXIT_OK, Console
+from app.operator.console import EXIT_FAILED, EXIT_OK, Console, Progress
 from app.operator.problems import OperatorError
-from app.operator.progress import Progress
-from app.operator.store import StoredCollection
+from app.operator.stored_collection import StoredCollection
 from app.settings import Settings
 
 FINGERPRINT = "fingerprint"
@@ -66,7 +65,9 @@ def check_index(settings: Settings, name: str, console: Console) -> int:
     stale = changed or facts.get("schema_version") != str(SCHEMA_VERSION)
     console.facts.update(stale=stale, built=facts.get("built"))
     if stale:
-        why = f"{name} has changed since" if changed else "this version of the program builds it in another way"
+        why = (
+            f"{name} has changed since" if changed else "this version of the program builds it in another way"
+        )
         console.line(f"✗ The index (built {facts.get('built', 'at no known time')}) is stale: {why}.")
         console.line(f"  Build it anew: scripts/build_index.py {name}")
         return EXIT_FAILED
@@ -74,7 +75,9 @@ def check_index(settings: Settings, name: str, console: Console) -> int:
     return EXIT_OK
 
 
-def index_collection(settings: Settings, connector: ChromaDBConnector, collection: StoredCollection, console: Console) -> Path:
+def index_collection(
+    settings: Settings, connector: ChromaDBConnector, collection: StoredCollection, console: Console
+) -> Path:
     """Write the index of `collection`; whoever reads it meanwhile has the old one, whole."""
     path = index_path(settings.data_dir, collection.name)
     fingerprint = Fingerprint()

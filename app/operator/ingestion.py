@@ -16,14 +16,14 @@ from app.index.plaintext import plain
 from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector
-from app.operator.console import EXIT_OK, Console
+from app.operator.console import EXIT_OK, Console, Progress
 from app.operator.embedding import Embedder, TooDear, batches
 from app.operator.indexing import index_collection
 from app.operator.problems import OperatorError, UsageError
-from app.operator.progress import Progress
-from app.operator.quotas import shown
+from app.operator.quotas import MAX_RECORDS, shown
 from app.operator.records import NOT_FINITE, Record, same_content
-from app.operator.store import MAX_RECORDS, Database, StoredCollection
+from app.operator.store import Database
+from app.operator.stored_collection import StoredCollection
 from app.pricing import dollars
 from app.settings import Settings
 
@@ -59,7 +59,9 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     """Returns the exit status. Raises OperatorError."""
     embedder = _embedder(settings, request.max_cost)
     records = read(request.files, request.part_bytes, lambda note: console.line(f"Note: {note}"))
-    console.line(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
+    console.line(
+        f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}"
+    )
     if not records:
         raise OperatorError("There is no passage in the files: nothing to do.")
     _check_quotas(records, console)
@@ -105,20 +107,28 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
             target.remove(ids)
         console.line(f"Removed {len(changes.vanished)} passages that are not in the files")
     elif changes.vanished:
-        console.line(f"{len(changes.vanished)} passages are in the collection and not in the files; --prune removes them")
+        console.line(
+            f"{len(changes.vanished)} passages are in the collection and not in the files; --prune removes them"
+        )
     console.facts.update(embedded_tokens=embedder.tokens, dollars=dollars(embedder.spent))
-    console.line(f"✓ {request.collection} has {target.count()} passages; embedding cost ${dollars(embedder.spent):.6f}")
+    console.line(
+        f"✓ {request.collection} has {target.count()} passages; embedding cost ${dollars(embedder.spent):.6f}"
+    )
     index_collection(settings, connector, target, console)
     return EXIT_OK
 
 
 def _embedder(settings: Settings, max_cost: int) -> Embedder:
     if not settings.openai.api_key:
-        raise UsageError("OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own).")
+        raise UsageError(
+            "OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own)."
+        )
     if find_spec("openai") is None:
         raise OperatorError("The package openai is not installed here: run scripts/setup.sh --operator.")
     # With a key, settings without a price for the model are refused when they are read.
-    return Embedder(settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost, settings.ca_file)
+    return Embedder(
+        settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost, settings.ca_file
+    )
 
 
 def _check_quotas(records: Sequence[Record], console: Console) -> None:
@@ -161,7 +171,9 @@ def _changes(records: Sequence[Record], target: StoredCollection | None) -> Chan
             elif same_content(record, stored):
                 changes.unchanged += 1
             else:
-                (changes.to_rewrite if record.document == stored.document else changes.to_embed).append(record)
+                (changes.to_rewrite if record.document == stored.document else changes.to_embed).append(
+                    record
+                )
                 changes.stored[stored.id] = stored
     changes.to_embed += new.values()
     return changes
@@ -170,7 +182,9 @@ def _changes(records: Sequence[Record], target: StoredCollection | None) -> Chan
 def _rewrite(target: StoredCollection, changes: Changes) -> None:
     """New metadata with the vector that is there: the text is the same, so it costs nothing."""
     for records in _chunked(changes.to_rewrite, 100):
-        vectors = {record.id: record.embedding for record in target.get([r.id for r in records], embeddings=True)}
+        vectors = {
+            record.id: record.embedding for record in target.get([r.id for r in records], embeddings=True)
+        }
         # What has vanished meanwhile has no vector, and the write says so.
         _write(target, [replace(record, embedding=vectors.get(record.id)) for record in records], changes)
 
@@ -201,7 +215,9 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
         _write(target, [replace(r, embedding=v) for r, v in zip(batch, vectors, strict=True)], changes)
         target.dimension = len(vectors[0])
         done += len(batch)
-        progress.step(done, f"Embedded {done}/{len(changes.to_embed)} passages (${dollars(embedder.spent):.6f})")
+        progress.step(
+            done, f"Embedded {done}/{len(changes.to_embed)} passages (${dollars(embedder.spent):.6f})"
+        )
     progress.end()
 
 
@@ -215,7 +231,9 @@ def _write(target: StoredCollection, records: Sequence[Record], changes: Changes
     ready = []
     for record in records:
         old = changes.stored.get(record.id)
-        leftover = {key: None for key in (old.metadata or {} if old else {}) if key not in (record.metadata or {})}
+        leftover = {
+            key: None for key in (old.metadata or {} if old else {}) if key not in (record.metadata or {})
+        }
         ready.append(replace(record, metadata={**leftover, **(record.metadata or {})} or None))
     crowded = [record.id for record in ready if len(record.metadata or {}) > quotas.METADATA_KEYS]
     if crowded:

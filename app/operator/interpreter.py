@@ -27,5 +27,7 @@ def use_own() -> None:
             sys.exit(1)
     if too_old:
         sys.exit(
-            "✗ This needs Python 3.10 or newer, and {} is {}.{}: run scripts/setup.sh".format(sys.executable, *sys.version_info)
+            "✗ This needs Python 3.10 or newer, and {} is {}.{}: run scripts/setup.sh".format(
+                sys.executable, *sys.version_info
+            )
         )

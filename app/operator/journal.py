@@ -49,7 +49,9 @@ class Journal:
                 fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._guard.close()
-                raise OperatorError("The same copy is running in another process; wait for it to end.") from None
+                raise OperatorError(
+                    "The same copy is running in another process; wait for it to end."
+                ) from None
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             # A rollback journal and FULL: each commit is on the disk before the next batch is counted as sent.
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -114,13 +116,17 @@ class Journal:
 
     def _take(self, connection: sqlite3.Connection, record: Record, reading: int) -> bool:
         digest = record.digest()
-        known = connection.execute("SELECT digest, reading, sent FROM records WHERE id = ?", (record.id,)).fetchone()
+        known = connection.execute(
+            "SELECT digest, reading, sent FROM records WHERE id = ?", (record.id,)
+        ).fetchone()
         if known is None:
             connection.execute("INSERT INTO records VALUES (?, ?, ?, 0)", (record.id, digest, reading))
             return False
         old_digest, old_reading, sent = known
         if old_reading == reading:
-            raise SourceChanged(f"The source is being written to: record {record.id} came twice. Run again when it rests.")
+            raise SourceChanged(
+                f"The source is being written to: record {record.id} came twice. Run again when it rests."
+            )
         same = old_digest == digest
         if not same:
             # Also when it is not marked as sent: it may have been under way when the last run died.
@@ -158,7 +164,9 @@ class Journal:
 
     def mark_sent(self, ids: Sequence[str]) -> None:
         with self._transaction() as connection:
-            connection.executemany("UPDATE records SET sent = 1 WHERE id = ?", ((identity,) for identity in ids))
+            connection.executemany(
+                "UPDATE records SET sent = 1 WHERE id = ?", ((identity,) for identity in ids)
+            )
 
     def mark_wrong(self, ids: Sequence[str]) -> None:
         """These are not in the target as they should be: the next run removes them there and sends them again."""
@@ -194,7 +202,9 @@ class Journal:
     def _column(self, column: str, ids: Sequence[str]) -> list[tuple[str, bytes]]:
         marks = ",".join("?" * len(ids))
         with self._told():
-            return self._connection.execute(f"SELECT id, {column} FROM records WHERE id IN ({marks})", ids).fetchall()
+            return self._connection.execute(
+                f"SELECT id, {column} FROM records WHERE id IN ({marks})", ids
+            ).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -22,7 +22,9 @@ from app.operator.records import Record
 # A blank line, or one that only divides.
 RULE = re.compile(r"\s*(?:([-*_])[ \t]*(?:\1[ \t]*){2,})?$")
 HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
-HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^<>]*>(.*?)</h\1>[ \t]*$", re.IGNORECASE | re.DOTALL | re.MULTILINE)
+HTML_HEADING = re.compile(
+    r"\s*<h([1-6])\b[^<>]*>(.*?)</h\1>[ \t]*$", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
 # The first line that is not blank names a key: what only stands between two rules of the text is text.
 FRONT_MATTER = re.compile(
     r"\A(?:---[ \t]*\n(?:[ \t]*\n)*(?:[\w\"'][\w \"'.-]*:(?=\s).*?\n)?(?:---|\.\.\.)|"
@@ -73,9 +75,15 @@ def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
             metadata = {"name": path[-1], "hierarchy": " > ".join(path), "book": stem}
             if all(block.table for block in blocks):
                 metadata["type"] = "table"
-            numbers = {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]} if len(parts) > 1 else {}
+            numbers = (
+                {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]}
+                if len(parts) > 1
+                else {}
+            )
             body = "\n\n".join(block.text for block in blocks)
-            yield Record(identity, f"## {path[-1]}\n{metadata['hierarchy']}\n\n{body}", {**metadata, **numbers}, None)
+            yield Record(
+                identity, f"## {path[-1]}\n{metadata['hierarchy']}\n\n{body}", {**metadata, **numbers}, None
+            )
 
 
 def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The quotas of Chroma Cloud, and which of them a record or a collection breaks. Sends nothing, changes nothing.
+"""The quotas of Chroma Cloud, which of them a collection breaks, and what copying it will take. Sends nothing.
 
 Figures: docs.trychroma.com/cloud/quotas-limits, read in November 2026. A newer page says 8,182 bytes for a metadata value; the
 smaller figure is the one every account has.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.models import PARENT_KEYS, SECTION_KEYS
-from app.operator.records import NOT_FINITE, Record, is_finite
+from app.operator.console import duration, size
+from app.operator.records import NOT_FINITE, About, Page, Record, Source, is_finite
 
 ID_BYTES = 128
 DOCUMENT_BYTES = 16_384
@@ -25,6 +26,17 @@ METADATA_VALUE_BYTES = 4_096
 COLLECTION_NAME_BYTES = 128
 COLLECTION_METADATA_VALUE_BYTES = 256
 RECORDS = 5_000_000
+MAX_RECORDS = 300
+"""Of one call, in and out; a get without a limit may be cut silently."""
+
+GIB = 2**30
+# docs.trychroma.com/cloud/pricing, November 2026, in dollars.
+WRITTEN_PER_GIB = 2.50
+RETURNED_PER_GIB = 0.09
+STORED_PER_GIB_MONTH = 0.33
+# What the time is estimated with: a slow home line, and a round trip across an ocean with the server's work in it.
+LINE_BYTES_PER_SECOND = 10e6 / 8
+SECONDS_PER_WRITE = 0.4
 
 ORIGINAL_ID = "original_id"
 """Where a record whose id was replaced keeps its old one."""
@@ -47,9 +59,13 @@ class Violation:
 def of_record(record: Record, dimensions: int | None) -> Iterator[Violation]:
     """Every quota that `record` breaks, in a collection of so many dimensions."""
     if (length := _bytes(record.id)) > ID_BYTES:
-        yield _over(record.id, "id", length, ID_BYTES, "--fix-ids gives it a shorter one and keeps the old one")
+        yield _over(
+            record.id, "id", length, ID_BYTES, "--fix-ids gives it a shorter one and keeps the old one"
+        )
     if (length := _bytes(record.document or "")) > DOCUMENT_BYTES:
-        remedy = "split the section at its source and ingest it again (scripts/ingest.py splits long sections)"
+        remedy = (
+            "split the section at its source and ingest it again (scripts/ingest.py splits long sections)"
+        )
         yield _over(record.id, "document", length, DOCUMENT_BYTES, remedy)
     if (length := _bytes(record.uri or "")) > URI_BYTES:
         yield _over(record.id, "URI", length, URI_BYTES, "shorten it at its source")
@@ -58,7 +74,9 @@ def of_record(record: Record, dimensions: int | None) -> Iterator[Violation]:
         problem = f"embedding has {width:,} dimensions, at most {DIMENSIONS:,}"
         yield Violation(record.id, problem, "embed the collection again with a smaller model")
     if record.embedding is not None and not is_finite(record.embedding):
-        yield Violation(record.id, f"embedding {NOT_FINITE}", "embed it again with scripts/ingest.py, or delete it")
+        yield Violation(
+            record.id, f"embedding {NOT_FINITE}", "embed it again with scripts/ingest.py, or delete it"
+        )
     yield from _of_metadata(record.id, record.metadata or {}, METADATA_VALUE_BYTES)
 
 
@@ -90,6 +108,79 @@ def with_short_id(record: Record) -> Record:
     return replace(record, id=_short(record.id), metadata=metadata)
 
 
+@dataclass
+class ShortIds:
+    """Another source, its too long ids replaced; the replaced ones of the latest reading are listed, old and new."""
+
+    source: Source
+    replaced: list[tuple[str, str]] = field(default_factory=list)
+
+    def about(self) -> About:
+        return self.source.about()
+
+    def pages(self, *, embeddings: bool) -> Iterator[Page]:
+        self.replaced.clear()
+        for page in self.source.pages(embeddings=embeddings):
+            changed = [with_short_id(record) for record in page]
+            self.replaced += [
+                (old.id, new.id) for old, new in zip(page, changed, strict=True) if old.id != new.id
+            ]
+            yield changed
+
+
+@dataclass
+class Plan:
+    """What an upload would send, and what forbids it."""
+
+    dimensions: int
+    records: int = 0
+    logical_bytes: int = 0
+    wire_bytes: int = 0
+    returned_bytes: int = 0
+    """What comes back when all of it is compared: embeddings as decimal text."""
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def dollars(self) -> float:
+        """What Chroma Cloud charges for writing it and reading it back once."""
+        return self.logical_bytes / GIB * (WRITTEN_PER_GIB + RETURNED_PER_GIB)
+
+    def seconds(self, batch_size: int, workers: int) -> float:
+        batches = -(-self.records // batch_size)
+        return (
+            self.wire_bytes + self.returned_bytes
+        ) / LINE_BYTES_PER_SECOND + batches * SECONDS_PER_WRITE / workers
+
+    def estimate(self, batch_size: int, workers: int) -> tuple[str, str]:
+        """Two sentences for a person: how much, and how long and how dear."""
+        monthly = self.logical_bytes / GIB * STORED_PER_GIB_MONTH
+        return (
+            f"To send: {size(self.wire_bytes)}, and to read back and compare: {size(self.returned_bytes)}",
+            f"About {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, "
+            f"${self.dollars:.4f} once and ${monthly:.4f} a month to store",
+        )
+
+
+def plan(name: str, about: About, pages: Iterable[Page]) -> Plan:
+    """Read all pages and return what they come to. Nothing stops at the first violation: all are listed."""
+    made = Plan(dimensions=about.dimension or 0)
+    made.violations += of_collection(name, about.metadata, about.count)
+    for page in pages:
+        for record in page:
+            made.violations += of_record(record, about.dimension)
+            metadata = json.dumps(record.metadata or {}, ensure_ascii=False)
+            text = sum(
+                len(part.encode("utf-8", "surrogatepass"))
+                for part in (record.id, record.document or "", metadata)
+            )
+            made.logical_bytes += text + 4 * made.dimensions
+            # Base64 makes four characters of three bytes; quotes, commas and column names are some 20 more.
+            made.wire_bytes += text + 16 * made.dimensions // 3 + 20
+            made.returned_bytes += text + 13 * made.dimensions + 20
+        made.records += len(page)
+    return made
+
+
 def shown(identity: str) -> str:
     """An id for a person: a long one by its beginning and its length."""
     return identity if len(identity) <= 60 else f"{identity[:48]}… ({_bytes(identity)} bytes)"
@@ -106,7 +197,9 @@ def _of_metadata(where: str, metadata: Mapping[str, Any], value_limit: int) -> I
         yield Violation(where, problem, "drop keys at its source")
     for key, value in metadata.items():
         if (length := _bytes(key)) > METADATA_KEY_BYTES:
-            yield _over(where, f"metadata key {shown(key)!r}", length, METADATA_KEY_BYTES, "rename it at its source")
+            yield _over(
+                where, f"metadata key {shown(key)!r}", length, METADATA_KEY_BYTES, "rename it at its source"
+            )
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if (length := _bytes(text)) > value_limit:
             remedy = "move the text into the document, or shorten it at its source"

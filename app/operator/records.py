@@ -1,4 +1,4 @@
-"""One record of a collection, and when two of them are the same. Knows nothing of HTTP, files or quotas."""
+"""A collection's records and what it is beside them; when two records are the same. Knows nothing of HTTP, files or quotas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import json
 import math
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 # Chroma stores 32-bit floats. L2 and inner-product collections give them back bit for bit; cosine collections scale them on
 # the way in and out, which costs up to 1.4e-7 relative a hop (measured on 1.5.9, 2,213 records of 1,536 dimensions).
@@ -39,7 +39,49 @@ class Record:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def checked(identity: Any, document: Any, metadata: Any, uri: Any, embedding: array[float] | None = None) -> Record:
+Page = list[Record]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a collection is beside its records."""
+
+    identity: str
+    """Changes when the source is another one under the same name."""
+    name: str
+    count: int
+    metadata: dict[str, Any]
+    configuration: dict[str, Any]
+    dimension: int | None
+
+    @property
+    def space(self) -> str:
+        """The distance function: l2, cosine or ip."""
+        return space(self.configuration, self.metadata)
+
+
+class Source(Protocol):
+    """What a collection is copied from. Readers go from its beginning to its end and keep no more than a page."""
+
+    def about(self) -> About:
+        """Read anew each time: the count may have changed. Raises SourceChanged when anything else has."""
+
+    def pages(self, *, embeddings: bool) -> Iterator[Page]:
+        """All records, always in the same order, at most 300 at a time."""
+
+
+def space(configuration: dict[str, Any], metadata: dict[str, Any]) -> str:
+    """The distance function a collection was made with. Cloud keeps it under `spann`, a local server under `hnsw`."""
+    for index in ("hnsw", "spann"):
+        part = configuration.get(index)
+        if isinstance(part, dict) and part.get("space"):
+            return str(part["space"])
+    return str(metadata.get("hnsw:space") or "l2")
+
+
+def checked(
+    identity: Any, document: Any, metadata: Any, uri: Any, embedding: array[float] | None = None
+) -> Record:
     """A record made of what a server or a file says. Raises ValueError for what no record is made of."""
     texts = [identity, document or "", uri or ""]
     if not all(isinstance(text, str) for text in texts) or not identity:
@@ -58,7 +100,9 @@ def _is_value(value: Any, depth: int = 2) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
     if isinstance(value, list | dict) and depth:
-        return all(_is_value(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
+        return all(
+            _is_value(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value)
+        )
     return value is None or isinstance(value, str)
 
 
@@ -120,4 +164,6 @@ def same_embedding(left: array[float] | None, right: array[float] | None) -> boo
     if len(left) != len(right):
         return False
     # Equal bytes are the rule, and comparing them costs a hundredth of the loop.
-    return left == right or all(abs(x - y) <= TOLERANCE * max(abs(x), abs(y)) for x, y in zip(left, right, strict=True))
+    return left == right or all(
+        abs(x - y) <= TOLERANCE * max(abs(x), abs(y)) for x, y in zip(left, right, strict=True)
+    )

@@ -10,7 +10,7 @@ from app.operator.backup import BackupSource
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console
 from app.operator.journal import Journal, journal_path
-from app.operator.store import Patience
+from app.operator.retries import Patience
 from app.operator.transfer import Options, Transfer
 from app.settings import Settings
 
@@ -40,14 +40,18 @@ def restore(settings: Settings, request: Request, console: Console) -> int:
     cloud = bool(connector.where.api_key)
     # The local server keeps its data in SQLite, whose writers get in each other's way: one at a time is fastest there.
     options = request.options if cloud else replace(request.options, workers=1)
-    transfer = Transfer(source, database, about.name, options, console, "backup", "cloud" if cloud else "server")
+    transfer = Transfer(
+        source, database, about.name, options, console, "backup", "cloud" if cloud else "server"
+    )
     if request.verify_only:
         return transfer.verify(database.need(about.name))
     if cloud:
         # A local server has no quotas.
         transfer.check()
     where = connector.where
-    path = journal_path(settings.data_dir, str(request.path.resolve()), where.url, where.tenant, where.database, about.name)
+    path = journal_path(
+        settings.data_dir, str(request.path.resolve()), where.url, where.tenant, where.database, about.name
+    )
     with Journal(path) as journal:
         transfer.settle(journal)
         existing = database.find(about.name)

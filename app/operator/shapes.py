@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.operator.backup import FORMAT as BACKUP
-from app.operator.json_values import Wrong, values
 from app.operator.texts import MOST_BYTES, Foreign
 
 IDS = ("uid", "id", "id_", "_id", "node_id", "doc_id", "chunk_id")
@@ -30,26 +30,39 @@ _COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
 # Excel's own first line.
 _SEPARATOR = re.compile(r"sep=(.)\n")
 
+LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+_BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
+_PYTHON = re.compile(r"\s*\[?\s*(?:\{\s*'|\w+\()")
+
 Say = Callable[[str], None]
 Entry = tuple[str, Any]
 """Where in the file, and what stands there: for a passage an object. A text says what is wrong there."""
 
 
+class Wrong(str):
+    """What is wrong, in place of a value."""
+
+
 def json_entries(text: str, say: Say) -> Iterator[Entry]:
     """Every passage of a JSON file. Raises Foreign when it is no JSON, or something else than passages."""
-    found = list(values(text))
+    found = list(_values(text))
     if not found:
         raise Foreign("is empty")
     if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
         raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
     for line, value in found:
         if len(found) == 1:
-            yield from ((f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say))
+            yield from (
+                (f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say)
+            )
         elif isinstance(value, list) and not value:
             yield f":{line}", value
         elif isinstance(value, dict | list):
             try:
-                yield from ((f":{line}" + (f": {where}" if where else ""), entry) for where, entry in _entries(value, say))
+                yield from (
+                    (f":{line}" + (f": {where}" if where else ""), entry)
+                    for where, entry in _entries(value, say)
+                )
             except Foreign as error:
                 yield f":{line}", Wrong(str(error))
         else:
@@ -63,7 +76,9 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
         text, delimiter = text[told.end() :], told[1]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        header = [name.lower() if name.lower() in _COLUMNS else name for name in map(str.strip, next(rows, []))]
+        header = [
+            name.lower() if name.lower() in _COLUMNS else name for name in map(str.strip, next(rows, []))
+        ]
         if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
             raise Foreign(
                 f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; "
@@ -77,6 +92,47 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
                 yield f":{rows.line_num}", {name: cell for name, cell in cells if name and cell}
     except csv.Error as error:
         raise Foreign(f"is no table that can be read (line {rows.line_num}: {error})") from error
+
+
+def _values(text: str) -> Iterator[tuple[int, Any]]:
+    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is wrong.
+
+    Raises Foreign when it is no JSON.
+    """
+    try:
+        yield from list(_documents(text))
+        return
+    except (ValueError, RecursionError) as error:
+        problem = error
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    first = _line(lines[0][1])
+    if len(lines) == 1 or isinstance(first, Wrong):
+        hint = ""
+        if _PYTHON.match(text):
+            hint = "; this is how Python prints values: write them with json.dump"
+        elif isinstance(problem, json.JSONDecodeError) and problem.pos >= len(text.rstrip()):
+            hint = "; the file ends in the middle"
+        raise Foreign(f"no JSON ({problem}){hint}") from problem
+    yield from ((number, _line(line)) for number, line in lines)
+
+
+def _documents(text: str) -> Iterator[tuple[int, Any]]:
+    # Line ends inside strings are let pass: people's files have them.
+    decoder = json.JSONDecoder(strict=False)
+    position, counted, line = 0, 0, 1
+    while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, position), position
+        value, position = decoder.raw_decode(text, position)
+        yield line, value
+
+
+def _line(line: str) -> Any:
+    """The one value, or the values as a list, of a line of JSON Lines."""
+    try:
+        values = [value for _, value in _documents(line)]
+    except (ValueError, RecursionError) as error:
+        return Wrong(f"no JSON ({error})")
+    return values[0] if len(values) == 1 else values
 
 
 def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
@@ -97,25 +153,37 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
     elif isinstance(nodes := value.get("docstore/data"), dict):
         yield from _by_id(nodes)
     elif isinstance(columns := value.get("columns"), list) and isinstance(rows := value.get("data"), list):
-        named = (dict(zip(map(str, columns), row, strict=False)) if isinstance(row, list) else row for row in rows)
+        named = (
+            dict(zip(map(str, columns), row, strict=False)) if isinstance(row, list) else row for row in rows
+        )
         yield from ((f"passage {number}", entry) for number, entry in enumerate(named, 1))
     elif (table := _columns(value)) is not None:
         yield from ((f"passage {number}", entry) for number, entry in enumerate(table, 1))
-    elif lists := {key: part for key, part in value.items() if isinstance(part, list) and any(map(_is_object, part))}:
+    elif lists := {
+        key: part for key, part in value.items() if isinstance(part, list) and any(map(_is_object, part))
+    }:
         _left_out(value.keys() - lists.keys(), say)
         for key, part in lists.items():
             where = f"{key}, " if len(lists) > 1 else ""
             yield from ((f"{where}passage {number}", entry) for number, entry in enumerate(part, 1))
-    elif value and all(isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()):
+    elif value and all(
+        isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()
+    ):
         yield from _by_id(value)
-    elif depth < _DEPTH and not _has_text(value) and len(inner := list(filter(_is_object, value.values()))) == 1:
+    elif (
+        depth < _DEPTH
+        and not _has_text(value)
+        and len(inner := list(filter(_is_object, value.values()))) == 1
+    ):
         _left_out({key for key, part in value.items() if part is not inner[0]}, say)
         yield from _entries(inner[0], say, depth + 1)
     elif _has_text(value) or {*IDS, "statistics"} & value.keys():
         yield "", value
     elif any(isinstance(value.get(key), list) for key in ("chunks", "documents", "passages")):
         # An empty one is none of another shape.
-        yield from _entries(next(value[k] for k in ("chunks", "documents", "passages") if isinstance(value.get(k), list)), say)
+        yield from _entries(
+            next(value[k] for k in ("chunks", "documents", "passages") if isinstance(value.get(k), list)), say
+        )
     else:
         fields = ", ".join(map(repr, list(value)[:12])) or "nothing"
         raise Foreign(f"is an object with {fields} in it: neither a passage nor a list of passages")
@@ -152,7 +220,10 @@ def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     columns = list(value.values())
     if all(isinstance(column, list) for column in columns) and len({len(column) for column in columns}) == 1:
         return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-    if all(isinstance(column, dict) and column for column in columns) and len({tuple(column) for column in columns}) == 1:
+    if (
+        all(isinstance(column, dict) and column for column in columns)
+        and len({tuple(column) for column in columns}) == 1
+    ):
         return [{name: column[row] for name, column in value.items()} for row in columns[0]]
     return None
 
@@ -160,7 +231,10 @@ def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _by_id(entries: Mapping[str, Any]) -> Iterator[Entry]:
     for number, (identity, entry) in enumerate(entries.items(), 1):
         known = isinstance(entry, dict) and any(key in entry for key in (*IDS, *WRAPPERS, "metadata"))
-        yield f"passage {number}", entry if known or not isinstance(entry, dict) else {"id": identity, **entry}
+        yield (
+            f"passage {number}",
+            entry if known or not isinstance(entry, dict) else {"id": identity, **entry},
+        )
 
 
 def _is_passage(value: Mapping[str, Any]) -> bool:
@@ -171,7 +245,9 @@ def _is_passage(value: Mapping[str, Any]) -> bool:
 
 
 def _has_text(value: Mapping[str, Any]) -> bool:
-    return any(isinstance(value.get(key), str) for key in TEXTS) or any(isinstance(value.get(key), dict) for key in WRAPPERS)
+    return any(isinstance(value.get(key), str) for key in TEXTS) or any(
+        isinstance(value.get(key), dict) for key in WRAPPERS
+    )
 
 
 def _left_out(keys: Sequence[str] | set[str], say: Say) -> None:

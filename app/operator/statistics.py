@@ -27,8 +27,12 @@ FLAT = ("frequency", "armor_class", "hit_dice", "alignment", "intelligence", "si
 def document(name: str, statistics: Mapping[str, Any], text: str) -> str:
     """`text` under its name and its statistics; a heading that it has already stays the only one."""
     first, _, rest = text.strip().partition("\n")
-    heading, body = (first, rest.strip()) if first.startswith("#") else (f"## {name}" if name else "", text.strip())
-    lines = [f"- {_label(key)}: {written}" for key, value in statistics.items() if (written := _written(value))]
+    heading, body = (
+        (first, rest.strip()) if first.startswith("#") else (f"## {name}" if name else "", text.strip())
+    )
+    lines = [
+        f"- {_label(key)}: {written}" for key, value in statistics.items() if (written := _written(value))
+    ]
     parts = [heading]
     if lines:
         parts += ["\n".join((HEAD, *lines))]
@@ -43,7 +47,9 @@ def flat(statistics: Mapping[str, Any]) -> dict[str, str]:
 
 def _label(key: str) -> str:
     words = key.replace("_", " ").split()
-    titled = [word if n and word in _SMALL_WORDS else word[:1].upper() + word[1:] for n, word in enumerate(words)]
+    titled = [
+        word if n and word in _SMALL_WORDS else word[:1].upper() + word[1:] for n, word in enumerate(words)
+    ]
     return _LABELS.get(key.lower()) or " ".join(titled)
 
 
@@ -53,5 +59,9 @@ def _written(value: Any) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(filter(None, map(_written, value)))
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict) else " ".join(str(value).split())
+    text = (
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, bool | dict)
+        else " ".join(str(value).split())
+    )
     return "" if text.rstrip(".").lower() == "nil" else text

@@ -59,7 +59,10 @@ _MARKED_UP = {
     ".html": "HTML", ".htm": "HTML", ".xhtml": "HTML", ".rst": "reStructuredText", ".org": "Org",
     ".tex": "LaTeX", ".textile": "Textile",
 }  # fmt: skip
-_HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"),
     (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"),
@@ -107,7 +110,9 @@ def text_of(file: Path) -> Text:
     if suffix in (".yaml", ".yml"):
         raise Foreign(_said("is YAML", "make JSON of it: yq -o=json . {file} > {stem}.json", file))
     if suffix == ".xml" or text.lstrip().startswith("<?xml"):
-        raise Foreign("is XML, which says nothing about what is a passage; make JSON of it, with id and text for each")
+        raise Foreign(
+            "is XML, which says nothing about what is a passage; make JSON of it, with id and text for each"
+        )
     return Text(text, suffix, note)
 
 
@@ -117,7 +122,10 @@ def _named(data: bytes) -> tuple[str, str] | None:
         if data.startswith(start):
             return f"is {what}", remedy
     if data[60:68] == b"BOOKMOBI":
-        return "is a Kindle book", "ebook-convert {file} {stem}.epub, then pandoc {stem}.epub -t gfm -o {stem}.md"
+        return (
+            "is a Kindle book",
+            "ebook-convert {file} {stem}.epub, then pandoc {stem}.epub -t gfm -o {stem}.md",
+        )
     if data[257:262] == b"ustar":
         return "is a tar archive", _UNPACK.replace("{command}", "tar xf")
     if data.startswith(b"PK\x03\x04"):

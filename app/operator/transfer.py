@@ -1,6 +1,5 @@
-"""Copy a source to a collection on a server so that nothing can get lost: check, build beside, verify, switch.
-
-The parts do the work; here is their order, and what the operator is told. `upload` and `backup` number the steps.
+"""The steps of a copy from a source to a collection on a server, and what the operator reads of them: check, build beside,
+verify, switch. `upload` and `restoring` are the commands.
 """
 
 from __future__ import annotations
@@ -8,16 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.operator import staging, switching
-from app.operator.console import EXIT_FAILED, EXIT_OK, Console
-from app.operator.copying import send
+from app.operator import quotas, switching
+from app.operator.console import EXIT_FAILED, EXIT_OK, Console, Progress
 from app.operator.journal import Journal
-from app.operator.planning import Plan, check
+from app.operator.parallel import in_order
 from app.operator.problems import OperatorError
-from app.operator.progress import Progress
-from app.operator.quotas import shown
-from app.operator.sources import Page, ShortIds, Source
-from app.operator.store import Database, StoredCollection
+from app.operator.quotas import ShortIds, shown
+from app.operator.records import Page, Record, Source
+from app.operator.store import Database
+from app.operator.stored_collection import StoredCollection
 from app.operator.verification import Comparison, compare
 
 
@@ -34,7 +32,14 @@ class Transfer:
     """One copy of `source` to the collection `name` of `database`; `here` and `there` name the two sides for people."""
 
     def __init__(
-        self, source: Source, database: Database, name: str, options: Options, console: Console, here: str, there: str
+        self,
+        source: Source,
+        database: Database,
+        name: str,
+        options: Options,
+        console: Console,
+        here: str,
+        there: str,
     ) -> None:
         self.source = source
         self.database = database
@@ -43,10 +48,10 @@ class Transfer:
         self.console = console
         self.here, self.there = here, there
 
-    def check(self) -> Plan:
+    def check(self) -> None:
         """Hold the whole source against the quotas and list every violation. Raises OperatorError when there is one."""
         about = self.source.about()
-        plan = check(self.name, about, self._pages("checking", embeddings=True))
+        plan = quotas.plan(self.name, about, self._pages("checking", embeddings=True))
         self.console.facts.update(
             documents=plan.records,
             bytes_to_send=plan.wire_bytes,
@@ -56,17 +61,20 @@ class Transfer:
         if isinstance(self.source, ShortIds):
             self.console.facts["replaced_ids"] = dict(self.source.replaced)
             for old, new in self.source.replaced:
-                self.console.line(f"   Replaced id: {shown(old)} becomes {new}; metadata original_id keeps the old one")
+                self.console.line(
+                    f"   Replaced id: {shown(old)} becomes {new}; metadata original_id keeps the old one"
+                )
         if plan.violations:
             self.console.facts["violations"] = [[v.where, v.problem, v.remedy] for v in plan.violations]
             for violation in plan.violations:
                 self.console.line(f"   ✗ {violation}")
             count = len(plan.violations)
-            raise OperatorError(f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; nothing was sent.")
+            raise OperatorError(
+                f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; nothing was sent."
+            )
         self.console.line("   Checked: every document fits Chroma Cloud's quotas")
         for sentence in plan.estimate(self.options.batch_size, self.options.workers):
             self.console.line(f"   {sentence}")
-        return plan
 
     def settle(self, journal: Journal) -> None:
         """Complete the switch that an earlier run was in the middle of; with --restart, give up what it uploaded."""
@@ -78,9 +86,9 @@ class Transfer:
                 if not self.options.restart:
                     raise
         if self.options.restart:
-            if leftovers := staging.leftovers(self.database, journal, self.name):
+            if leftovers := switching.leftovers(self.database, journal, self.name):
                 self.console.ask(f"   Delete the unfinished {', '.join(leftovers)} of earlier uploads?")
-            staging.discard(self.database, journal)
+            switching.discard(self.database, journal)
             for leftover in leftovers:
                 self.database.delete(leftover)
 
@@ -91,20 +99,26 @@ class Transfer:
 
     def agree(self, target: StoredCollection) -> bool:
         """Show how an existing target differs and ask to replace it; False when there is nothing to do. Raises Declined."""
-        self.console.line(f"   Found: {self.name} ({target.count()} documents); comparing it with the {self.here} one...")
+        self.console.line(
+            f"   Found: {self.name} ({target.count()} documents); comparing it with the {self.here} one..."
+        )
         found = self.compare_with(target)
         if found.same:
             self.console.line("   Identical: nothing to upload")
             return False
         self._differences(found)
-        self.console.ask(f"   Replace {self.name} in the {self.there}? It stays as it is until the new one is verified.")
+        self.console.ask(
+            f"   Replace {self.name} in the {self.there}? It stays as it is until the new one is verified."
+        )
         return True
 
     def build(self, journal: Journal, replaces: StoredCollection | None) -> StoredCollection:
         """Open the staging collection, beginning or going on."""
-        target = staging.open_staging(self.database, journal, self.name, self.source.about(), replaces)
+        target = switching.open_staging(self.database, journal, self.name, self.source.about(), replaces)
         if sent := journal.count(sent=True):
-            self.console.line(f"   Resuming: {self.name} ({sent} of {journal.count()} documents are there already)")
+            self.console.line(
+                f"   Resuming: {self.name} ({sent} of {journal.count()} documents are there already)"
+            )
         else:
             self.console.line(f"   Created: {self.name}")
         self.console.line(f"   It is built as {target.name} and takes its name once it is verified")
@@ -120,19 +134,35 @@ class Transfer:
         return reading.records
 
     def send(self, journal: Journal, target: StoredCollection) -> None:
-        """Send what is not there yet."""
-        staging.clean(target, journal)
-        sent = journal.count(sent=True)
-        progress = Progress(self.console, journal.count(), sent)
-        uploaded = send(
-            journal.watch(self.source.pages(embeddings=True)),
-            target,
-            journal,
-            batch_size=self.options.batch_size,
-            workers=self.options.workers,
-            progress=progress,
-        )
-        self.console.facts.update(uploaded=uploaded, resumed=sent)
+        """Upsert what the journal does not know as sent, and mark each batch when the server has acknowledged it."""
+        switching.clean(target, journal)
+        total, resumed = journal.count(), journal.count(sent=True)
+        size = self.options.batch_size
+        batches = -(-total // size)
+        number = batches - -(-(total - resumed) // size)
+        progress, done = Progress(self.console, total, resumed), resumed
+
+        def write(batch: list[Record]) -> int:
+            target.upsert(batch)
+            journal.mark_sent([record.id for record in batch])
+            return len(batch)
+
+        for count in in_order(write, self._batches(journal), self.options.workers, target.api.http.stopping):
+            done, number = done + count, number + 1
+            progress.step(done, f"Uploaded batch {number}/{batches} ({done}/{total} documents)")
+        progress.end()
+        self.console.facts.update(uploaded=done - resumed, resumed=resumed)
+
+    def _batches(self, journal: Journal) -> Iterator[list[Record]]:
+        size = self.options.batch_size
+        waiting: list[Record] = []
+        for page in journal.watch(self.source.pages(embeddings=True)):
+            waiting += journal.unsent(page)
+            while len(waiting) >= size:
+                yield waiting[:size]
+                waiting = waiting[size:]
+        if waiting:
+            yield waiting
 
     def verify(self, target: StoredCollection, journal: Journal | None = None) -> int:
         """Compare everything and, with a journal, switch. The exit status says whether all is well."""
@@ -156,7 +186,9 @@ class Transfer:
         self.console.facts.update(source_count=found.source_count, target_count=found.target_count)
         if not found.same:
             self._differences(found)
-            again = "run the same command again, it sends them once more" if wrong else "run again with --restart"
+            again = (
+                "run the same command again, it sends them once more" if wrong else "run again with --restart"
+            )
             kept = "" if journal is None else f" {self.name} in the {self.there} is as it was; {again}."
             self.console.line(f"   ❌ FAILED: the two are not the same.{kept}")
             return EXIT_FAILED
@@ -170,7 +202,7 @@ class Transfer:
 
     def abandon(self, journal: Journal) -> None:
         """The target is what it should be without us: drop what an interrupted run may have left."""
-        staging.discard(self.database, journal)
+        switching.discard(self.database, journal)
 
     def _pages(self, doing: str, *, embeddings: bool) -> Iterator[Page]:
         """The pages of the source, with a bar on a terminal."""

@@ -9,8 +9,9 @@ from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console, duration
 from app.operator.journal import Journal, journal_path
 from app.operator.problems import OperatorError
-from app.operator.sources import CollectionSource, ShortIds, Source
-from app.operator.store import Patience
+from app.operator.quotas import ShortIds
+from app.operator.records import Source
+from app.operator.retries import Patience
 from app.operator.transfer import Options, Transfer
 from app.settings import Settings
 
@@ -49,11 +50,15 @@ def upload(settings: Settings, request: Request, console: Console) -> int:
     if request.dry_run or request.verify_only:
         status = _look(transfer, request)
     else:
-        path = journal_path(settings.data_dir, local.database.where.url, cloud.database.where.url, *_place(cloud), name)
+        path = journal_path(
+            settings.data_dir, local.database.where.url, cloud.database.where.url, *_where(cloud), name
+        )
         with Journal(path) as journal:
             status = _copy(transfer, journal)
-    traffic = cloud.database.traffic
-    console.facts.update(seconds=round(time.monotonic() - started, 2), requests=traffic.requests, retries=traffic.retries)
+    traffic = cloud.database.http.traffic
+    console.facts.update(
+        seconds=round(time.monotonic() - started, 2), requests=traffic.requests, retries=traffic.retries
+    )
     if status == EXIT_OK and traffic.retries:
         repeated = "1 call" if traffic.retries == 1 else f"{traffic.retries} calls"
         console.line(f"   ({repeated} had to be repeated; {duration(time.monotonic() - started)} in all)")
@@ -68,11 +73,10 @@ def _source(local: ChromaDBConnector, request: Request, console: Console) -> Sou
     console.line(f"   Found collection: {request.name} ({count} documents)")
     if not count:
         raise OperatorError(f"Collection {request.name} is empty: there is nothing to upload.")
-    source = CollectionSource(collection)
-    return ShortIds(source) if request.fix_ids else source
+    return ShortIds(collection) if request.fix_ids else collection
 
 
-def _place(cloud: ChromaDBConnector) -> tuple[str, str]:
+def _where(cloud: ChromaDBConnector) -> tuple[str, str]:
     return cloud.database.where.tenant, cloud.database.where.database
 
 
@@ -88,7 +92,9 @@ def _look(transfer: Transfer, request: Request) -> int:
             transfer.console.line("   ✅ SUCCESS: Both are the same!")
         return status
     if target is None:
-        transfer.console.line(f"\nDry run: {request.name} would be created in the cloud. Nothing was changed.")
+        transfer.console.line(
+            f"\nDry run: {request.name} would be created in the cloud. Nothing was changed."
+        )
         return EXIT_OK
     found = transfer.compare_with(target)
     transfer.console.facts["differences"] = found.lines()

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from app.operator.parallel import in_order
 from app.operator.problems import OperatorError
 from app.operator.quotas import shown
-from app.operator.records import Record, same_content, same_embedding
-from app.operator.sources import About, Page, space
-from app.operator.store import StoredCollection
+from app.operator.records import About, Page, Record, same_content, same_embedding, space
+from app.operator.stored_collection import StoredCollection
 
 EXAMPLES = 5
 
@@ -80,7 +79,7 @@ def compare(
         return page, {record.id: record for record in target.get([r.id for r in page], embeddings=True)}
 
     with closing(_private_database()) as ids:
-        for page, stored in in_order(look_up, pages, workers, target.database.stopping):
+        for page, stored in in_order(look_up, pages, workers, target.api.http.stopping):
             _keep(ids, page)
             missing = [record.id for record in page if record.id not in stored]
             different = [r.id for r in page if r.id in stored and not _same(r, stored[r.id])]
@@ -103,7 +102,11 @@ def _same(left: Record, right: Record) -> bool:
 def _about(source: About, target: StoredCollection) -> list[str]:
     lines = []
     if (source.metadata or None) != (target.metadata or None):
-        keys = [k for k in sorted({*source.metadata, *target.metadata}) if source.metadata.get(k) != target.metadata.get(k)]
+        keys = [
+            k
+            for k in sorted({*source.metadata, *target.metadata})
+            if source.metadata.get(k) != target.metadata.get(k)
+        ]
         lines.append(f"collection metadata differs in {', '.join(keys)}")
     theirs = space(target.configuration, target.metadata)
     if source.space != theirs:
@@ -126,7 +129,9 @@ def _keep(ids: sqlite3.Connection, page: Page) -> None:
         ids.executemany("INSERT INTO ids VALUES (?)", ((record.id,) for record in page))
         ids.execute("COMMIT")
     except sqlite3.IntegrityError:
-        raise OperatorError("The source is being written to: a record came twice. Run again when it rests.") from None
+        raise OperatorError(
+            "The source is being written to: a record came twice. Run again when it rests."
+        ) from None
     except sqlite3.Error as error:
         raise OperatorError(f"Cannot write a temporary file ({error}): make room on the disk.") from error
 

@@ -14,9 +14,8 @@ from app.index import sample_rules
 from app.index.build import build
 from app.index.search import LexicalIndex, index_path
 from app.models import Passage
-from app.operator.console import EXIT_OK, Console
+from app.operator.console import EXIT_OK, Console, Progress
 from app.operator.problems import UsageError
-from app.operator.progress import Progress
 from app.settings import Settings
 from tests.evaluation import report
 from tests.evaluation.measure import Outcome, figures, run

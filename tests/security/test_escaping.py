@@ -17,9 +17,8 @@ from app import logs
 from app.errors import DndChatError
 from app.escaping import as_json, escaped, in_json
 from app.ledger.delivery import compose
-from app.operator.console import Console
+from app.operator.console import Console, Progress
 from app.operator.problems import OperatorError
-from app.operator.progress import Progress
 from tests.doubles.delivery import Reply
 from tests.doubles.recording import RecordedRequest
 from tests.doubles.server import Double

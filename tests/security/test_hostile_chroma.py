@@ -21,14 +21,14 @@ from app.errors import DatabaseError
 from app.index.build import build
 from app.index.search import LexicalIndex, index_path
 from app.models import Passage
-from app.operator import backup, store
+from app.operator import backup, stored_collection
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import Console
 from app.operator.indexing import build_index
 from app.operator.journal import journal_path
 from app.operator.records import Record, floats
 from app.operator.restoring import Request, restore
-from app.operator.store import Patience
+from app.operator.retries import Patience
 from app.operator.transfer import Options
 from app.settings import Settings, load
 from tests.doubles.delivery import Reply, json_reply
@@ -162,7 +162,7 @@ def test_a_lie_is_told_in_one_sentence(
 def test_a_page_that_never_ends_is_given_up(
     chroma: HostileChroma, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store, "RECORDS", 20)
+    monkeypatch.setattr(stored_collection, "RECORDS", 20)
     chroma.lie = lambda server, request: (
         json_reply(page([f"new {request.body['offset']}"])) if request.path.endswith("/get") else None
     )
