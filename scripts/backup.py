@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write a collection to one file: every record, its embedding bit for bit, and what the collection says of itself.
+"""Write a collection to one file: every record, its embedding bit for bit, and what the collection says of
+itself.
 
 From Chroma Cloud when it is configured, else from the local server. scripts/restore.py reads the file.
 """
@@ -27,7 +28,9 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the collection")
-    parser.add_argument("file", metavar="FILE", type=Path, help="such as adnd_1e.jsonl.gz; replaced when it exists")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="such as adnd_1e.jsonl.gz; replaced when it exists"
+    )
     parser.add_argument("--from", dest="place", choices=("auto", "cloud", "local"), default="auto")
     given = parser.parse_args()
     console = arguments.console(given)

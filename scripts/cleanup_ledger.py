@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Cleans up the ledger and the log; for cron. Settles orphans, forgets what is old, checks the file, sends alerts left over.
+"""Cleans up the ledger and the log; for cron. Settles orphans, forgets what is old, checks the file, sends
+alerts left over.
 
 Crontab: 17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py
 """
@@ -57,7 +58,10 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES, asks=False)
     parser.add_argument(
-        "--keep-days", type=positive, default=90, help="days to keep single questions for (default %(default)s)"
+        "--keep-days",
+        type=positive,
+        default=90,
+        help="days to keep single questions for (default %(default)s)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     given = parser.parse_args()
@@ -70,18 +74,27 @@ def main() -> int:
             counts = run(settings, given.keep_days, given.dry_run)
         except maintenance.AlreadyRunning:
             told = {"already_running": True}
-            console.line(as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do.")
+            console.line(
+                as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do."
+            )
             return EXIT_OK
         except OSError as error:
-            remedy = refusal(Path(error.filename or settings.data_dir), write=True) or "check DATA_DIR, LOG_FILE and the disk"
-            raise OperatorError(f"{error.filename or settings.data_dir}: {error.strerror}; {remedy}.") from error
+            remedy = (
+                refusal(Path(error.filename or settings.data_dir), write=True)
+                or "check DATA_DIR, LOG_FILE and the disk"
+            )
+            raise OperatorError(
+                f"{error.filename or settings.data_dir}: {error.strerror}; {remedy}."
+            ) from error
         if given.json:
             console.line(as_json(counts, console.out))
         else:
             for name, value in counts.items():
                 console.line(f"{name.replace('_', ' '):>14}: {value}")
         if counts["integrity"] != "ok":
-            raise OperatorError("The ledger is damaged: stop the site, move it aside, put a backup in its place.")
+            raise OperatorError(
+                "The ledger is damaged: stop the site, move it aside, put a backup in its place."
+            )
         if counts["wrong_days"]:
             raise OperatorError("Some days' totals do not add up with their rows; these were kept.")
         return EXIT_OK

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Copy the same collection with `chroma copy`, with the official Python client and with our upload, side by side; a table.
+"""Copy the same collection with `chroma copy`, with the official Python client and with our upload, side by
+side; a table.
 
-Source: a real `chroma run`. Target: Chroma Cloud's manners (token, quotas, TLS) before another one; `chroma copy`, whose
-address of the cloud is built in, is led there by a proxy. Needs the packages of requirements-dev.txt and nothing outside this
-machine.
+Source: a real `chroma run`. Target: Chroma Cloud's manners (token, quotas, TLS) before another one; `chroma
+copy`, whose address of the cloud is built in, is led there by a proxy. Needs the packages of
+requirements-dev.txt and nothing outside this machine.
 """
 
 import sys
@@ -76,9 +77,12 @@ HEADINGS = ["tool", "scenario", "time", "requests", "sent", "memory", "outcome",
 
 
 class Bench:
-    """Source, cloud, and one run after another, each with an empty cloud unless it is to repeat the one before."""
+    """Source, cloud, and one run after another, each with an empty cloud unless it is to repeat the one
+    before."""
 
-    def __init__(self, home: Path, source: ChromaServer, cloud: ChromaCloudDouble, proxy: ConnectProxy, chroma: str) -> None:
+    def __init__(
+        self, home: Path, source: ChromaServer, cloud: ChromaCloudDouble, proxy: ConnectProxy, chroma: str
+    ) -> None:
         self.home, self.source, self.cloud, self.chroma = home, source, cloud, chroma
         common = {"PATH": os.environ["PATH"], "HOME": str(home), "SSL_CERT_FILE": str(cloud.ca_file)}
         # Our own program looks at no proxy: it finds the cloud by its settings.
@@ -92,7 +96,9 @@ class Bench:
         folder = home / ".chroma"
         folder.mkdir()
         (folder / "config.json").write_text('{"current_profile": "bench", "sample_apps": {"installed": {}}}')
-        (folder / "credentials").write_text(f'[bench]\napi_key = "{cloud.key}"\ntenant_id = "{cloud.tenant}"\n')
+        (folder / "credentials").write_text(
+            f'[bench]\napi_key = "{cloud.key}"\ntenant_id = "{cloud.tenant}"\n'
+        )
 
     def command(self, tool: str) -> list[str]:
         if tool == "chroma copy":
@@ -111,14 +117,25 @@ class Bench:
         environment = {**self.environment[tool], "DATA_DIR": tempfile.mkdtemp(dir=self.home)}
         began = time.monotonic()
         command = [sys.executable, "-c", WATCHER, *self.command(tool)]
-        ran = subprocess.run(command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        ran = subprocess.run(
+            command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         seconds = time.monotonic() - began
         traffic = self.cloud.traffic
         *errors, peak = ran.stderr.splitlines()
         said = next(line.strip() for line in reversed([*ran.stdout.splitlines(), *errors]) if line.strip())
         outcome = f"{self._outcome()}; last line: “{said if len(said) < 100 else said[:99] + '…'}”"
         peak_mb = int(peak) / 1024
-        return Row(tool, scenario, seconds, traffic["requests"], traffic["bytes_in"], peak_mb, outcome, ran.returncode)
+        return Row(
+            tool,
+            scenario,
+            seconds,
+            traffic["requests"],
+            traffic["bytes_in"],
+            peak_mb,
+            outcome,
+            ran.returncode,
+        )
 
     def _outcome(self) -> str:
         there = collections.names(self.cloud.behind)
@@ -132,10 +149,14 @@ class Bench:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--records", type=whole(1, 100_000), default=2213)
     parser.add_argument("--dimensions", type=whole(2, 4096), default=1536)
-    parser.add_argument("--chroma", default="", metavar="PROGRAM", help="the chroma command (default: the installed one)")
+    parser.add_argument(
+        "--chroma", default="", metavar="PROGRAM", help="the chroma command (default: the installed one)"
+    )
     given = parser.parse_args()
     chroma = str(Path(given.chroma).expanduser()) if given.chroma else chroma_program()
 
@@ -148,13 +169,17 @@ def main() -> int:
         data = collections.rows(given.records, given.dimensions)
         collections.fill(source.url, NAME, data, metadata={"embedding_model": "text-embedding-3-small"})
         bench = Bench(Path(home), source, cloud, proxy, chroma)
-        version = subprocess.run([chroma, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        version = subprocess.run(
+            [chroma, "--version"], capture_output=True, text=True, check=False
+        ).stdout.strip()
         for tool in bench.environment:
             for scenario in SCENARIOS:
                 rows.append(bench.run(tool, scenario))
                 print(".", end="", file=sys.stderr, flush=True)
     client = importlib.metadata.version("chromadb")
-    print(f"\n{given.records} records of {given.dimensions} dimensions; chromadb {client}, its command {version}\n")
+    print(
+        f"\n{given.records} records of {given.dimensions} dimensions; chromadb {client}, its command {version}\n"
+    )
     for cells in [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]:
         print(f"| {' | '.join(cells)} |")
     return 0

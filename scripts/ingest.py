@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Read passages from files, embed what is new or changed, and write it to a collection; then build its lexical index.
+"""Read passages from files, embed what is new or changed, and write it to a collection; then build its
+lexical index.
 
-Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex, Haystack, pandas),
-CSV with columns id and text, and Markdown, which is split by its headings; tables stay whole with their caption. A file of
-another kind is named, with the command that helps. Writes to Chroma Cloud when it is configured, else to the local server. It
-may be interrupted at any moment: run the same command again, and only what is missing is embedded.
+Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex,
+Haystack, pandas), CSV with columns id and text, and Markdown, which is split by its headings; tables stay
+whole with their caption. A file of another kind is named, with the command that helps. Writes to Chroma Cloud
+when it is configured, else to the local server. It may be interrupted at any moment: run the same command
+again, and only what is missing is embedded.
 """
 
 import sys
@@ -31,12 +33,22 @@ EXAMPLES = f"""examples:
 
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl, .csv, .md or .txt, also with .gz")
     parser.add_argument(
-        "--collection", required=True, type=arguments.collection, metavar="NAME", help="made when there is none of this name"
+        "files", metavar="FILE", nargs="+", type=Path, help=".json, .jsonl, .csv, .md or .txt, also with .gz"
     )
     parser.add_argument(
-        "--max-cost", type=arguments.money, default="1.00", metavar="DOLLARS", help="stop before it costs more (default: 1.00)"
+        "--collection",
+        required=True,
+        type=arguments.collection,
+        metavar="NAME",
+        help="made when there is none of this name",
+    )
+    parser.add_argument(
+        "--max-cost",
+        type=arguments.money,
+        default="1.00",
+        metavar="DOLLARS",
+        help="stop before it costs more (default: 1.00)",
     )
     parser.add_argument(
         "--part-size",
@@ -45,8 +57,12 @@ def main() -> int:
         metavar="BYTES",
         help="longest part of a Markdown section (default: 4000)",
     )
-    parser.add_argument("--prune", action="store_true", help="remove passages of the collection that are not in the files")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done; embeds and changes nothing")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove passages of the collection that are not in the files"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; embeds and changes nothing"
+    )
     given = parser.parse_args()
     request = Request(
         files=tuple(given.files),

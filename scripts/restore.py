@@ -14,7 +14,7 @@ from app.operator import interpreter
 interpreter.use_own()
 
 from app.operator import arguments
-from app.operator.restoring import Request, restore
+from app.operator.copying import Restoration, restore
 from app.operator.retries import Patience
 
 EXAMPLES = f"""examples:
@@ -28,11 +28,13 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("file", metavar="FILE", type=Path, help="what scripts/backup.py has written")
-    parser.add_argument("--name", type=arguments.collection, help="of the collection (default: the one in the backup)")
+    parser.add_argument(
+        "--name", type=arguments.collection, help="of the collection (default: the one in the backup)"
+    )
     parser.add_argument("--to", choices=("auto", "cloud", "local"), default="auto")
     arguments.add_copying(parser)
     given = parser.parse_args()
-    request = Request(
+    request = Restoration(
         path=given.file,
         name=given.name or "",
         to=given.to,

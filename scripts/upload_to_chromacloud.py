@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Copy a collection from the local Chroma server to Chroma Cloud, verified record by record.
 
-The copy is built beside an existing collection and takes its name when every id, document, metadata and embedding has been
-found the same on both sides. It may be interrupted at any moment: run the same command again and it goes on.
+The copy is built beside an existing collection and takes its name when every id, document, metadata and
+embedding has been found the same on both sides. It may be interrupted at any moment: run the same command
+again and it goes on.
 """
 
 import sys
@@ -15,8 +16,8 @@ from app.operator import interpreter
 interpreter.use_own()
 
 from app.operator import arguments
+from app.operator.copying import Upload, upload
 from app.operator.retries import Patience
-from app.operator.upload import Request, upload
 
 EXAMPLES = f"""examples:
   scripts/upload_to_chromacloud.py adnd_1e               copy adnd_1e; asks before it replaces one that differs
@@ -32,11 +33,13 @@ def main() -> int:
     parser.add_argument("name", metavar="NAME", help="the collection, the same on both sides")
     arguments.add_copying(parser)
     parser.add_argument("--dry-run", action="store_true", help="check and estimate only; sends nothing")
-    parser.add_argument("--fix-ids", action="store_true", help="shorten ids over 128 bytes and keep the old ones")
+    parser.add_argument(
+        "--fix-ids", action="store_true", help="shorten ids over 128 bytes and keep the old ones"
+    )
     given = parser.parse_args()
     if given.dry_run and given.verify_only:
         parser.error("--dry-run and --verify-only exclude each other")
-    request = Request(
+    request = Upload(
         name=given.name,
         options=arguments.options(given),
         patience=Patience(seconds_a_call=given.timeout),

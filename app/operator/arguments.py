@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(description: str | None, epilog: str, *, asks: bool = True) -> argparse.ArgumentParser:
-    """A parser whose help shows `description` and `epilog` as they are written, and the options every command has.
+    """A parser whose help shows `description` and `epilog` as they are written, and the options every command
+    has.
 
     `asks`: whether the command has questions that --yes can answer.
     """

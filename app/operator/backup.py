@@ -1,8 +1,8 @@
 """`scripts/backup.py` and `scripts/restore.py`: a collection in one file, and back, bit for bit.
 
-The file is gzipped JSON Lines. The first line describes the collection, the last one says how many records there must be
-between them and carries the hash of all lines before it; a file that was cut off or changed is refused. Embeddings are the
-little-endian 32-bit floats in base64.
+The file is gzipped JSON Lines. The first line describes the collection, the last one says how many records
+there must be between them and carries the hash of all lines before it; a file that was cut off or changed is
+refused. Embeddings are the little-endian 32-bit floats in base64.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _write(out: TextIO, about: About, collection: StoredCollection, progress: Pr
             mark = hashlib.blake2b(record.id.encode("utf-8", "surrogatepass"), digest_size=12).digest()
             if mark in seen:
                 raise OperatorError(
-                    f"{about.name} is being written to: record {record.id} came twice. Run again when it rests."
+                    f"{about.name} is being written to: record {record.id} came twice. Run again when it "
+                    "rests."
                 )
             seen.add(mark)
             line = _line(_plain(record))
@@ -177,7 +178,8 @@ class BackupSource:
             embedding = from_base64(document["embedding"]) if embeddings else None
             if embedding is not None and not is_finite(embedding):
                 raise OperatorError(
-                    f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes it."
+                    f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes "
+                    "it."
                 )
             return checked(
                 document["id"], document["document"], document["metadata"], document["uri"], embedding

@@ -1,4 +1,5 @@
-"""Chroma's REST API v2 on the wire: one call to one database, or one sentence that says why there is no reply."""
+"""Chroma's REST API v2 on the wire: one call to one database, or one sentence that says why there is no
+reply."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class ChromaApi:
         return checks.get("supports_base64_encoding") is True
 
     def call(self, method: str, path: str, payload: Any = None, *, patient: bool = True) -> Reply:
-        """The reply to one call, whatever its status; see `HttpClient.call`. Raises OperatorError when there is none."""
+        """The reply to one call, whatever its status; see `HttpClient.call`. Raises OperatorError when there
+        is none."""
         body = None
         if payload is not None:
             body = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
@@ -105,7 +107,8 @@ class ChromaApi:
             raise OperatorError(f"{self.label}: the key is refused; check chroma_cloud_api_key.")
         if reply.status == 403:
             raise OperatorError(
-                f"{self.label}: the key does not open tenant {self.where.tenant}, database {self.where.database}; "
+                f"{self.label}: the key does not open tenant {self.where.tenant}, database "
+                f"{self.where.database}; "
                 "check chroma_cloud_tenant_id and chroma_cloud_database."
             )
         if not 200 <= reply.status < 300:

@@ -1,8 +1,8 @@
 """Passages out of files: JSON, JSON Lines, CSV and Markdown. Reads; embeds and stores nothing.
 
-Takes what a passage needs from wherever its maker puts it (this project's own chunk files, Chroma, LangChain, LlamaIndex,
-Haystack); other fields go into the metadata, where the metadata has no such key itself. What Chroma cannot store is refused,
-never left out in silence.
+Takes what a passage needs from wherever its maker puts it (this project's own chunk files, Chroma, LangChain,
+LlamaIndex, Haystack); other fields go into the metadata, where the metadata has no such key itself. What
+Chroma cannot store is refused, never left out in silence.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Problem:
 
 
 def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = lambda _: None) -> list[Record]:
-    """The passages of all files, without embeddings; `say` is told what was done about them that nobody might expect.
+    """The passages of all files, without embeddings; `say` is told what was done about them that nobody might
+    expect.
 
     Raises OperatorError with everything that is wrong with them.
     """
@@ -87,7 +88,8 @@ def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, 
             entries = json_entries(text, lambda said: notes.update([said]))
         else:
             raise Foreign(
-                "is of no kind that is known here; give .json, .jsonl or .md files (.csv, .txt and .gz are read, too)"
+                "is of no kind that is known here; give .json, .jsonl or .md files (.csv, .txt and .gz are "
+                "read, too)"
             )
         reader = Reader(file, notes)
         for place, entry in entries:

@@ -1,12 +1,13 @@
-"""`ChromaDBConnector`: the collections of the configured Chroma database, for commands and interactive sessions.
+"""`ChromaDBConnector`: the collections of the configured Chroma database, for commands and interactive
+sessions.
 
     ChromaDBConnector()                        Chroma Cloud when it is configured, else the local server
     ChromaDBConnector("local")                 the local server, whatever is configured
     ChromaDBConnector("cloud", api_key="…")    Chroma Cloud with this key (the client ignores CHROMA_API_KEY)
 
-`client` is the official client, and `get` and `create` return its collections; they import `chromadb` when they are
-first used (0.6 s, 75 MB). Everything else goes through `database`. The official client's calls are carried by the
-same `HttpClient`, so its retries, limits, proxies and certificates are the same.
+`client` is the official client, and `get` and `create` return its collections; they import `chromadb` when
+they are first used (0.6 s, 75 MB). Everything else goes through `database`. The official client's calls are
+carried by the same `HttpClient`, so its retries, limits, proxies and certificates are the same.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def _official_client(database: Database) -> ClientAPI:
         from chromadb.config import Settings as ClientSettings
     except ImportError as error:
         raise OperatorError(
-            "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does not need it)."
+            "The package chromadb is not installed here: run scripts/setup.sh --operator (the web host does "
+            "not need it)."
         ) from error
 
     class Transport(httpx.BaseTransport):

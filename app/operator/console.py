@@ -1,7 +1,8 @@
-"""What an operator's command prints, and how it ends: plain lines, ✓/✗ with the remedy, questions, exit status, JSON.
+"""What an operator's command prints, and how it ends: plain lines, ✓/✗ with the remedy, questions, exit
+status, JSON.
 
-With `as_json` the lines for people go to standard error, and standard output carries one JSON document at the end.
-Whatever a line repeats of names, records and replies, it stays one line and steers no terminal.
+With `as_json` the lines for people go to standard error, and standard output carries one JSON document at the
+end. Whatever a line repeats of names, records and replies, it stays one line and steers no terminal.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ class Console:
         self._write("\n" * (len(text) - len(rest)) + escaped(rest) + "\n")
 
     def lines(self, text: str) -> None:
-        """What has been made of several lines, each of them harmless already but for what steers a terminal."""
+        """What has been made of several lines, each of them harmless already but for what steers a
+        terminal."""
         self._write(escaped(text, keep="\n"))
 
     def redraw(self, text: str = "") -> None:
-        """`text` in the place of the line that the cursor is on, which goes on behind it; for a person who watches."""
+        """`text` in the place of the line that the cursor is on, which goes on behind it; for a person who
+        watches."""
         self._write(f"\r\x1b[2K{escaped(text)}")
 
     def end_line(self) -> None:
@@ -92,7 +95,8 @@ class Console:
         """Run `command` and return the exit status; whatever stops it is told in one sentence."""
         umask = datadir.keep_private()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on doing so.
+            # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on
+            # doing so.
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, signal.default_int_handler)
         try:

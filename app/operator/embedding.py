@@ -75,7 +75,8 @@ class Embedder:
                     self._report(error)
 
     def _failed(self, error: OpenAIError, texts: Sequence[str]) -> Headers | None:
-        """Count what the call may have cost. Returns the reply's headers; None: it is of no use to repeat the call."""
+        """Count what the call may have cost. Returns the reply's headers; None: it is of no use to repeat the
+        call."""
         import httpx
         import openai
 
@@ -94,7 +95,8 @@ class Embedder:
 
     def _call(self, texts: Sequence[str]) -> list[array[float]]:
         try:
-            # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible server knows.
+            # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible
+            # server knows.
             reply = self._sdk().embeddings.create(
                 model=self.model, input=list(texts), encoding_format="float"
             )
@@ -111,7 +113,8 @@ class Embedder:
         self.spent += self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
             raise OperatorError(
-                f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal length."
+                f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal "
+                "length."
             )
         return vectors
 

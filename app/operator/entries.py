@@ -1,4 +1,5 @@
-"""One passage out of a file's object: its id, its text and its metadata, wherever the program that wrote it puts them."""
+"""One passage out of a file's object: its id, its text and its metadata, wherever the program that wrote it
+puts them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ VECTORS = frozenset(
 # What only the program needs that wrote the passage; `type` there is the name of a class.
 LANGCHAIN = frozenset(("type", "lc"))
 _LLAMAINDEX = (
-    "excluded_embed_metadata_keys excluded_llm_metadata_keys relationships start_char_idx end_char_idx text_template "
+    "excluded_embed_metadata_keys excluded_llm_metadata_keys relationships start_char_idx end_char_idx "
+    "text_template "
     "class_name metadata_template metadata_separator metadata_seperator hash mimetype __type__"
 )
 LLAMAINDEX = frozenset(_LLAMAINDEX.split())
@@ -42,7 +44,8 @@ Notes = Counter[str]
 
 
 class Reader:
-    """Makes records of the objects of one file; what it did about them that nobody might expect is in `notes`."""
+    """Makes records of the objects of one file; what it did about them that nobody might expect is in
+    `notes`."""
 
     def __init__(self, file: Path, notes: Notes) -> None:
         self._stem = file.name.split(".")[0] or file.stem
@@ -103,7 +106,8 @@ class Reader:
                 _storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES
             ):
                 self.notes[
-                    f"{name} left out where Chroma cannot hold it: those passages say themselves where they belong"
+                    f"{name} left out where Chroma cannot hold it: those passages say themselves where they "
+                    "belong"
                 ] += 1
             elif not _storable(value):
                 return (
@@ -114,14 +118,16 @@ class Reader:
         return stored
 
     def _made_id(self, text: str) -> str:
-        """The same for the same text in the same file, so that a second run finds what the first one stored."""
+        """The same for the same text in the same file, so that a second run finds what the first one
+        stored."""
         made = f"{self._stem}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
         self._made[made] += 1
         return made if self._made[made] == 1 else f"{made}-{self._made[made]}"
 
 
 def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | str]:
-    """The fields of a passage without what only its program needs, and its metadata (or what is wrong there)."""
+    """The fields of a passage without what only its program needs, and its metadata (or what is wrong
+    there)."""
     fields = dict(entry)
     for _ in WRAPPERS:
         wrapper = next((key for key in WRAPPERS if isinstance(fields.get(key), dict)), None)

@@ -29,7 +29,8 @@ _INLINE = MarkdownIt("commonmark").enable("strikethrough")
 
 
 def visible(written: str, environment: MutableMapping[str, Any] | None = None) -> str:
-    """The words of a heading as Markdown has it after its `#`s, on one line; "" when nothing of it is to be seen.
+    """The words of a heading as Markdown has it after its `#`s, on one line; "" when nothing of it is to be
+    seen.
 
     `environment` has the document's link references (`markdown_it` fills it).
     """

@@ -1,4 +1,5 @@
-"""`scripts/build_index.py`: the lexical index over a Chroma collection, and whether it is still up to date."""
+"""`scripts/build_index.py`: the lexical index over a Chroma collection, and whether it is still up to
+date."""
 
 from __future__ import annotations
 
@@ -112,7 +113,8 @@ def _passages(collection: StoredCollection, fingerprint: Fingerprint, console: C
             room -= sum(len(record.document or "") for record in page)
             if room < 0:
                 raise OperatorError(
-                    f"{collection.name} has more than {MOST_CHARACTERS:,} characters: no index can be made of it."
+                    f"{collection.name} has more than {MOST_CHARACTERS:,} characters: no index can be made "
+                    "of it."
                 )
             progress.hint(done, "reading")
             for record in page:

@@ -1,7 +1,8 @@
-"""`scripts/ingest.py`: passages from files into a collection. Embeds and writes only what changed; goes on where it stopped.
+"""`scripts/ingest.py`: passages from files into a collection. Embeds and writes only what changed; goes on
+where it stopped.
 
-There is no state beside the collection: what is there already, in this very wording, needs nothing. So a run that was
-interrupted is simply run again, and pays again for one call at most.
+There is no state beside the collection: what is there already, in this very wording, needs nothing. So a run
+that was interrupted is simply run again, and pays again for one call at most.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Request:
 
 @dataclass
 class Changes:
-    """What has to be done to a collection. `to_rewrite` keep the vectors they have: only their metadata changed."""
+    """What has to be done to a collection. `to_rewrite` keep the vectors they have: only their metadata
+    changed."""
 
     to_embed: list[Record] = field(default_factory=list)
     to_rewrite: list[Record] = field(default_factory=list)
@@ -74,7 +76,8 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     changes = _changes(records, target)
     estimate = embedder.estimate(_embedded(changes.to_embed))
     console.line(
-        f"{request.collection}: {len(changes.to_embed)} to embed with {embedder.model} (about ${dollars(estimate):.4f}), "
+        f"{request.collection}: {len(changes.to_embed)} to embed with {embedder.model} (about "
+        f"${dollars(estimate):.4f}), "
         f"{len(changes.to_rewrite)} with new metadata only, {changes.unchanged} unchanged, "
         f"{len(changes.vanished)} not in the files"
     )
@@ -108,7 +111,8 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
         console.line(f"Removed {len(changes.vanished)} passages that are not in the files")
     elif changes.vanished:
         console.line(
-            f"{len(changes.vanished)} passages are in the collection and not in the files; --prune removes them"
+            f"{len(changes.vanished)} passages are in the collection and not in the files; --prune removes "
+            "them"
         )
     console.facts.update(embedded_tokens=embedder.tokens, dollars=dollars(embedder.spent))
     console.line(
@@ -140,12 +144,13 @@ def _check_quotas(records: Sequence[Record], console: Console) -> None:
 
 
 def _names_model(target: StoredCollection, model: str) -> bool:
-    """Whether the collection says that `model` embedded it. OperatorError when it names another one: vectors of two models
-    in one collection find nonsense."""
+    """Whether the collection says that `model` embedded it. OperatorError when it names another one: vectors
+    of two models in one collection find nonsense."""
     theirs = target.metadata.get(MODEL)
     if theirs and theirs != model:
         raise OperatorError(
-            f"{target.name} was embedded with {theirs}, the settings say {model}: set OPENAI_EMBEDDING_MODEL={theirs}, "
+            f"{target.name} was embedded with {theirs}, the settings say {model}: set "
+            f"OPENAI_EMBEDDING_MODEL={theirs}, "
             "or give another --collection to embed everything anew."
         )
     return bool(theirs)
@@ -198,18 +203,22 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
         except TooDear:
             progress.end()
             raise OperatorError(
-                f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. {done} passages are "
+                f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. "
+                f"{done} passages are "
                 "embedded and kept; run the same command again with a higher --max-cost to go on."
             ) from None
         if bad := [record.id for record, vector in zip(batch, vectors, strict=True) if not usable(vector)]:
             progress.end()
             raise OperatorError(
-                f"{embedder.model} gave {', '.join(map(shown, bad[:5]))}{' …' * (len(bad) > 5)} an embedding of zeros, or one "
-                f"that {NOT_FINITE}: look at the text and at the server. {done} passages are embedded and kept."
+                f"{embedder.model} gave {', '.join(map(shown, bad[:5]))}{' …' * (len(bad) > 5)} an embedding "
+                "of zeros, or one "
+                f"that {NOT_FINITE}: look at the text and at the server. {done} passages are embedded and "
+                "kept."
             )
         if target.dimension and len(vectors[0]) != target.dimension:
             raise OperatorError(
-                f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: it was embedded "
+                f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: "
+                "it was embedded "
                 "with another model. Set OPENAI_EMBEDDING_MODEL to that one, or give another --collection."
             )
         _write(target, [replace(r, embedding=v) for r, v in zip(batch, vectors, strict=True)], changes)
@@ -222,12 +231,14 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
 
 
 def _embedded(records: Sequence[Record]) -> list[str]:
-    """What a model is given of the texts: no soft hyphens and ligatures, which would hide the words from it, too."""
+    """What a model is given of the texts: no soft hyphens and ligatures, which would hide the words from it,
+    too."""
     return [plain(text).strip() or text for text in (record.document or "" for record in records)]
 
 
 def _write(target: StoredCollection, records: Sequence[Record], changes: Changes) -> None:
-    """Upsert in place. An upsert merges metadata: keys that are no longer wanted are set to null, which removes them."""
+    """Upsert in place. An upsert merges metadata: keys that are no longer wanted are set to null, which
+    removes them."""
     ready = []
     for record in records:
         old = changes.stored.get(record.id)

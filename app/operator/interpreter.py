@@ -1,7 +1,7 @@
 """Which Python runs an operator's command: the one that `scripts/setup.sh` installed the packages for.
 
-Every script begins with it, in whatever `python3` is on the host. So what is loaded until then, and the text of the scripts
-themselves, is read by Python 3.6, too: no newer syntax there, no newer `__future__`.
+Every script begins with it, in whatever `python3` is on the host. So what is loaded until then, and the text
+of the scripts themselves, is read by Python 3.6, too: no newer syntax there, no newer `__future__`.
 """
 
 import os

@@ -1,7 +1,8 @@
-"""What an unfinished copy has done so far: one SQLite file in DATA_DIR, written through to the disk after every batch.
+"""What an unfinished copy has done so far: one SQLite file in DATA_DIR, written through to the disk after
+every batch.
 
-A batch is marked as sent after the server has acknowledged it, so a process that dies at any moment sends again at most what
-was under way. One file per source and target; it goes when the copy is complete.
+A batch is marked as sent after the server has acknowledged it, so a process that dies at any moment sends
+again at most what was under way. One file per source and target; it goes when the copy is complete.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Reading:
 
 
 class Journal:
-    """Opened by one process at a time. Every method raises OperatorError when the disk is full or cannot be written."""
+    """Opened by one process at a time. Every method raises OperatorError when the disk is full or cannot be
+    written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +55,8 @@ class Journal:
                     "The same copy is running in another process; wait for it to end."
                 ) from None
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            # A rollback journal and FULL: each commit is on the disk before the next batch is counted as sent.
+            # A rollback journal and FULL: each commit is on the disk before the next batch is counted as
+            # sent.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
 
@@ -95,9 +98,11 @@ class Journal:
                 connection.execute(f"DELETE FROM {table}")
 
     def read(self, pages: Iterable[Sequence[Record]]) -> Reading:
-        """Take the source as it is now. Records that changed since the last reading, or are gone, become stale.
+        """Take the source as it is now. Records that changed since the last reading, or are gone, become
+        stale.
 
-        Raises SourceChanged when a record comes twice: something was inserted or deleted while the pages were read.
+        Raises SourceChanged when a record comes twice: something was inserted or deleted while the pages were
+        read.
         """
         reading = int(self.state().get("reading", "0")) + 1
         # Noted first: a reading that dies half-way must not be taken for part of the next one.
@@ -138,7 +143,8 @@ class Journal:
         return not same
 
     def watch(self, pages: Iterable[list[Record]]) -> Iterator[list[Record]]:
-        """The pages, each record compared with what `read` took. Raises SourceChanged at the first one that differs."""
+        """The pages, each record compared with what `read` took. Raises SourceChanged at the first one that
+        differs."""
         total = 0
         for page in pages:
             known = self._digests([record.id for record in page])
@@ -169,7 +175,8 @@ class Journal:
             )
 
     def mark_wrong(self, ids: Sequence[str]) -> None:
-        """These are not in the target as they should be: the next run removes them there and sends them again."""
+        """These are not in the target as they should be: the next run removes them there and sends them
+        again."""
         with self._transaction() as connection:
             rows = [(identity,) for identity in ids]
             connection.executemany("UPDATE records SET sent = 0 WHERE id = ?", rows)
@@ -225,7 +232,8 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             if type(error) is sqlite3.DatabaseError:
                 raise OperatorError(
-                    f"{self.path} is damaged ({error}). Delete it and run the same command again, with --restart: "
+                    f"{self.path} is damaged ({error}). Delete it and run the same command again, with "
+                    "--restart: "
                     "the upload begins anew, and what was left of it is removed."
                 ) from error
             raise OperatorError(

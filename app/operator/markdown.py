@@ -1,6 +1,8 @@
-"""Markdown to passages: one per section, tables whole with their caption, long sections in parts, the heading path kept.
+"""Markdown to passages: one per section, tables whole with their caption, long sections in parts, the heading
+path kept.
 
-Where what begins and ends is `markdown_it`'s word (CommonMark with GitHub's tables); the lines themselves are never changed.
+Where what begins and ends is `markdown_it`'s word (CommonMark with GitHub's tables); the lines themselves are
+never changed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ _PARSER = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join
 
 @dataclass
 class _Block:
-    """What is kept together as long as it fits: a paragraph, a list, a piece of code, a table with its caption."""
+    """What is kept together as long as it fits: a paragraph, a list, a piece of code, a table with its
+    caption."""
 
     text: str
     table: bool = False
@@ -64,7 +67,8 @@ class _Section:
 
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
-    """The passages of one document; `stem` begins their ids. A part has at most `part_bytes`, except a table that has more."""
+    """The passages of one document; `stem` begins their ids. A part has at most `part_bytes`, except a table
+    that has more."""
     used: set[str] = set()
     for section in _sections(text):
         parts = _parts(section.blocks, part_bytes)
@@ -87,7 +91,8 @@ def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
 
 
 def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:
-    """A name for a section, and the ids of its parts. Sections with the same headings are told apart by their order."""
+    """A name for a section, and the ids of its parts. Sections with the same headings are told apart by their
+    order."""
     for number in itertools.count(1):
         name = f"{base}-{number}" if number > 1 else base
         ids = [f"{name}-part-{part}" for part in range(1, parts + 1)] if parts > 1 else [name]
@@ -132,11 +137,13 @@ def _sections(text: str) -> Iterator[_Section]:
 
 
 _Unit = tuple[int, int, int | str, str]
-"""First line, line after the last, and what it is: a heading of a level, with its words as written; "table"; or "text"."""
+"""First line, line after the last, and what it is: a heading of a level, with its words as written; "table";
+or "text"."""
 
 
 def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
-    """The document from its first line to its last, piece by piece. Lines without a token (link references) are text."""
+    """The document from its first line to its last, piece by piece. Lines without a token (link references)
+    are text."""
     ends_of_tables = [number for number, line in enumerate(lines, 1) if "</table>" in line.lower()]
     position = 0
     for token, following in itertools.pairwise([*tokens, Token("end", "", 0)]):
@@ -169,7 +176,8 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
 
 
 def _is_heading(token: Token, words: str) -> bool:
-    """Whether a line of dashes below makes one: the last line of a paragraph is no heading, whatever a parser says."""
+    """Whether a line of dashes below makes one: the last line of a paragraph is no heading, whatever a parser
+    says."""
     return token.markup[:1] == "#" or not ("\n" in words or "|" in words)
 
 
@@ -207,7 +215,8 @@ def _parts(blocks: list[_Block], limit: int) -> list[list[_Block]]:
 
 
 def _pieces(text: str, limit: int) -> Iterator[str]:
-    """`text` cut where it hurts least: between lines, after sentences, between words, and only then anywhere."""
+    """`text` cut where it hurts least: between lines, after sentences, between words, and only then
+    anywhere."""
     while len(text.encode()) > limit:
         # A character has at most four bytes, so this many always fit; more may.
         window = text.encode()[:limit].decode("utf-8", "ignore")

@@ -1,4 +1,5 @@
-"""What stops an operator's command: one sentence that says what is wrong and what to do, and the exit status that goes with it.
+"""What stops an operator's command: one sentence that says what is wrong and what to do, and the exit status
+that goes with it.
 
 OperatorError            1   the command could not do its work
 ├── UsageError           2   wrong arguments or settings: nothing was tried

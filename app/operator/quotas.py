@@ -1,7 +1,8 @@
-"""The quotas of Chroma Cloud, which of them a collection breaks, and what copying it will take. Sends nothing.
+"""The quotas of Chroma Cloud, which of them a collection breaks, and what copying it will take. Sends
+nothing.
 
-Figures: docs.trychroma.com/cloud/quotas-limits, read in November 2026. A newer page says 8,182 bytes for a metadata value; the
-smaller figure is the one every account has.
+Figures: docs.trychroma.com/cloud/quotas-limits, read in November 2026. A newer page says 8,182 bytes for a
+metadata value; the smaller figure is the one every account has.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ GIB = 2**30
 WRITTEN_PER_GIB = 2.50
 RETURNED_PER_GIB = 0.09
 STORED_PER_GIB_MONTH = 0.33
-# What the time is estimated with: a slow home line, and a round trip across an ocean with the server's work in it.
+# What the time is estimated with: a slow home line, and a round trip across an ocean with the server's work
+# in it.
 LINE_BYTES_PER_SECOND = 10e6 / 8
 SECONDS_PER_WRITE = 0.4
 
@@ -91,9 +93,11 @@ def of_collection(name: str, metadata: Mapping[str, Any], records: int) -> Itera
 
 
 def with_short_id(record: Record) -> Record:
-    """`record` under an id that fits: the beginning of the old one and a hash of all of it; the old one goes into metadata.
+    """`record` under an id that fits: the beginning of the old one and a hash of all of it; the old one goes
+    into metadata.
 
-    A reference to a record that gets a shorter id follows it, so families and the parts of a section stay together.
+    A reference to a record that gets a shorter id follows it, so families and the parts of a section stay
+    together.
     """
     metadata = dict(record.metadata or {})
     for key in REFERENCES:
@@ -103,14 +107,16 @@ def with_short_id(record: Record) -> Record:
     if _bytes(record.id) <= ID_BYTES:
         return replace(record, metadata=metadata or None)
     if metadata.setdefault(ORIGINAL_ID, record.id) != record.id:
-        # The key is taken by something else, which must not be lost: the id is left for the check to complain about.
+        # The key is taken by something else, which must not be lost: the id is left for the check to complain
+        # about.
         return replace(record, metadata=metadata)
     return replace(record, id=_short(record.id), metadata=metadata)
 
 
 @dataclass
 class ShortIds:
-    """Another source, its too long ids replaced; the replaced ones of the latest reading are listed, old and new."""
+    """Another source, its too long ids replaced; the replaced ones of the latest reading are listed, old and
+    new."""
 
     source: Source
     replaced: list[tuple[str, str]] = field(default_factory=list)

@@ -1,4 +1,5 @@
-"""A collection's records and what it is beside them; when two records are the same. Knows nothing of HTTP, files or quotas."""
+"""A collection's records and what it is beside them; when two records are the same. Knows nothing of HTTP,
+files or quotas."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-# Chroma stores 32-bit floats. L2 and inner-product collections give them back bit for bit; cosine collections scale them on
-# the way in and out, which costs up to 1.4e-7 relative a hop (measured on 1.5.9, 2,213 records of 1,536 dimensions).
+# Chroma stores 32-bit floats. L2 and inner-product collections give them back bit for bit; cosine collections
+# scale them on the way in and out, which costs up to 1.4e-7 relative a hop (measured on 1.5.9, 2,213 records
+# of 1,536 dimensions).
 TOLERANCE = 1e-6
-# Chroma's servers read decimal numbers fast rather than exactly: one in ten of the doubles in metadata with 16 or 17 digits
-# comes back one unit in the last place away (2e-16 relative, measured on 1.5.9).
+# Chroma's servers read decimal numbers fast rather than exactly: one in ten of the doubles in metadata with
+# 16 or 17 digits comes back one unit in the last place away (2e-16 relative, measured on 1.5.9).
 METADATA_TOLERANCE = 1e-15
 NOT_FINITE = "has numbers that are none (NaN or Infinity)"
 """What is said of an embedding that `is_finite` refuses."""
@@ -33,7 +35,8 @@ class Record:
     embedding: array[float] | None = None
 
     def digest(self) -> bytes:
-        """A hash over document, metadata and URI: equal exactly when all three are, whatever the order of keys."""
+        """A hash over document, metadata and URI: equal exactly when all three are, whatever the order of
+        keys."""
         content = [self.document, self.metadata, self.uri]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -61,7 +64,8 @@ class About:
 
 
 class Source(Protocol):
-    """What a collection is copied from. Readers go from its beginning to its end and keep no more than a page."""
+    """What a collection is copied from. Readers go from its beginning to its end and keep no more than a
+    page."""
 
     def about(self) -> About:
         """Read anew each time: the count may have changed. Raises SourceChanged when anything else has."""
@@ -71,7 +75,8 @@ class Source(Protocol):
 
 
 def space(configuration: dict[str, Any], metadata: dict[str, Any]) -> str:
-    """The distance function a collection was made with. Cloud keeps it under `spann`, a local server under `hnsw`."""
+    """The distance function a collection was made with. Cloud keeps it under `spann`, a local server under
+    `hnsw`."""
     for index in ("hnsw", "spann"):
         part = configuration.get(index)
         if isinstance(part, dict) and part.get("space"):
@@ -94,7 +99,8 @@ def checked(
 
 
 def _is_value(value: Any, depth: int = 2) -> bool:
-    """Text, a number, true, false, null; a list of these; an object of these, which is how a sparse vector is written."""
+    """Text, a number, true, false, null; a list of these; an object of these, which is how a sparse vector is
+    written."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
@@ -107,7 +113,8 @@ def _is_value(value: Any, depth: int = 2) -> bool:
 
 
 def floats(numbers: Sequence[float | None]) -> array[float]:
-    """`numbers` as the 32-bit floats that Chroma keeps; null is what JSON has for NaN and Infinity. Raises TypeError."""
+    """`numbers` as the 32-bit floats that Chroma keeps; null is what JSON has for NaN and Infinity. Raises
+    TypeError."""
     if None in numbers:
         numbers = [math.nan if number is None else number for number in numbers]
     return array("f", numbers)  # type: ignore[arg-type]  # no None is left

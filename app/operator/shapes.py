@@ -1,7 +1,9 @@
-"""The passages in JSON and CSV files, in whatever shape a program wrote them; what is something else is named.
+"""The passages in JSON and CSV files, in whatever shape a program wrote them; what is something else is
+named.
 
-JSON: one document, or any number one after another (JSON Lines, concatenated, spread over lines). A document is a passage, a
-list of them, an object with such lists in it, an object of passages by their ids, or columns (`collection.get()`, pandas).
+JSON: one document, or any number one after another (JSON Lines, concatenated, spread over lines). A document
+is a passage, a list of them, an object with such lists in it, an object of passages by their ids, or columns
+(`collection.get()`, pandas).
 """
 
 from __future__ import annotations
@@ -95,7 +97,8 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is wrong.
+    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is
+    wrong.
 
     Raises Foreign when it is no JSON.
     """
@@ -139,7 +142,8 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
     if isinstance(value, list):
         if value and all(isinstance(row, list) for row in value):
             raise Foreign(
-                "is a list of lists without the names of the columns (pandas: orient='values'); write it with orient='records'"
+                "is a list of lists without the names of the columns (pandas: orient='values'); write it "
+                "with orient='records'"
             )
         if value and all(isinstance(text, str) for text in value):
             raise Foreign('is a list of texts without ids; write {"id": …, "text": …} for each')
@@ -194,7 +198,8 @@ def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
     ids, documents = value["ids"], value.get("documents") or value.get("texts")
     if ids and all(isinstance(some, list) for some in ids):
         raise Foreign(
-            "is the output of collection.query(): the answers to a question, not the collection; write that with "
+            "is the output of collection.query(): the answers to a question, not the collection; write that "
+            "with "
             "json.dump(collection.get()), or bring the collection itself over: scripts/backup.py NAME FILE"
         )
     if not isinstance(documents, list):
@@ -205,7 +210,8 @@ def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
     metadatas = value.get("metadatas") or [None] * len(ids)
     if not isinstance(metadatas, list) or not len(ids) == len(documents) == len(metadatas):
         raise Foreign(
-            f"is the output of collection.get(), but has {len(ids)} ids and {len(documents)} documents; write it again"
+            f"is the output of collection.get(), but has {len(ids)} ids and {len(documents)} documents; "
+            "write it again"
         )
     if value.get("embeddings"):
         say(NO_VECTORS)

@@ -1,4 +1,5 @@
-"""A monster's statistics as text: the layout of the owner's collection, which the request path reads values from."""
+"""A monster's statistics as text: the layout of the owner's collection, which the request path reads values
+from."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The collections of one Chroma database: found, listed, created, deleted.
 
-Why not through the official client: it drops the status of a 429 and its `Retry-After`, and cannot create a collection with
-the configuration of another one without building that one's embedding function (docs/migration.md has the measurements).
-Every call here ends, is repeated when that can help, and says in one sentence what was wrong.
+Why not through the official client: it drops the status of a 429 and its `Retry-After`, and cannot create a
+collection with the configuration of another one without building that one's embedding function
+(docs/migration.md has the measurements). Every call here ends, is repeated when that can help, and says in
+one sentence what was wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Database(ChromaApi):
     """One database of one server. Every method raises OperatorError."""
 
     def probe(self) -> None:
-        """Make sure that server, key, tenant and database are the right ones. Raises OperatorError saying which is not."""
+        """Make sure that server, key, tenant and database are the right ones. Raises OperatorError saying
+        which is not."""
         reply = self.call("GET", "/api/v2/auth/identity", patient=False)
         identity = self.document(reply, "identity")
         owner = identity.get("tenant")
@@ -37,7 +39,8 @@ class Database(ChromaApi):
                 "chroma_cloud_database and chroma_cloud_tenant_id" if self.where.api_key else "CHROMA_HOST"
             )
             raise OperatorError(
-                f"{self.label}: there is no database {self.where.database!r} in tenant {self.where.tenant}; check {names}."
+                f"{self.label}: there is no database {self.where.database!r} in tenant {self.where.tenant}; "
+                f"check {names}."
             )
         self.document(reply, "database")
 
@@ -71,7 +74,8 @@ class Database(ChromaApi):
     def create(
         self, name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
     ) -> StoredCollection:
-        """A new collection; when `name` exists already (an earlier attempt whose reply got lost), that one."""
+        """A new collection; when `name` exists already (an earlier attempt whose reply got lost), that
+        one."""
         payload = {
             "name": name,
             "metadata": metadata or None,
@@ -86,8 +90,9 @@ class Database(ChromaApi):
     def delete(self, name: str) -> None:
         """Delete a collection; it is no error when it is gone already."""
         if not self.where.api_key and (found := self.find(name)) is not None:
-            # A local server (1.5.9) forgets lists in metadata when it deletes a collection, and gives them to the records of
-            # the next one (github.com/chroma-core/chroma/issues/7594); deleting the records themselves takes the lists along.
+            # A local server (1.5.9) forgets lists in metadata when it deletes a collection, and gives them to
+            # the records of the next one (github.com/chroma-core/chroma/issues/7594); deleting the records
+            # themselves takes the lists along.
             found.empty()
         reply = self.call("DELETE", f"{self.base}/collections/{self.segment(name)}")
         if reply.status != 404:

@@ -1,10 +1,11 @@
-"""A copy is built beside the collection it replaces, and takes its name when it is verified. Whatever interrupts it, the next
-run goes on.
+"""A copy is built beside the collection it replaces, and takes its name when it is verified. Whatever
+interrupts it, the next run goes on.
 
-Chroma renames collections but cannot exchange two names in one step. So the old one is renamed away, the new one takes the
-name, and only then the old one is deleted. In between the name belongs to nobody for about one round trip. A reader that
-knows the old collection's id (the request path keeps it in a cache) is answered from the old one until it is deleted, then
-finds the new one by its name; a reader that asks for the name just then is told that there is none, and asks once more.
+Chroma renames collections but cannot exchange two names in one step. So the old one is renamed away, the new
+one takes the name, and only then the old one is deleted. In between the name belongs to nobody for about one
+round trip. A reader that knows the old collection's id (the request path keeps it in a cache) is answered
+from the old one until it is deleted, then finds the new one by its name; a reader that asks for the name just
+then is told that there is none, and asks once more.
 """
 
 from __future__ import annotations
@@ -30,14 +31,16 @@ class NameTaken(OperatorError):
 def open_staging(
     database: Database, journal: Journal, name: str, about: About, replaces: StoredCollection | None
 ) -> StoredCollection:
-    """The staging collection of this copy: the one of the interrupted run, or a new one. `replaces` has the name now."""
+    """The staging collection of this copy: the one of the interrupted run, or a new one. `replaces` has the
+    name now."""
     found = _resumed(database, journal, about)
     if found is None:
         journal.mark_none_sent()
         state = journal.state()
         if "staging" not in state:
             mark = secrets.token_hex(4)
-            # The names are on the disk before the collections exist: nothing is left behind that a later run does not know.
+            # The names are on the disk before the collections exist: nothing is left behind that a later run
+            # does not know.
             stem = _stem(name)
             state = {"staging": f"{stem}-upload-{mark}", "retired": f"{stem}-replaced-{mark}"}
             journal.note(phase=BUILDING, source=about.identity, **state)
@@ -51,7 +54,8 @@ def open_staging(
 
 
 def _stem(name: str) -> str:
-    """What names beside `name` begin with: `name`, or of a long one its beginning and a hash, as they have a quota too."""
+    """What names beside `name` begin with: `name`, or of a long one its beginning and a hash, as they have a
+    quota too."""
     most = COLLECTION_NAME_BYTES - len("-replaced-01234567")
     return (
         name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -88,7 +92,8 @@ def clean(staging: StoredCollection, journal: Journal) -> int:
 
 
 def leftovers(database: Database, journal: Journal, name: str) -> list[str]:
-    """Staging collections of `name` that this journal does not know: of a journal that was lost, or of another machine."""
+    """Staging collections of `name` that this journal does not know: of a journal that was lost, or of
+    another machine."""
     own = journal.state().get("staging")
     pattern = re.compile(re.escape(_stem(name)) + r"-upload-[0-9a-f]{8}")
     return [found for found in database.names() if pattern.fullmatch(found) and found != own]
@@ -107,7 +112,8 @@ def begin(journal: Journal) -> None:
 
 
 def complete(database: Database, journal: Journal, name: str) -> None:
-    """Do what is left of the switch that the journal describes. Raises OperatorError; repeating it is safe."""
+    """Do what is left of the switch that the journal describes. Raises OperatorError; repeating it is
+    safe."""
     state = journal.state()
     ours, old, retired = state["staging_id"], state["replaces"], state["retired"]
     current = database.find(name)
@@ -117,13 +123,15 @@ def complete(database: Database, journal: Journal, name: str) -> None:
             _give_back(database, name, old, retired)
             journal.forget()
             raise OperatorError(
-                f"The uploaded collection {state['staging']} is gone from {database.label}; {name} is as it was. "
+                f"The uploaded collection {state['staging']} is gone from {database.label}; {name} is as it "
+                "was. "
                 "Run the same command again to upload once more."
             )
         if current is not None:
             if current.id != old:
                 raise NameTaken(
-                    f"{database.label}: {name} is not the collection that was to be replaced: somebody else made it meanwhile. "
+                    f"{database.label}: {name} is not the collection that was to be replaced: somebody else "
+                    "made it meanwhile. "
                     f"The upload is complete as {state['staging']}; with --restart the upload begins anew."
                 )
             current.change(name=retired)

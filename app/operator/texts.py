@@ -1,4 +1,5 @@
-"""The text of a file, whatever it is encoded or packed with; what is no text is named, with the command that helps."""
+"""The text of a file, whatever it is encoded or packed with; what is no text is named, with the command that
+helps."""
 
 from __future__ import annotations
 
@@ -26,14 +27,16 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (
         b"SQLite format 3\0",
         "a SQLite database",
-        "if it is Chroma's own store, serve it (chroma run --path {folder} --port 8060), then scripts/build_index.py NAME or "
+        "if it is Chroma's own store, serve it (chroma run --path {folder} --port 8060), then "
+        "scripts/build_index.py NAME or "
         "scripts/upload_to_chromacloud.py NAME: nothing has to be ingested again",
     ),
     (
         b"PAR1",
         "a Parquet file",
         "python3 -c 'import pandas, sys; "
-        "pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {file} {stem}.jsonl",
+        "pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {file} "
+        "{stem}.jsonl",
     ),
     (b"\x93NUMPY", "an array of NumPy", "vectors have no text; give the passages they were made of"),
     (b"AT&TFORM", "a DjVu file", "take its text out first: djvutxt {file} {stem}.txt"),
@@ -74,7 +77,8 @@ class Foreign(Exception):
 
 
 class Text(NamedTuple):
-    """`suffix`: the ending of the file's name, in lower case and without `.gz`; `note`: what a person should know, or ""."""
+    """`suffix`: the ending of the file's name, in lower case and without `.gz`; `note`: what a person should
+    know, or ""."""
 
     text: str
     suffix: str
@@ -165,13 +169,15 @@ def _decoded(data: bytes) -> tuple[str, str]:
         line = data.count(b"\n", 0, error.start) + 1
         if any("\x7f" < character != "\ufffd" for character in data.decode(errors="replace")):
             raise Foreign(
-                f"is UTF-8 with a broken character in line {line}; mend it there, or leave such characters out: "
+                f"is UTF-8 with a broken character in line {line}; mend it there, or leave such characters "
+                "out: "
                 "iconv -c -f UTF-8 -t UTF-8"
             ) from None
     text = _strictly(data, "cp1252")
     return (
         text,
-        f"not UTF-8 (line {line}): read as Windows-1252; if it is something else, convert it first: iconv -f … -t UTF-8",
+        f"not UTF-8 (line {line}): read as Windows-1252; if it is something else, convert it first: iconv -f "
+        "… -t UTF-8",
     )
 
 
@@ -180,5 +186,6 @@ def _strictly(data: bytes, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise Foreign(
-            f"cannot be read as UTF-8 nor as {encoding} (byte {error.start:,}); convert it first: iconv -f … -t UTF-8"
+            f"cannot be read as UTF-8 nor as {encoding} (byte {error.start:,}); convert it first: iconv -f … "
+            "-t UTF-8"
         ) from None

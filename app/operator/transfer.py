@@ -1,10 +1,10 @@
-"""The steps of a copy from a source to a collection on a server, and what the operator reads of them: check, build beside,
-verify, switch. `upload` and `restoring` are the commands.
+"""The steps of a copy from a source to a collection on a server, and what the operator reads of them: check,
+build beside, verify, switch. `upload` and `restoring` are the commands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.operator import quotas, switching
@@ -29,7 +29,8 @@ class Options:
 
 
 class Transfer:
-    """One copy of `source` to the collection `name` of `database`; `here` and `there` name the two sides for people."""
+    """One copy of `source` to the collection `name` of `database`; `here` and `there` name the two sides for
+    people."""
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class Transfer:
         self.here, self.there = here, there
 
     def check(self) -> None:
-        """Hold the whole source against the quotas and list every violation. Raises OperatorError when there is one."""
+        """Hold the whole source against the quotas and list every violation. Raises OperatorError when there
+        is one."""
         about = self.source.about()
         plan = quotas.plan(self.name, about, self._pages("checking", embeddings=True))
         self.console.facts.update(
@@ -76,8 +78,51 @@ class Transfer:
         for sentence in plan.estimate(self.options.batch_size, self.options.workers):
             self.console.line(f"   {sentence}")
 
+    def preview(self) -> int:
+        """Say what a copy would do; change nothing, here or there. Returns the exit status."""
+        target = self.database.find(self.name)
+        if target is None:
+            verdict = f"{self.name} would be created in the {self.there}. Nothing was changed."
+        elif (found := self.compare_with(target)).same:
+            self.console.facts["differences"] = []
+            verdict = f"{self.name} in the {self.there} is identical; there is nothing to do."
+        else:
+            self._differences(found)
+            verdict = f"{self.name} in the {self.there} would be replaced. Nothing was changed."
+        self.console.line(f"\nDry run: {verdict}")
+        return EXIT_OK
+
+    def run(self, journal: Journal, step: Callable[[str], None] | None = None) -> int:
+        """The whole copy; `step` prints the headings of its steps. Returns the exit status. Raises Declined."""
+        say = step or (lambda heading: None)
+        say("\n3. Creating cloud collection...")
+        self.settle(journal)
+        existing = self.database.find(self.name)
+        if existing is not None and not self.agree(existing):
+            if step:
+                step("\n6. Verification:")
+                step(f"   Local:  {self.source.about().count} documents")
+                step(f"   Cloud:  {existing.count()} documents")
+                step("   ✅ SUCCESS: All documents uploaded!")
+                self.console.facts.update(uploaded=0)
+            # The target is what it should be: drop what an interrupted run may have left.
+            switching.discard(self.database, journal)
+            return EXIT_OK
+        target = self.build(journal, existing)
+        say(f"\n4. Fetching data from local collection ({self.source.about().count} documents)...")
+        self.fetch(journal)
+        say(f"\n5. Uploading to cloud (batch size: {self.options.batch_size})...")
+        self.send(journal, target)
+        say("\n6. Verification:")
+        status = self.verify(target, journal)
+        if status == EXIT_OK:
+            done = "All documents uploaded!" if step else f"{self.name} is restored!"
+            self.console.line(f"   ✅ SUCCESS: {done}")
+        return status
+
     def settle(self, journal: Journal) -> None:
-        """Complete the switch that an earlier run was in the middle of; with --restart, give up what it uploaded."""
+        """Complete the switch that an earlier run was in the middle of; with --restart, give up what it
+        uploaded."""
         if journal.state().get("phase") == switching.SWITCHING:
             self.console.line(f"   Completing the switch to the new {self.name} that was interrupted")
             try:
@@ -98,7 +143,8 @@ class Transfer:
         return compare(self.source.about(), pages, target, workers=self.options.workers)
 
     def agree(self, target: StoredCollection) -> bool:
-        """Show how an existing target differs and ask to replace it; False when there is nothing to do. Raises Declined."""
+        """Show how an existing target differs and ask to replace it; False when there is nothing to do.
+        Raises Declined."""
         self.console.line(
             f"   Found: {self.name} ({target.count()} documents); comparing it with the {self.here} one..."
         )
@@ -134,7 +180,8 @@ class Transfer:
         return reading.records
 
     def send(self, journal: Journal, target: StoredCollection) -> None:
-        """Upsert what the journal does not know as sent, and mark each batch when the server has acknowledged it."""
+        """Upsert what the journal does not know as sent, and mark each batch when the server has acknowledged
+        it."""
         switching.clean(target, journal)
         total, resumed = journal.count(), journal.count(sent=True)
         size = self.options.batch_size
@@ -199,10 +246,6 @@ class Transfer:
             switching.begin(journal)
             switching.complete(self.database, journal, self.name)
         return EXIT_OK
-
-    def abandon(self, journal: Journal) -> None:
-        """The target is what it should be without us: drop what an interrupted run may have left."""
-        switching.discard(self.database, journal)
 
     def _pages(self, doing: str, *, embeddings: bool) -> Iterator[Page]:
         """The pages of the source, with a bar on a terminal."""

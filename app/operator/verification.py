@@ -1,6 +1,8 @@
-"""Is a collection the same as its source? Counts and content of every record, the collection's own facts, and what is extra.
+"""Is a collection the same as its source? Counts and content of every record, the collection's own facts, and
+what is extra.
 
-Both sides are read in pages; only ids are kept, in a private temporary database, so memory does not grow with the collection.
+Both sides are read in pages; only ids are kept, in a private temporary database, so memory does not grow with
+the collection.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ def compare(
     workers: int = 1,
     wrong: Callable[[Sequence[str]], None] = lambda ids: None,
 ) -> Comparison:
-    """Compare every record of `pages` (with embeddings) with `target`. `wrong` gets the ids of all records with a fault.
+    """Compare every record of `pages` (with embeddings) with `target`. `wrong` gets the ids of all records
+    with a fault.
 
     Raises OperatorError when one of the two cannot be read.
     """
@@ -117,7 +120,8 @@ def _about(source: About, target: StoredCollection) -> list[str]:
 
 
 def _private_database() -> sqlite3.Connection:
-    """A database without a name: SQLite keeps it in a temporary file once it outgrows its cache, and deletes it."""
+    """A database without a name: SQLite keeps it in a temporary file once it outgrows its cache, and deletes
+    it."""
     connection = sqlite3.connect("", isolation_level=None)
     connection.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
     return connection

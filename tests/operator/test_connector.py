@@ -52,7 +52,7 @@ def test_cloud_when_configured_unless_forced(settings: Settings, tmp_path: Path)
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
-    code = "import sys; from app.operator import connector, upload; print({'chromadb', 'httpx', 'numpy'} & set(sys.modules))"
+    code = "import sys; from app.operator import connector, copying; print({'chromadb', 'httpx', 'numpy'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"
 

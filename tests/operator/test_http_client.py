@@ -1,4 +1,4 @@
-"""The HTTP of the operator's commands: what is repeated and how often, what ends in time, and what its users set."""
+"""HTTP of the operator's commands: what is repeated and how often, what ends in time, what its users set."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def client_of(double: Double, **changed: Any) -> HttpClient:
     return HttpClient(url, {"x-chroma-token": "ck-secret"}, patience, **changed)
 
 
-# -- repeated ----------------------------------------------------------------------------------------------------------
+# -- repeated ------------------------------------------------------------------------------------------------
 
 WORTH_REPEATING = {
     "429": Fault("status", status=429),
@@ -181,7 +181,7 @@ def test_giving_up_ends_the_waiting(server: Echo) -> None:
     assert len(server.requests) == 1
 
 
-# -- bounded -----------------------------------------------------------------------------------------------------------
+# -- bounded -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", [Fault("hang", times=None), Fault("drip", seconds=0.2, times=None)])
@@ -251,7 +251,7 @@ def test_a_name_leads_nowhere_else(server: Echo, tmp_path: Path, name: str) -> N
     assert server.requests == []
 
 
-# -- what its users set ------------------------------------------------------------------------------------------------
+# -- what its users set --------------------------------------------------------------------------------------
 
 
 def test_a_proxy_is_used_and_exceptions_are_left_out(server: Echo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,10 +24,10 @@ from app.models import Passage
 from app.operator import backup, stored_collection
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import Console
+from app.operator.copying import Restoration, restore
 from app.operator.indexing import build_index
 from app.operator.journal import journal_path
 from app.operator.records import Record, floats
-from app.operator.restoring import Request, restore
 from app.operator.retries import Patience
 from app.operator.transfer import Options
 from app.settings import Settings, load
@@ -247,7 +247,7 @@ def test_a_forged_backup_is_refused_before_anything_is_sent(
 ) -> None:
     file = tmp_path / "forged.gz"
     file.write_bytes(FORGED[forged])
-    request = Request(file, "", "local", Options(), QUICK)
+    request = Restoration(file, "", "local", Options(), QUICK)
     status, sentence = run(lambda console: restore(settings, request, console), capsys)
     assert status == 1 and ("is damaged" in sentence or "was changed" in sentence), sentence
     assert chroma.requests == [] and files(tmp_path) == {"forged.gz"}
@@ -259,7 +259,7 @@ def test_the_name_in_a_backup_is_no_path(
     file = tmp_path / "forged.gz"
     file.write_bytes(whole(line({**HEAD, "collection": "../../../../../../evil"}), record()))
     chroma.lie = lambda server, request: json_reply({"error": "NotFoundError"}, 404) if "/collections" in request.path else None
-    request = Request(file, "", "local", Options(), QUICK)
+    request = Restoration(file, "", "local", Options(), QUICK)
     status, _ = run(lambda console: restore(settings, request, console), capsys)
     assert status == 1
     assert all(name.startswith("deep/down/data/copies/") for name in files(tmp_path) - {"forged.gz"})
