@@ -85,7 +85,7 @@ class Bench:
     ) -> None:
         self.home, self.source, self.cloud, self.chroma = home, source, cloud, chroma
         common = {"PATH": os.environ["PATH"], "HOME": str(home), "SSL_CERT_FILE": str(cloud.ca_file)}
-        # Our own program looks at no proxy: it finds the cloud by its settings.
+        # Our own program finds the cloud by its settings.
         local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(source.port)}
         configured = {**common, **local, **cloud.environment(), "CHROMA_CLOUD_SSL": "on"}
         self.environment = {

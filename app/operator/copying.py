@@ -111,7 +111,7 @@ def restore(settings: Settings, request: Restoration, console: Console) -> int:
     connector.connect()
     console.line(f"Connected: {connector!r}")
     cloud = bool(connector.where.api_key)
-    # A local server keeps its data in SQLite, whose writers get in each other's way: one at a time is fastest.
+    # A local server keeps its data in SQLite, which has one writer: one call at a time is fastest.
     options = request.options if cloud else replace(request.options, workers=1)
     there = "cloud" if cloud else "server"
     transfer = Transfer(source, connector.database, about.name, options, console, "backup", there)

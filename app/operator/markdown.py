@@ -21,8 +21,6 @@ from markdown_it.token import Token
 from app.operator.headings import visible
 from app.operator.records import Record
 
-# A blank line, or one that only divides.
-RULE = re.compile(r"\s*(?:([-*_])[ \t]*(?:\1[ \t]*){2,})?$")
 HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
 HTML_HEADING = re.compile(
     r"\s*<h([1-6])\b[^<>]*>(.*?)</h\1>[ \t]*$", re.IGNORECASE | re.DOTALL | re.MULTILINE
@@ -56,14 +54,12 @@ class _Section:
     headings: tuple[tuple[int, str], ...]
     """Level and words of each heading above, outermost first."""
     blocks: list[_Block]
+    says_something: bool = False
+    """Whether there is more than blank lines and rules."""
 
     @property
     def path(self) -> tuple[str, ...]:
         return tuple(words for _, words in self.headings)
-
-    def says_something(self) -> bool:
-        """Whether there is more than blank lines and rules."""
-        return any(not RULE.match(line) for block in self.blocks for line in block.text.split("\n"))
 
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
@@ -118,11 +114,13 @@ def _sections(text: str) -> Iterator[_Section]:
     for start, end, kind, words in _units(tokens, lines):
         if isinstance(kind, int):
             flush()
-            if current.says_something():
+            if current.says_something:
                 yield current
             above = tuple(entry for entry in current.headings if entry[0] < kind)
             current = _Section((*above, (kind, visible(words, references) or "…")), [])
             continue
+        if kind != "rule" and any(line.strip() for line in lines[start:end]):
+            current.says_something = True
         if start and not lines[start - 1].strip():
             flush()
         if kind == "table":
@@ -132,7 +130,7 @@ def _sections(text: str) -> Iterator[_Section]:
         else:
             waiting += lines[start:end]
     flush()
-    if current.says_something():
+    if current.says_something:
         yield current
 
 
@@ -171,7 +169,7 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
             yield start, head, "text", ""
             yield head, end, "table", ""
         else:
-            yield start, end, "table" if token.type == "table_open" else "text", ""
+            yield start, end, {"table_open": "table", "hr": "rule"}.get(token.type, "text"), ""
     yield position, len(lines), "text", ""
 
 

@@ -47,8 +47,8 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK.replace("{command}", "unrar x")),
     *((start, *_IMAGE) for start in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")),
     *(
-        (b"\x80" + bytes([version]), "a pickle of Python", "load it where it was made, and write it with json.dump")
-        for version in range(2, 6)
+        (b"\x80" + bytes([n]), "a pickle of Python", "load it where it was made, and write it with json.dump")
+        for n in range(2, 6)
     ),
 )  # fmt: skip
 _ZIPPED = (
