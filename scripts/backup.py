@@ -31,12 +31,12 @@ def main() -> int:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="such as adnd_1e.jsonl.gz; replaced when it exists"
     )
-    parser.add_argument("--from", dest="place", choices=("auto", "cloud", "local"), default="auto")
+    parser.add_argument("--from", dest="mode", choices=("auto", "cloud", "local"), default="auto")
     given = parser.parse_args()
     console = arguments.console(given)
 
     def command() -> int:
-        connector = ChromaDBConnector(given.place, settings=console.settings())
+        connector = ChromaDBConnector(given.mode, settings=console.settings())
         connector.connect()
         console.line(f"Connected: {connector!r}")
         return back_up(connector.database.need(given.name), given.file, console)

@@ -73,9 +73,9 @@ def main() -> int:
         try:
             counts = run(settings, given.keep_days, given.dry_run)
         except maintenance.AlreadyRunning:
-            told = {"already_running": True}
+            document = {"already_running": True}
             console.line(
-                as_json(told, console.out) if given.json else "Another cleanup is at work; nothing to do."
+                as_json(document, console.out) if given.json else "Another cleanup is at work; nothing to do."
             )
             return EXIT_OK
         except OSError as error:

@@ -20,7 +20,7 @@ EXIT_STATUS = "exit status: 0 all is well, 1 it is not (or could not be done), 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells wrong usage in a JSON document, too, where one is asked for."""
+    """Reports wrong usage in a JSON document, too, with --json."""
 
     def error(self, message: str) -> NoReturn:
         if "--json" in sys.argv[1:]:

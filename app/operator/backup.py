@@ -38,8 +38,8 @@ def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
         try:
             with fresh.open("wb") as raw, gzip.open(raw, "wt", encoding="utf-8", newline="\n") as out:
                 count = _write(out, about, collection, Progress(console, about.count, indent="  "))
-            with fresh.open("rb") as written:
-                os.fsync(written.fileno())
+            with fresh.open("rb") as finished:
+                os.fsync(finished.fileno())
             if count != (now := collection.count()):
                 raise OperatorError(
                     f"{about.name} was written to meanwhile ({count} records read, {now} there): run again."
@@ -50,7 +50,7 @@ def back_up(collection: StoredCollection, path: Path, console: Console) -> int:
             raise
     except OSError as error:
         raise OperatorError(
-            f"Cannot write {path} ({error}): make room on the disk, or give another place."
+            f"Cannot write {path} ({error}): make room on the disk, or give another path."
         ) from error
     console.facts.update(collection=about.name, documents=count, file=str(path))
     console.line(f"✓ {path}: {count} records of {about.name}, {size(path.stat().st_size)}")

@@ -8,7 +8,6 @@ Chroma cannot store is refused, never left out in silence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.operator.entries import Notes, Reader
@@ -24,15 +23,6 @@ JSON = (".json", ".jsonl", ".ndjson")
 PROBLEMS_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
-
-
 def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = lambda _: None) -> list[Record]:
     """The passages of all files, without embeddings; `say` is told what was done about them that nobody might
     expect.
@@ -40,22 +30,22 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
     Raises OperatorError with everything that is wrong with them.
     """
     records: list[Record] = []
-    problems: list[Problem] = []
+    problems: list[str] = []
     seen: dict[str, str] = {}
     for file in files:
         notes = Notes()
-        for place, found in _passages(file, part_bytes, notes):
+        for where, found in _passages(file, part_bytes, notes):
             if isinstance(found, str):
-                problems.append(Problem(place, found))
+                problems.append(f"{where}: {found}")
                 continue
             record = with_short_id(found)
             notes["id of more than 128 bytes shortened, the old one is in original_id"] += (
                 record.id != found.id
             )
             if record.id in seen:
-                problems.append(Problem(place, f"id {shown(found.id)!r} is used already ({seen[record.id]})"))
+                problems.append(f"{where}: id {shown(found.id)!r} is used already ({seen[record.id]})")
             else:
-                seen[record.id] = place
+                seen[record.id] = where
                 records.append(record)
         for note, count in notes.items():
             if count:
@@ -63,13 +53,13 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
     if problems:
         more = [f"… and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
         raise OperatorError(
-            "The files cannot be used; nothing was embedded.", [*map(str, problems[:PROBLEMS_SHOWN]), *more]
+            "The files cannot be used; nothing was embedded.", [*problems[:PROBLEMS_SHOWN], *more]
         )
     return records
 
 
 def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, Record | str]]:
-    """Every passage with its place; what is wrong with one comes as text in its stead."""
+    """Every passage and where it is; a text instead of a record says what is wrong there."""
     try:
         text, suffix, note = text_of(file)
         if note:
@@ -85,14 +75,14 @@ def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, 
             header = text.split("\n", 1)[0]
             entries = csv_entries(text, max(TABLES[suffix], ";", "\t", key=header.count))
         elif suffix in JSON or LOOKS_LIKE_JSON.match(text):
-            entries = json_entries(text, lambda said: notes.update([said]))
+            entries = json_entries(text, lambda note: notes.update([note]))
         else:
             raise Foreign(
                 "is of no kind that is known here; give .json, .jsonl or .md files (.csv, .txt and .gz are "
                 "read, too)"
             )
         reader = Reader(file, notes)
-        for place, entry in entries:
-            yield f"{file}{place}", reader.record(entry)
+        for where, entry in entries:
+            yield f"{file}{where}", reader.record(entry)
     except Foreign as error:
         yield str(file), str(error)

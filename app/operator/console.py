@@ -43,7 +43,7 @@ class Console:
         return self.out.isatty()
 
     def settings(self) -> Settings:
-        """The settings; what they give away is said at once. Raises SettingsError."""
+        """The settings; dangers in them are printed at once. Raises SettingsError."""
         found = settings.load()
         for warning in found.dangers:
             with contextlib.suppress(OSError):
@@ -69,7 +69,7 @@ class Console:
         self._write("\n")
 
     def _write(self, text: str) -> None:
-        """Raises OperatorError when it cannot be written: what nobody can follow does not go on."""
+        """Raises OperatorError when it cannot be written: a command that nobody can follow stops."""
         try:
             self.out.write(text)
             self.out.flush()
@@ -92,7 +92,7 @@ class Console:
             raise Declined("Declined: everything is left as it was.")
 
     def run(self, command: Callable[[], int]) -> int:
-        """Run `command` and return the exit status; whatever stops it is told in one sentence."""
+        """Run `command` and return the exit status; whatever stops it is reported in one sentence."""
         umask = datadir.keep_private()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on

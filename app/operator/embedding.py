@@ -102,7 +102,7 @@ class Embedder:
             )
             counted = reply.usage.prompt_tokens if reply.usage else 0
             rows = reply.data
-            vectors = [floats(rows[place].embedding) for place in order([row.index for row in rows])]
+            vectors = [floats(rows[row].embedding) for row in order([entry.index for entry in rows])]
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK takes the shape of a reply on trust.
             raise OperatorError(

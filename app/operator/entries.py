@@ -177,10 +177,10 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
 
 def _identity(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str, str]:
     """The field an id was found in ("" for the metadata), and the id ("" when there is none)."""
-    places = [(fields, key, key) for key in IDS] + [(metadata, "uid", "")]
-    places += [(holder, key, "") for key in KINDS_OF_IDS for holder in (fields, metadata)]
-    places += [(metadata, key, "") for key in IDS]
-    for holder, key, field in places:
+    candidates = [(fields, key, key) for key in IDS] + [(metadata, "uid", "")]
+    candidates += [(holder, key, "") for key in KINDS_OF_IDS for holder in (fields, metadata)]
+    candidates += [(metadata, key, "") for key in IDS]
+    for holder, key, field in candidates:
         value = holder.get(key)
         if isinstance(value, dict):
             value = value.get("$oid")

@@ -28,19 +28,19 @@ _TAG = re.compile(r"<(/?)([A-Za-z]+)")
 _INLINE = MarkdownIt("commonmark").enable("strikethrough")
 
 
-def visible(written: str, environment: MutableMapping[str, Any] | None = None) -> str:
+def visible(source: str, environment: MutableMapping[str, Any] | None = None) -> str:
     """The words of a heading as Markdown has it after its `#`s, on one line; "" when nothing of it is to be
     seen.
 
     `environment` has the document's link references (`markdown_it` fills it).
     """
-    written = _WIKI_LINK.sub(r"\1", _FOOTNOTE.sub("", written[:_LONGEST]))
+    source = _WIKI_LINK.sub(r"\1", _FOOTNOTE.sub("", source[:_LONGEST]))
     for _ in range(_DEPTH):
-        if (plain := _SPAN.sub(r"\1", written)) == written:
+        if (plain := _SPAN.sub(r"\1", source)) == source:
             break
-        written = plain
-    written = _CLOSING.sub("", _ATTRIBUTE.sub("", written))
-    (token,) = _INLINE.parseInline(written, environment if environment is not None else {})
+        source = plain
+    source = _CLOSING.sub("", _ATTRIBUTE.sub("", source))
+    (token,) = _INLINE.parseInline(source, environment if environment is not None else {})
     return " ".join("".join(_words(token.children or [])).split())
 
 

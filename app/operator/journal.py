@@ -44,7 +44,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        with self._told():
+        with self._explained():
             datadir.ensure(path.parent)
             self._guard = path.with_suffix(".lock").open("a")
             try:
@@ -63,7 +63,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the file; a journal with nothing in it is deleted."""
         # A batch that was given up may be about to be marked, in a thread of its own.
-        with self._lock, self._told():
+        with self._lock, self._explained():
             empty = not self.state() and not self.count()
             self._connection.close()
             if empty:
@@ -83,7 +83,7 @@ class Journal:
 
     def state(self) -> dict[str, str]:
         """Which staging collection, which phase, what is replaced."""
-        with self._told():
+        with self._explained():
             return dict(self._connection.execute("SELECT key, value FROM state").fetchall())
 
     def note(self, **values: str) -> None:
@@ -190,7 +190,7 @@ class Journal:
 
     def stale(self, limit: int) -> list[str]:
         """Some of the ids that are to be removed from the target before anything is sent."""
-        with self._told():
+        with self._explained():
             return [row[0] for row in self._connection.execute("SELECT id FROM stale LIMIT ?", (limit,))]
 
     def not_stale(self, ids: Sequence[str]) -> None:
@@ -199,7 +199,7 @@ class Journal:
 
     def count(self, *, sent: bool = False) -> int:
         """How many records the source has, or how many of them are sent."""
-        with self._told():
+        with self._explained():
             where = " WHERE sent" if sent else ""
             return int(self._connection.execute(f"SELECT count(*) FROM records{where}").fetchone()[0])
 
@@ -208,14 +208,14 @@ class Journal:
 
     def _column(self, column: str, ids: Sequence[str]) -> list[tuple[str, bytes]]:
         marks = ",".join("?" * len(ids))
-        with self._told():
+        with self._explained():
             return self._connection.execute(
                 f"SELECT id, {column} FROM records WHERE id IN ({marks})", ids
             ).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._told():
+        with self._lock, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -226,7 +226,7 @@ class Journal:
                 raise
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error) as error:

@@ -21,12 +21,12 @@ TOLERANCE = 1e-6
 # 16 or 17 digits comes back one unit in the last place away (2e-16 relative, measured on 1.5.9).
 METADATA_TOLERANCE = 1e-15
 NOT_FINITE = "has numbers that are none (NaN or Infinity)"
-"""What is said of an embedding that `is_finite` refuses."""
+"""The end of a sentence about an embedding that `is_finite` refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as Chroma returns it; `embedding` is None where it was not asked for."""
+    """A record as Chroma returns it; `embedding` is None where it was not requested."""
 
     id: str
     document: str | None

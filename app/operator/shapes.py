@@ -42,7 +42,7 @@ Entry = tuple[str, Any]
 
 
 class Wrong(str):
-    """What is wrong, in place of a value."""
+    """What is wrong, where a value should be."""
 
 
 def json_entries(text: str, say: Say) -> Iterator[Entry]:
@@ -74,8 +74,8 @@ def json_entries(text: str, say: Say) -> Iterator[Entry]:
 def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
     """Every row of a table with a header. Raises Foreign when its columns are not those of passages."""
     csv.field_size_limit(MOST_BYTES)
-    if told := _SEPARATOR.match(text):
-        text, delimiter = text[told.end() :], told[1]
+    if named := _SEPARATOR.match(text):
+        text, delimiter = text[named.end() :], named[1]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = [

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# As the books print them; other keys are written with a capital for each word.
+# As the books print them; other keys are text with a capital for each word.
 _LABELS = {
     "no_appearing": "No. Appearing",
     "percent_in_lair": "% in Lair",
@@ -31,9 +31,7 @@ def document(name: str, statistics: Mapping[str, Any], text: str) -> str:
     heading, body = (
         (first, rest.strip()) if first.startswith("#") else (f"## {name}" if name else "", text.strip())
     )
-    lines = [
-        f"- {_label(key)}: {written}" for key, value in statistics.items() if (written := _written(value))
-    ]
+    lines = [f"- {_label(key)}: {shown}" for key, value in statistics.items() if (shown := _as_text(value))]
     parts = [heading]
     if lines:
         parts += ["\n".join((HEAD, *lines))]
@@ -43,7 +41,7 @@ def document(name: str, statistics: Mapping[str, Any], text: str) -> str:
 
 def flat(statistics: Mapping[str, Any]) -> dict[str, str]:
     """The values that the metadata has, too."""
-    return {key: written for key in FLAT if (written := _written(statistics.get(key)))}
+    return {key: shown for key in FLAT if (shown := _as_text(statistics.get(key)))}
 
 
 def _label(key: str) -> str:
@@ -54,12 +52,12 @@ def _label(key: str) -> str:
     return _LABELS.get(key.lower()) or " ".join(titled)
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """ "" for what is not there: null, nothing, Nil."""
     if value is None or value in ([], {}):
         return ""
     if isinstance(value, list):
-        return ", ".join(filter(None, map(_written, value)))
+        return ", ".join(filter(None, map(_as_text, value)))
     text = (
         json.dumps(value, ensure_ascii=False)
         if isinstance(value, bool | dict)

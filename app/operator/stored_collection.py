@@ -165,7 +165,7 @@ class StoredCollection:
         try:
             ids = document["ids"]
             if not isinstance(ids, list) or len(ids) > limit:
-                raise ValueError("no list of ids, or of more than were asked for")
+                raise ValueError("no list of ids, or of more than were requested")
             nothing = [None] * len(ids)
             columns = [document.get(name) or nothing for name in COLUMNS]
             vectors = document.get("embeddings") if "embeddings" in include else None

@@ -104,15 +104,15 @@ def text_of(file: Path) -> Text:
     if not data.strip():
         raise Foreign("is empty")
     if what := _named(data):
-        raise Foreign(_said(*what, file))
+        raise Foreign(_sentence(*what, file))
     text, note = _decoded(data)
     text = re.sub(r"\r\n?", "\n", text).rstrip("\x1a")
     if not text.strip():
         raise Foreign("is empty")
     if suffix in _MARKED_UP or (suffix not in (".md", ".markdown") and _HTML.match(text[:_SNIFFED])):
-        raise Foreign(_said(f"is {_MARKED_UP.get(suffix, 'HTML')}", _PANDOC, file))
+        raise Foreign(_sentence(f"is {_MARKED_UP.get(suffix, 'HTML')}", _PANDOC, file))
     if suffix in (".yaml", ".yml"):
-        raise Foreign(_said("is YAML", "make JSON of it: yq -o=json . {file} > {stem}.json", file))
+        raise Foreign(_sentence("is YAML", "make JSON of it: yq -o=json . {file} > {stem}.json", file))
     if suffix == ".xml" or text.lstrip().startswith("<?xml"):
         raise Foreign(
             "is XML, which says nothing about what is a passage; make JSON of it, with id and text for each"
@@ -145,7 +145,7 @@ def _named(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _said(what: str, remedy: str, file: Path) -> str:
+def _sentence(what: str, remedy: str, file: Path) -> str:
     quoted, stem = shlex.quote(str(file)), shlex.quote(str(file.with_suffix("")))
     folder = shlex.quote(str(file.parent))
     return f"{what}: " + remedy.replace("{file}", quoted).replace("{stem}", stem).replace("{folder}", folder)

@@ -93,7 +93,7 @@ class Transfer:
         return EXIT_OK
 
     def run(self, journal: Journal, step: Callable[[str], None] | None = None) -> int:
-        """The whole copy; `step` prints the headings of its steps. Returns the exit status. Raises Declined."""
+        """The whole copy; `step` prints the headings of its steps. Returns the exit status; raises Declined."""
         say = step or (lambda heading: None)
         say("\n3. Creating cloud collection...")
         self.settle(journal)
