@@ -72,8 +72,7 @@ def ask(ledger: Ledger, name: str, number: int) -> dict[str, float]:
 
 
 def worker(path: Path, questions: int, fresh: bool) -> list[dict[str, float]]:
-    """Ask one question after the other; with `fresh`, open the ledger anew for each, as a one-shot process
-    does."""
+    """Ask one question after the other; with `fresh`, open the ledger anew for each, as CGI does."""
     ledger = make_ledger(path)
     figures = []
     for number in range(questions):

@@ -77,8 +77,7 @@ HEADINGS = ["tool", "scenario", "time", "requests", "sent", "memory", "outcome",
 
 
 class Bench:
-    """Source, cloud, and one run after another, each with an empty cloud unless it is to repeat the one
-    before."""
+    """Source, cloud, and run after run, each with an empty cloud unless it repeats the one before."""
 
     def __init__(
         self, home: Path, source: ChromaServer, cloud: ChromaCloudDouble, proxy: ConnectProxy, chroma: str

@@ -1,5 +1,4 @@
-"""Chroma's REST API v2 on the wire: one call to one database, or one sentence that says why there is no
-reply."""
+"""Chroma's REST API v2: one call to one database, or one sentence that says why there is no reply."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ class ChromaApi:
         return checks.get("supports_base64_encoding") is True
 
     def call(self, method: str, path: str, payload: Any = None, *, patient: bool = True) -> Reply:
-        """The reply to one call, whatever its status; see `HttpClient.call`. Raises OperatorError when there
-        is none."""
+        """The reply, whatever its status (see `HttpClient.call`). Raises OperatorError when there is none."""
         body = None
         if payload is not None:
             body = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()

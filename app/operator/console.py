@@ -56,13 +56,11 @@ class Console:
         self._write("\n" * (len(text) - len(rest)) + escaped(rest) + "\n")
 
     def lines(self, text: str) -> None:
-        """What has been made of several lines, each of them harmless already but for what steers a
-        terminal."""
+        """Several lines; whatever else steers a terminal is shown by its number."""
         self._write(escaped(text, keep="\n"))
 
     def redraw(self, text: str = "") -> None:
-        """`text` in the place of the line that the cursor is on, which goes on behind it; for a person who
-        watches."""
+        """Put `text` where the cursor's line is; for a person who watches."""
         self._write(f"\r\x1b[2K{escaped(text)}")
 
     def end_line(self) -> None:
@@ -95,8 +93,7 @@ class Console:
         """Run `command` and return the exit status; whatever stops it is reported in one sentence."""
         umask = datadir.keep_private()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # As Ctrl-C, so that nothing half-written stays behind; what ignores hanging up (nohup) goes on
-            # doing so.
+            # As Ctrl-C, so that nothing half-written stays behind. A command under nohup goes on.
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, signal.default_int_handler)
         try:

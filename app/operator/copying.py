@@ -1,5 +1,4 @@
-"""The two commands that copy a collection: `scripts/upload_to_chromacloud.py`, in six numbered steps, and
-`scripts/restore.py`."""
+"""The commands that copy a collection: `scripts/upload_to_chromacloud.py` and `scripts/restore.py`."""
 
 from __future__ import annotations
 

@@ -75,8 +75,7 @@ class Embedder:
                     self._report(error)
 
     def _failed(self, error: OpenAIError, texts: Sequence[str]) -> Headers | None:
-        """Count what the call may have cost. Returns the reply's headers; None: it is of no use to repeat the
-        call."""
+        """Count what the call may have cost. Returns the reply's headers; None: do not repeat it."""
         import httpx
         import openai
 
@@ -95,8 +94,7 @@ class Embedder:
 
     def _call(self, texts: Sequence[str]) -> list[array[float]]:
         try:
-            # Asked for in plain numbers: the SDK's own default is an encoding that not every compatible
-            # server knows.
+            # Plain numbers: not every compatible server knows the encoding that is the SDK's default.
             reply = self._sdk().embeddings.create(
                 model=self.model, input=list(texts), encoding_format="float"
             )

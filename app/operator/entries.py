@@ -1,5 +1,4 @@
-"""One passage out of a file's object: its id, its text and its metadata, wherever the program that wrote it
-puts them."""
+"""One passage out of a file's object: its id, text and metadata, wherever the writing program puts them."""
 
 from __future__ import annotations
 
@@ -44,8 +43,7 @@ Notes = Counter[str]
 
 
 class Reader:
-    """Makes records of the objects of one file; what it did about them that nobody might expect is in
-    `notes`."""
+    """Makes records of the objects of one file. `notes` has what it did that nobody might expect."""
 
     def __init__(self, file: Path, notes: Notes) -> None:
         self._stem = file.name.split(".")[0] or file.stem
@@ -118,16 +116,14 @@ class Reader:
         return stored
 
     def _made_id(self, text: str) -> str:
-        """The same for the same text in the same file, so that a second run finds what the first one
-        stored."""
+        """The same for the same text in the same file: a second run finds what the first one stored."""
         made = f"{self._stem}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
         self._made[made] += 1
         return made if self._made[made] == 1 else f"{made}-{self._made[made]}"
 
 
 def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | str]:
-    """The fields of a passage without what only its program needs, and its metadata (or what is wrong
-    there)."""
+    """The fields of a passage that are not its program's own, and its metadata (or what is wrong there)."""
     fields = dict(entry)
     for _ in WRAPPERS:
         wrapper = next((key for key in WRAPPERS if isinstance(fields.get(key), dict)), None)

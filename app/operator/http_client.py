@@ -99,8 +99,7 @@ class HttpClient:
                     raise Overloaded(reply, attempts.failed + 1)
 
     def _within_time(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One attempt, in a thread: neither a resolver nor a server that sends a byte a second can be waited
-        for otherwise."""
+        """One attempt, in a thread: nothing else ends a wait for a resolver, or for a byte a second."""
         opened: list[requests.Response] = []
         outcome = started(lambda: self._attempt(method, path, body, opened))
         try:
@@ -193,8 +192,7 @@ def _session(headers: Mapping[str, str], ca_file: Path | None) -> requests.Sessi
     )
     session.headers.update(headers)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # The host's own authorities before those that come with `requests`: an institution may have added its own
-    # there.
+    # The host's own authorities first: an institution may have added its own there.
     paths = ssl.get_default_verify_paths()
     session.verify = str(tls.bundle(ca_file) or paths.cafile or paths.capath or "") or True
     adapter = _Adapter(pool_connections=1, pool_maxsize=MOST_CALLS, pool_block=True, max_retries=0)
@@ -204,8 +202,7 @@ def _session(headers: Mapping[str, str], ca_file: Path | None) -> requests.Sessi
 
 
 def _failure(error: Exception) -> TransportError:
-    """What to say of a call without a reply. The errors' own texts may hold a reply, a key or a proxy's
-    password."""
+    """The errors' own texts are not used: they may hold a reply, a key or a proxy's password."""
     causes = list(_causes(error))
 
     def caused_by(*kinds: type[Exception]) -> bool:

@@ -1,5 +1,4 @@
-"""`scripts/build_index.py`: the lexical index over a Chroma collection, and whether it is still up to
-date."""
+"""`scripts/build_index.py`: the lexical index over a collection, and whether it is up to date."""
 
 from __future__ import annotations
 

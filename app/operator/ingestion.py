@@ -46,8 +46,7 @@ class Request:
 
 @dataclass
 class Changes:
-    """What has to be done to a collection. `to_rewrite` keep the vectors they have: only their metadata
-    changed."""
+    """What has to be done to a collection. `to_rewrite` keep their vectors: only metadata changed."""
 
     to_embed: list[Record] = field(default_factory=list)
     to_rewrite: list[Record] = field(default_factory=list)
@@ -231,14 +230,12 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
 
 
 def _embedded(records: Sequence[Record]) -> list[str]:
-    """What a model is given of the texts: no soft hyphens and ligatures, which would hide the words from it,
-    too."""
+    """The texts without soft hyphens and ligatures, which would hide words from the model, too."""
     return [plain(text).strip() or text for text in (record.document or "" for record in records)]
 
 
 def _write(target: StoredCollection, records: Sequence[Record], changes: Changes) -> None:
-    """Upsert in place. An upsert merges metadata: keys that are no longer wanted are set to null, which
-    removes them."""
+    """Upsert. Chroma merges metadata, so keys that are no longer wanted are set to null."""
     ready = []
     for record in records:
         old = changes.stored.get(record.id)

@@ -38,8 +38,7 @@ class Reading:
 
 
 class Journal:
-    """Opened by one process at a time. Every method raises OperatorError when the disk is full or cannot be
-    written."""
+    """Opened by one process at a time. Every method raises OperatorError when the disk cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,8 +54,7 @@ class Journal:
                     "The same copy is running in another process; wait for it to end."
                 ) from None
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            # A rollback journal and FULL: each commit is on the disk before the next batch is counted as
-            # sent.
+            # A rollback journal and FULL: a commit is on the disk before its batch counts as sent.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
 
@@ -143,8 +141,7 @@ class Journal:
         return not same
 
     def watch(self, pages: Iterable[list[Record]]) -> Iterator[list[Record]]:
-        """The pages, each record compared with what `read` took. Raises SourceChanged at the first one that
-        differs."""
+        """The pages. Raises SourceChanged at the first record that differs from what `read` took."""
         total = 0
         for page in pages:
             known = self._digests([record.id for record in page])
@@ -175,8 +172,7 @@ class Journal:
             )
 
     def mark_wrong(self, ids: Sequence[str]) -> None:
-        """These are not in the target as they should be: the next run removes them there and sends them
-        again."""
+        """Records that are wrong in the target: the next run removes them there and sends them again."""
         with self._transaction() as connection:
             rows = [(identity,) for identity in ids]
             connection.executemany("UPDATE records SET sent = 0 WHERE id = ?", rows)

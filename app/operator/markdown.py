@@ -42,8 +42,7 @@ _PARSER = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join
 
 @dataclass
 class _Block:
-    """What is kept together as long as it fits: a paragraph, a list, a piece of code, a table with its
-    caption."""
+    """What is kept together as long as it fits: a paragraph, a list, code, a table with its caption."""
 
     text: str
     table: bool = False
@@ -63,8 +62,7 @@ class _Section:
 
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
-    """The passages of one document; `stem` begins their ids. A part has at most `part_bytes`, except a table
-    that has more."""
+    """The passages of a document; `stem` begins their ids. Only a table has more than `part_bytes`."""
     used: set[str] = set()
     for section in _sections(text):
         parts = _parts(section.blocks, part_bytes)
@@ -87,8 +85,7 @@ def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
 
 
 def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:
-    """A name for a section, and the ids of its parts. Sections with the same headings are told apart by their
-    order."""
+    """A name for a section, and the ids of its parts. Sections with equal headings are numbered."""
     for number in itertools.count(1):
         name = f"{base}-{number}" if number > 1 else base
         ids = [f"{name}-part-{part}" for part in range(1, parts + 1)] if parts > 1 else [name]
@@ -135,13 +132,11 @@ def _sections(text: str) -> Iterator[_Section]:
 
 
 _Unit = tuple[int, int, int | str, str]
-"""First line, line after the last, and what it is: a heading of a level, with its words as written; "table";
-or "text"."""
+"""First line, line after the last; a heading's level, "table", "rule" or "text"; a heading's words."""
 
 
 def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
-    """The document from its first line to its last, piece by piece. Lines without a token (link references)
-    are text."""
+    """The document from its first line to its last. Lines without a token (link references) are text."""
     ends_of_tables = [number for number, line in enumerate(lines, 1) if "</table>" in line.lower()]
     position = 0
     for token, following in itertools.pairwise([*tokens, Token("end", "", 0)]):
@@ -174,8 +169,7 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
 
 
 def _is_heading(token: Token, words: str) -> bool:
-    """Whether a line of dashes below makes one: the last line of a paragraph is no heading, whatever a parser
-    says."""
+    """Whether a line of dashes below makes one: not of the last line of a paragraph, as a parser has it."""
     return token.markup[:1] == "#" or not ("\n" in words or "|" in words)
 
 
@@ -213,8 +207,7 @@ def _parts(blocks: list[_Block], limit: int) -> list[list[_Block]]:
 
 
 def _pieces(text: str, limit: int) -> Iterator[str]:
-    """`text` cut where it hurts least: between lines, after sentences, between words, and only then
-    anywhere."""
+    """`text` cut between lines, after sentences, between words, and only then anywhere."""
     while len(text.encode()) > limit:
         # A character has at most four bytes, so this many always fit; more may.
         window = text.encode()[:limit].decode("utf-8", "ignore")

@@ -1,5 +1,4 @@
-"""Work in threads that the end of the process does not wait for: one piece, or a few at a time of a
-stream."""
+"""Work in threads that the end of the process does not wait for: one piece, or a few at a time."""
 
 from __future__ import annotations
 

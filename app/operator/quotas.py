@@ -35,8 +35,7 @@ GIB = 2**30
 WRITTEN_PER_GIB = 2.50
 RETURNED_PER_GIB = 0.09
 STORED_PER_GIB_MONTH = 0.33
-# What the time is estimated with: a slow home line, and a round trip across an ocean with the server's work
-# in it.
+# For the estimate of time: a slow home line; a round trip across an ocean and the server's work.
 LINE_BYTES_PER_SECOND = 10e6 / 8
 SECONDS_PER_WRITE = 0.4
 
@@ -107,16 +106,14 @@ def with_short_id(record: Record) -> Record:
     if _bytes(record.id) <= ID_BYTES:
         return replace(record, metadata=metadata or None)
     if metadata.setdefault(ORIGINAL_ID, record.id) != record.id:
-        # The key is taken by something else, which must not be lost: the id is left for the check to complain
-        # about.
+        # Something else has taken the key, and must not be lost: the check will report the id.
         return replace(record, metadata=metadata)
     return replace(record, id=_short(record.id), metadata=metadata)
 
 
 @dataclass
 class ShortIds:
-    """Another source, its too long ids replaced; the replaced ones of the latest reading are listed, old and
-    new."""
+    """Another source with its too long ids replaced. `replaced`: old and new, of the latest reading."""
 
     source: Source
     replaced: list[tuple[str, str]] = field(default_factory=list)

@@ -1,5 +1,4 @@
-"""A collection's records and what it is beside them; when two records are the same. Knows nothing of HTTP,
-files or quotas."""
+"""A collection's records and what it is beside them; when two records are the same."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ class Record:
     embedding: array[float] | None = None
 
     def digest(self) -> bytes:
-        """A hash over document, metadata and URI: equal exactly when all three are, whatever the order of
-        keys."""
+        """A hash over document, metadata and URI, whatever the order of keys."""
         content = [self.document, self.metadata, self.uri]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -64,8 +62,7 @@ class About:
 
 
 class Source(Protocol):
-    """What a collection is copied from. Readers go from its beginning to its end and keep no more than a
-    page."""
+    """What a collection is copied from. Readers keep no more than a page of it."""
 
     def about(self) -> About:
         """Read anew each time: the count may have changed. Raises SourceChanged when anything else has."""
@@ -75,8 +72,7 @@ class Source(Protocol):
 
 
 def space(configuration: dict[str, Any], metadata: dict[str, Any]) -> str:
-    """The distance function a collection was made with. Cloud keeps it under `spann`, a local server under
-    `hnsw`."""
+    """The distance function of a collection: Cloud keeps it under `spann`, a local server under `hnsw`."""
     for index in ("hnsw", "spann"):
         part = configuration.get(index)
         if isinstance(part, dict) and part.get("space"):
@@ -99,8 +95,7 @@ def checked(
 
 
 def _is_value(value: Any, depth: int = 2) -> bool:
-    """Text, a number, true, false, null; a list of these; an object of these, which is how a sparse vector is
-    written."""
+    """Text, a number, true, false, null; a list of these; an object of these (a sparse vector)."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
@@ -113,8 +108,7 @@ def _is_value(value: Any, depth: int = 2) -> bool:
 
 
 def floats(numbers: Sequence[float | None]) -> array[float]:
-    """`numbers` as the 32-bit floats that Chroma keeps; null is what JSON has for NaN and Infinity. Raises
-    TypeError."""
+    """32-bit floats, as Chroma keeps them; JSON has null for NaN and Infinity. Raises TypeError."""
     if None in numbers:
         numbers = [math.nan if number is None else number for number in numbers]
     return array("f", numbers)  # type: ignore[arg-type]  # no None is left

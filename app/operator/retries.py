@@ -40,8 +40,7 @@ class Attempts:
         connect: int | None = None,
         read: int | None = None,
     ) -> None:
-        """`connect`, `read`: how many failures to connect, or to get a reply, are repeated; None: no limit of
-        its own."""
+        """`connect`, `read`: so many failures to connect, or to get a reply, are repeated."""
         # Imported late: what only shows its help needs no package.
         from urllib3 import Retry
 

@@ -1,5 +1,4 @@
-"""A monster's statistics as text: the layout of the owner's collection, which the request path reads values
-from."""
+"""A monster's statistics as text, as the owner's collection has it; questions read values from it."""
 
 from __future__ import annotations
 

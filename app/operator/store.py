@@ -23,8 +23,7 @@ class Database(ChromaApi):
     """One database of one server. Every method raises OperatorError."""
 
     def probe(self) -> None:
-        """Make sure that server, key, tenant and database are the right ones. Raises OperatorError saying
-        which is not."""
+        """Raises OperatorError saying which of server, key, tenant and database is not the right one."""
         reply = self.call("GET", "/api/v2/auth/identity", patient=False)
         identity = self.document(reply, "identity")
         owner = identity.get("tenant")
@@ -74,8 +73,7 @@ class Database(ChromaApi):
     def create(
         self, name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
     ) -> StoredCollection:
-        """A new collection; when `name` exists already (an earlier attempt whose reply got lost), that
-        one."""
+        """A new collection, or the one of this name: an earlier attempt whose reply got lost has made it."""
         payload = {
             "name": name,
             "metadata": metadata or None,

@@ -14,8 +14,7 @@ from app.operator.problems import OperatorError, SourceChanged
 from app.operator.quotas import MAX_RECORDS, RECORDS
 from app.operator.records import About, Record, checked, floats, to_base64
 
-# Parsed, a float takes 32 bytes and more: pages with embeddings are smaller, or several at a time would be
-# 100 MB.
+# A parsed float takes 32 bytes: several larger pages with embeddings at a time would be 100 MB.
 MAX_FLOATS_A_PAGE = 100 * 1536
 # A server refuses calls of more than 40 MB, which 100 records with the longest metadata have.
 MAX_BYTES_A_WRITE = 16_000_000
@@ -39,14 +38,12 @@ class StoredCollection:
             if not (self.dimension is None or (type(self.dimension) is int and 0 <= self.dimension < 2**31)):
                 raise ValueError("a dimension that is none")
             self._page = MAX_RECORDS
-            """How many records are asked for at a time; fewer once a page of theirs was more than a reply may
-            have."""
+            """How many records are requested at a time; fewer once a page was more than a reply may have."""
         except (KeyError, TypeError, ValueError) as error:
             raise OperatorError(f"{api.label}: a collection has not the documented shape.") from error
 
     def about(self) -> About:
-        """What the collection is now, beside its records. Raises SourceChanged when it is another one than it
-        was."""
+        """What the collection is now. Raises SourceChanged when it is another one than it was."""
         now = find(self.api, self.name)
         if now is None or now.id != self.id:
             raise SourceChanged(
@@ -75,8 +72,7 @@ class StoredCollection:
             yield [record.id for record in page]
 
     def _walk(self, include: list[str]) -> Iterator[list[Record]]:
-        """Page after page. It ends, whatever the server does: one that goes round in circles, or on for ever,
-        is given up."""
+        """Page after page. Pages that go round in circles, or on for ever, are given up."""
         offset, pages, mark = 0, 0, ""
         while page := self._get({"offset": offset}, include):
             if page[0].id == mark:

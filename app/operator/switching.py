@@ -31,16 +31,14 @@ class NameTaken(OperatorError):
 def open_staging(
     database: Database, journal: Journal, name: str, about: About, replaces: StoredCollection | None
 ) -> StoredCollection:
-    """The staging collection of this copy: the one of the interrupted run, or a new one. `replaces` has the
-    name now."""
+    """The staging collection of the interrupted run, or a new one. `replaces` has the name now."""
     found = _resumed(database, journal, about)
     if found is None:
         journal.mark_none_sent()
         state = journal.state()
         if "staging" not in state:
             mark = secrets.token_hex(4)
-            # The names are on the disk before the collections exist: nothing is left behind that a later run
-            # does not know.
+            # Noted before the collections exist: nothing is left behind that a later run does not know.
             stem = _stem(name)
             state = {"staging": f"{stem}-upload-{mark}", "retired": f"{stem}-replaced-{mark}"}
             journal.note(phase=BUILDING, source=about.identity, **state)
@@ -54,8 +52,7 @@ def open_staging(
 
 
 def _stem(name: str) -> str:
-    """What names beside `name` begin with: `name`, or of a long one its beginning and a hash, as they have a
-    quota too."""
+    """What names beside `name` begin with: `name`, or its beginning and a hash, as names have a quota."""
     most = COLLECTION_NAME_BYTES - len("-replaced-01234567")
     return (
         name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -92,8 +89,7 @@ def clean(staging: StoredCollection, journal: Journal) -> int:
 
 
 def leftovers(database: Database, journal: Journal, name: str) -> list[str]:
-    """Staging collections of `name` that this journal does not know: of a journal that was lost, or of
-    another machine."""
+    """Staging collections of `name` whose journal was lost, or is on another machine."""
     own = journal.state().get("staging")
     pattern = re.compile(re.escape(_stem(name)) + r"-upload-[0-9a-f]{8}")
     return [found for found in database.names() if pattern.fullmatch(found) and found != own]
@@ -112,8 +108,7 @@ def begin(journal: Journal) -> None:
 
 
 def complete(database: Database, journal: Journal, name: str) -> None:
-    """Do what is left of the switch that the journal describes. Raises OperatorError; repeating it is
-    safe."""
+    """Do what is left of the switch in the journal. Raises OperatorError; repeating it is safe."""
     state = journal.state()
     ours, old, retired = state["staging_id"], state["replaces"], state["retired"]
     current = database.find(name)

@@ -1,5 +1,4 @@
-"""The text of a file, whatever it is encoded or packed with; what is no text is named, with the command that
-helps."""
+"""The text of a file in any encoding or packing; what is no text is named, with the command that helps."""
 
 from __future__ import annotations
 
@@ -77,8 +76,7 @@ class Foreign(Exception):
 
 
 class Text(NamedTuple):
-    """`suffix`: the ending of the file's name, in lower case and without `.gz`; `note`: what a person should
-    know, or ""."""
+    """`suffix`: the end of the name, in lower case, without `.gz`; `note`: what people should know, or ""."""
 
     text: str
     suffix: str

@@ -28,30 +28,20 @@ class Options:
     restart: bool = False
 
 
+@dataclass(frozen=True)
 class Transfer:
-    """One copy of `source` to the collection `name` of `database`; `here` and `there` name the two sides for
-    people."""
+    """One copy of `source` to the collection `name`; `here` and `there` name the two sides for people."""
 
-    def __init__(
-        self,
-        source: Source,
-        database: Database,
-        name: str,
-        options: Options,
-        console: Console,
-        here: str,
-        there: str,
-    ) -> None:
-        self.source = source
-        self.database = database
-        self.name = name
-        self.options = options
-        self.console = console
-        self.here, self.there = here, there
+    source: Source
+    database: Database
+    name: str
+    options: Options
+    console: Console
+    here: str
+    there: str
 
     def check(self) -> None:
-        """Hold the whole source against the quotas and list every violation. Raises OperatorError when there
-        is one."""
+        """Check the whole source against the quotas. Raises OperatorError after all violations are listed."""
         about = self.source.about()
         plan = quotas.plan(self.name, about, self._pages("checking", embeddings=True))
         self.console.facts.update(
@@ -93,7 +83,7 @@ class Transfer:
         return EXIT_OK
 
     def run(self, journal: Journal, step: Callable[[str], None] | None = None) -> int:
-        """The whole copy; `step` prints the headings of its steps. Returns the exit status; raises Declined."""
+        """The whole copy; `step` prints the headings of its steps. Returns the exit status."""
         say = step or (lambda heading: None)
         say("\n3. Creating cloud collection...")
         self.settle(journal)
@@ -121,8 +111,7 @@ class Transfer:
         return status
 
     def settle(self, journal: Journal) -> None:
-        """Complete the switch that an earlier run was in the middle of; with --restart, give up what it
-        uploaded."""
+        """Complete an interrupted switch; with --restart, give up what the earlier run uploaded."""
         if journal.state().get("phase") == switching.SWITCHING:
             self.console.line(f"   Completing the switch to the new {self.name} that was interrupted")
             try:
@@ -143,8 +132,7 @@ class Transfer:
         return compare(self.source.about(), pages, target, workers=self.options.workers)
 
     def agree(self, target: StoredCollection) -> bool:
-        """Show how an existing target differs and ask to replace it; False when there is nothing to do.
-        Raises Declined."""
+        """Show the differences and ask to replace. False when there is nothing to do. Raises Declined."""
         self.console.line(
             f"   Found: {self.name} ({target.count()} documents); comparing it with the {self.here} one..."
         )
@@ -180,8 +168,7 @@ class Transfer:
         return reading.records
 
     def send(self, journal: Journal, target: StoredCollection) -> None:
-        """Upsert what the journal does not know as sent, and mark each batch when the server has acknowledged
-        it."""
+        """Upsert what is not marked as sent, and mark each batch when the server has acknowledged it."""
         switching.clean(target, journal)
         total, resumed = journal.count(), journal.count(sent=True)
         size = self.options.batch_size

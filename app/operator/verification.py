@@ -120,8 +120,7 @@ def _about(source: About, target: StoredCollection) -> list[str]:
 
 
 def _private_database() -> sqlite3.Connection:
-    """A database without a name: SQLite keeps it in a temporary file once it outgrows its cache, and deletes
-    it."""
+    """SQLite keeps a database without a name in a temporary file, and deletes it."""
     connection = sqlite3.connect("", isolation_level=None)
     connection.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
     return connection
