@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Write a collection to one file: every record, its embedding bit for bit, and what the collection says of
-itself.
+"""Write a collection to one file: every record, its embedding bit for bit, and what describes the collection.
 
 From Chroma Cloud when it is configured, else from the local server. scripts/restore.py reads the file.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures dndchat under a real Apache beside other ways to do the same (tests/bench; setup.sh --dev)."""
+"""Measures dndchat under a real Apache beside other ways to do the same; see tests/bench. Needs scripts/setup.sh --dev."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Build the lexical index from a collection, from Chroma Cloud when it is configured, else from the local
-server.
+"""Build the lexical index from a collection.
 
-The index finds passages by their words and by the names of things. It is replaced in one step: a question
-that is being answered meanwhile sees the old one or the new one, never half of one.
+The collection is read from Chroma Cloud when that is configured, else from the local server. The index finds
+passages by their words and by the names of things. It is replaced in one step: a question that is being
+answered meanwhile sees the old one or the new one, never half of one.
 """
 
 import sys

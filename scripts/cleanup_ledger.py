@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Cleans up the ledger and the log; for cron. Settles orphans, forgets what is old, checks the file, sends
-alerts left over.
+"""Cleans up the ledger and the log; for cron.
+
+Settles orphans, forgets what is old, checks the file, sends alerts left over.
 
 Crontab: 17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py
 """
@@ -50,7 +51,7 @@ def run(settings: Settings, keep_days: int, dry_run: bool) -> dict[str, object]:
 
 EXAMPLES = f"""examples:
   scripts/cleanup_ledger.py --dry-run     what would be done
-  17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py >/dev/null     for cron
+  17 3 * * * /home/you/dndchat/.venv/bin/python /home/you/dndchat/scripts/cleanup_ledger.py >/dev/null
 
 {arguments.EXIT_STATUS}"""
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Copy the same collection with `chroma copy`, with the official Python client and with our upload, side by
-side; a table.
+"""Copy one collection with `chroma copy`, with the official Python client and with our upload; print a table.
 
 Source: a real `chroma run`. Target: Chroma Cloud's manners (token, quotas, TLS) before another one; `chroma
 copy`, whose address of the cloud is built in, is led there by a proxy. Needs the packages of
@@ -177,7 +176,8 @@ def main() -> int:
                 print(".", end="", file=sys.stderr, flush=True)
     client = importlib.metadata.version("chromadb")
     print(
-        f"\n{given.records} records of {given.dimensions} dimensions; chromadb {client}, its command {version}\n"
+        f"\n{given.records} records of {given.dimensions} dimensions; "
+        f"chromadb {client}, its command {version}\n"
     )
     for cells in [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]:
         print(f"| {' | '.join(cells)} |")

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Read passages from files, embed what is new or changed, and write it to a collection; then build its
-lexical index.
+"""Embed the passages of files that are new or changed, write them to a collection, and build its index.
 
 Takes JSON and JSON Lines as many programs write them (chunk files, collection.get(), LangChain, LlamaIndex,
 Haystack, pandas), CSV with columns id and text, and Markdown, which is split by its headings; tables stay
@@ -23,10 +22,10 @@ from app.operator.ingestion import Request, ingest
 from app.operator.quotas import DOCUMENT_BYTES
 
 EXAMPLES = f"""examples:
-  scripts/ingest.py books/*.jsonl --collection adnd_1e --dry-run      what would be embedded, and what it would cost
+  scripts/ingest.py books/*.jsonl --collection adnd_1e --dry-run   what it would embed, and at what cost
   scripts/ingest.py books/*.jsonl --collection adnd_1e --max-cost 0.10
   scripts/ingest.py house-rules.md --collection house_rules
-  scripts/ingest.py books/*.jsonl --collection adnd_1e --prune        also remove what is no longer in the files
+  scripts/ingest.py books/*.jsonl --collection adnd_1e --prune     also remove what the files no longer have
 
 {arguments.EXIT_STATUS}"""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sends the alerts on stdin (JSON). The program starts it after a reply: see app/ledger/delivery.py."""
+"""Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see app/ledger/delivery.py."""
 
 import sys
 from pathlib import Path

@@ -20,10 +20,10 @@ from app.operator.copying import Upload, upload
 from app.operator.retries import Patience
 
 EXAMPLES = f"""examples:
-  scripts/upload_to_chromacloud.py adnd_1e               copy adnd_1e; asks before it replaces one that differs
-  scripts/upload_to_chromacloud.py adnd_1e --dry-run     check every record, estimate cost and time, send nothing
+  scripts/upload_to_chromacloud.py adnd_1e               copy; asks before it replaces one that differs
+  scripts/upload_to_chromacloud.py adnd_1e --dry-run     check every record, estimate cost and time
   scripts/upload_to_chromacloud.py adnd_1e --verify-only compare both sides, change nothing
-  scripts/upload_to_chromacloud.py adnd_1e --yes --json  for a script: no questions, one JSON document at the end
+  scripts/upload_to_chromacloud.py adnd_1e --yes --json  no questions, one JSON document at the end
 
 {arguments.EXIT_STATUS}"""
 
