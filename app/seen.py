@@ -1,12 +1,14 @@
-"""Which tokens were seen lately: one small file that never grows, and all that is looked at before the auth API is asked.
+"""Which tokens were seen lately: one small file that never grows, and all that is looked at before the auth
+API is asked.
 
-A token that the auth API has taken is GOOD for a day: it may go on to the ledger, which alone knows whose it is and for how
-long that is believed. One that was refused is BAD for half a minute. Everybody else is a STRANGER. Nothing here lets anybody
-in, and nothing depends on it: it is written in place and never synced, and a lost entry costs one call to the auth API.
-Fingerprints only; good and bad have places of their own, so that no flood of bad tokens drives out a good one.
+A token that the auth API has taken is GOOD for a day: it may go on to the ledger, which alone knows whose it
+is and for how long that is believed. One that was refused is BAD for half a minute. Everybody else is a
+STRANGER. Nothing here lets anybody in, and nothing depends on it: it is written in place and never synced,
+and a lost entry costs one call to the auth API. Fingerprints only; good and bad have places of their own, so
+that no flood of bad tokens drives out a good one.
 
-The CGI program runs this file, too, before it knows which Python it will need: syntax of any Python 3, and no imports but of
-what is built in.
+The CGI program runs this file, too, before it knows which Python it will need: syntax of any Python 3, and no
+imports but of what is built in.
 """
 
 import os
@@ -20,7 +22,8 @@ SECONDS = {GOOD: 86400, BAD: 30}
 # Longer than any JWT of the auth API, shorter than what a web server takes as one header line (8,190 bytes).
 MAX_TOKEN_BYTES = 8000
 
-# An entry: the fingerprint, and when it ends in seconds since 1970. A set holds so many good ones, then as many bad ones.
+# An entry: the fingerprint, and when it ends in seconds since 1970. A set holds so many good ones, then as
+# many bad ones.
 FINGERPRINT_BYTES, ENTRY_BYTES, WAYS, SETS = 16, 24, 4, 512
 SET_BYTES = 2 * WAYS * ENTRY_BYTES
 HEAD_BYTES = 64
@@ -35,8 +38,8 @@ AUTHORIZATION_VARIABLES = (
     "AUTHORIZATION",
 )
 
-# The line: how far apart strangers are let in, and how long one waits: as long as eight others take. More would fill the twenty
-# or so processes that a host allows.
+# The line: how far apart strangers are let in, and how long one waits: as long as eight others take. More
+# would fill the twenty or so processes that a host allows.
 APART_SECONDS, LONGEST_SECONDS = 0.15, 2.5
 
 
@@ -62,13 +65,15 @@ def look(directory: str, token: str) -> str:
         return UNREADABLE
     # The bad one first: of two that contradict each other it is the safe one.
     for kind in (BAD, GOOD):
-        if any(_fingerprint(entries, way) == fingerprint and _ends(entries, way, kind) for way in _ways(kind)):
+        same = [way for way in _ways(kind) if _fingerprint(entries, way) == fingerprint]
+        if any(_ends(entries, way, kind) for way in same):
             return kind
     return STRANGER
 
 
 def note(directory: str, token: str, kind: str) -> None:
-    """Remember a token as GOOD or BAD, in the place of the entry of its kind that ends first. Raises OSError."""
+    """Remember a token as GOOD or BAD, in the place of the entry of its kind that ends first. Raises
+    OSError."""
     place, fingerprint = _place(token)
     file = _open(directory, os.O_RDWR | os.O_CREAT)
     try:
@@ -77,7 +82,10 @@ def note(directory: str, token: str, kind: str) -> None:
         for way in _ways(other):
             if _fingerprint(entries, way) == fingerprint:
                 os.pwrite(file, bytes(ENTRY_BYTES), place + way * ENTRY_BYTES)
-        way = min(_ways(kind), key=lambda way: (_fingerprint(entries, way) != fingerprint, _ends(entries, way, kind)))
+        way = min(
+            _ways(kind),
+            key=lambda way: (_fingerprint(entries, way) != fingerprint, _ends(entries, way, kind)),
+        )
         ends = int(time.time()) + SECONDS[kind]
         os.pwrite(file, fingerprint + ends.to_bytes(8, "big"), place + way * ENTRY_BYTES)
     finally:
@@ -85,12 +93,14 @@ def note(directory: str, token: str, kind: str) -> None:
 
 
 def stand_in_line(directory: str) -> "tuple[int, bool]":
-    """One stranger at a time, APART_SECONDS after the one before: wait for the turn, asleep, no longer than LONGEST_SECONDS.
+    """One stranger at a time, APART_SECONDS after the one before: wait for the turn, asleep, no longer than
+    LONGEST_SECONDS.
 
-    When the last one was let in stands at the head of the file: a worker takes a request so soon that many pass one by one.
+    When the last one was let in stands at the head of the file: a worker takes a request so soon that many
+    pass one by one.
 
-    The descriptor that holds the turn until it is closed (-1: none), and whether there is a crowd. To be called in the main
-    thread, with no alarm set.
+    The descriptor that holds the turn until it is closed (-1: none), and whether there is a crowd. To be
+    called in the main thread, with no alarm set.
     """
     import _signal  # type: ignore[import-not-found]  # `signal` makes enumerations, for 4 ms
     import fcntl
@@ -162,6 +172,7 @@ def _fingerprint(entries: bytes, way: int) -> bytes:
 
 
 def _ends(entries: bytes, way: int, kind: str) -> int:
-    """When an entry ends; 0 when it has, or when it was made before the clock was set back: nobody knows how old it is."""
+    """When an entry ends; 0 when it has, or when it was made before the clock was set back: nobody knows
+    how old it is."""
     ends = int.from_bytes(entries[way * ENTRY_BYTES :][FINGERPRINT_BYTES:ENTRY_BYTES], "big")
     return ends if time.time() < ends <= time.time() + SECONDS[kind] else 0

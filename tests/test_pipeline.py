@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.answering.events import Delta, Done, Events, Sources
+from app.answering.events import Delta, Done, Events, Query, Sources
 from app.answering.pipeline import Answering
 from app.answering.writers import Draft
 from app.deadline import Deadline
@@ -29,7 +29,7 @@ class Fakes:
         self.answering = Answering(self, self, self, lambda question: Estimate(5), lambda: self)  # type: ignore[arg-type]
 
     def events(self) -> Events:
-        return self.answering.events(Question("owlbear?"), User("u"), "r", Deadline(60), stream=True)
+        return self.answering.events(Query(Question("owlbear?"), User("u"), "r", Deadline(60), stream=True))
 
     def admit(self, *_: Any) -> Fakes:
         self.told.append("admitted")

@@ -1,5 +1,5 @@
-"""What answering one question produces, in this order: Sources, Delta …, Done. JSON joins them, a stream
-sends each."""
+"""What is asked, and what answering it produces: Sources, Delta …, Done. JSON joins them, a stream sends
+each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,28 @@ from collections.abc import Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.models import Passage, Usage
+from app.deadline import Deadline
+from app.models import Passage, Question, Usage, User
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
     from app.ledger.spending import Receipt
+
+
+class Query(NamedTuple):
+    """A user's question, to be answered by the deadline under `request_id`; with `stream`, the words as they
+    come.
+
+    `lost_id` is the request under which a worker has begun to answer this question and then died; empty: none
+    has.
+    """
+
+    question: Question
+    user: User
+    request_id: str
+    deadline: Deadline
+    stream: bool = False
+    lost_id: str = ""
 
 
 class Sources(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.answering.events import Delta, Done, Events, Sources
+from app.answering.events import Delta, Done, Events, Query, Sources
 from app.answering.writers import inert
 from app.deadline import Deadline, blaming_own_work
 from app.errors import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.grounding.check import Grounding
     from app.ledger.ledger import Ledger
     from app.ledger.spending import Admission
-    from app.models import Estimate, Passage, Question, User
+    from app.models import Estimate, Passage, Question
     from app.retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
@@ -61,46 +61,30 @@ class Answering:
         self._retriever, self._writer, self._ledger = retriever, writer, ledger
         self._estimate, self._free = estimate, free
 
-    def events(
-        self,
-        question: Question,
-        user: User,
-        request_id: str,
-        deadline: Deadline,
-        *,
-        stream: bool,
-        lost_id: str = "",
-    ) -> Events:
-        """Answer `question`, event by event; with `stream`, the words while the model writes them.
+    def events(self, query: Query) -> Events:
+        """Answer the question, event by event.
 
-        `lost_id` is the request under which a worker has begun to answer this question and then died. Raises
-        DndChatError and nothing else, most often before the first Delta; it says whether the question counts.
-        However it ends, also when nobody asks for the next event any more, the ledger is told. What goes
-        wrong with an event that was given out belongs to the question: throw it in here.
+        Raises DndChatError and nothing else, most often before the first Delta; it says whether the question
+        counts. However it ends, also when nobody asks for the next event any more, the ledger is told. What
+        goes wrong with an event that was given out belongs to the question: throw it in here.
         """
         try:
-            if lost_id:
-                self._ledger.take_over(user.id, lost_id)
-            yield from self._counted(question, user, request_id, deadline, stream)
+            if query.lost_id:
+                self._ledger.take_over(query.user.id, query.lost_id)
+            yield from self._counted(query)
         except DndChatError as error:
             if _shows_passages(error):
-                error.passages = error.passages or self._found_free(question, user, error)
+                error.passages = error.passages or self._found_free(query, error)
             raise
 
-    def _counted(
-        self,
-        question: Question,
-        user: User,
-        request_id: str,
-        deadline: Deadline,
-        stream: bool,
-    ) -> Events:
+    def _counted(self, query: Query) -> Events:
         """The one place that says of an error whether its question counts: the ledger's books say it."""
         started = time.monotonic()
+        question, deadline = query.question, query.deadline
         admission: Admission | None = None
         found: tuple[Passage, ...] = ()
         try:
-            admission = self._ledger.admit(user.id, request_id, *self._estimate(question))
+            admission = self._ledger.admit(query.user.id, query.request_id, *self._estimate(question))
             with admission, blaming_own_work(deadline):
                 times = [started, time.monotonic()]
                 retrieval = self._retriever.retrieve(question, deadline, admission)
@@ -111,26 +95,26 @@ class Answering:
                 named = {one.passage.id: one.entity for one in retrieval.chosen if one.entity}
                 sources = Sources(draft.passages, named)
                 yield sources
-                text = draft.write(admission, deadline, stream)
+                text = draft.write(admission, deadline, query.stream)
                 answer = yield from _written(text, draft)
                 times.append(time.monotonic())
                 checked = self._checked(answer, draft, f"{question.text}\n{retrieval.question}")
                 times.append(time.monotonic())
-                receipt = admission.finish("answered", round(1000 * (times[3] - started)))
+                receipt = admission.finish("answered", round(1000 * (times[-2] - started)))
                 times.append(time.monotonic())
                 grounding = checked.grounding
                 yield Done(
-                    checked.answer,
-                    sources,
-                    checked.cited,
-                    grounding,
-                    draft.model,
-                    text.usage,
-                    receipt,
-                    [*retrieval.diagnostics, *draft.diagnostics],
-                    [*retrieval.errors, *text.notes, *(grounding.errors() if grounding else ())],
-                    retrieval.degraded,
-                    dict(zip(STAGES, (end - begin for begin, end in itertools.pairwise(times)), strict=True)),
+                    answer=checked.answer,
+                    sources=sources,
+                    cited=checked.cited,
+                    grounding=grounding,
+                    model=draft.model,
+                    usage=text.usage,
+                    receipt=receipt,
+                    diagnostics=[*retrieval.diagnostics, *draft.diagnostics],
+                    errors=[*retrieval.errors, *text.notes, *(grounding.errors() if grounding else ())],
+                    degraded=retrieval.degraded,
+                    seconds=dict(zip(STAGES, (e - b for b, e in itertools.pairwise(times)), strict=True)),
                 )
         except Exception as error:
             # What is not one of ours is a defect; its caller is told as much about it as of any other error.
@@ -143,8 +127,7 @@ class Answering:
             raise known from error
 
     def _checked(self, answer: str, draft: Draft, question: str) -> Checked:
-        """Look the answer up in its passages; what has no support is reported, citations of nothing are
-        removed."""
+        """Look the answer up in its passages: report what has no support, remove citations of nothing."""
         if draft.model is None:
             return Checked(answer, frozenset(range(1, len(draft.passages) + 1)), None)
         from app.grounding.check import ground
@@ -153,15 +136,15 @@ class Answering:
         cleaned, grounding = ground(answer, draft.passages, question, names)
         return Checked(cleaned, frozenset(grounding.cited), grounding)
 
-    def _found_free(self, question: Question, user: User, error: DndChatError) -> tuple[Passage, ...]:
+    def _found_free(self, query: Query, error: DndChatError) -> tuple[Passage, ...]:
         """Passages to be read in place of an answer, within the limits of what costs no quota.
 
         Of a question that the budget refuses they are all that there is, so it is for these limits to refuse
         it then.
         """
         try:
-            with self._ledger.admit_free(user.id, "passages"):
-                return self._free().retrieve(question, Deadline(FREE_SECONDS)).passages
+            with self._ledger.admit_free(query.user.id, "passages"):
+                return self._free().retrieve(query.question, Deadline(FREE_SECONDS)).passages
         except Refused as refusal:
             if isinstance(error, BudgetExceeded):
                 refusal.counted = error.counted

@@ -1,5 +1,5 @@
-"""The routes of the HTTP contract. What happens behind them is `Services`; the JSON is in
-app/web/replies.py."""
+"""The routes of the HTTP contract. What happens behind them is `Services`; app/web/replies.py has the
+JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flask import Response, g, request
 
 from app import relay
-from app.answering.events import Done, Event, Events, Sources
+from app.answering.events import Done, Event, Events, Query, Sources
 from app.deadline import Deadline
 from app.errors import AuthUnavailable, DndChatError, InvalidToken, LedgerUnavailable, MissingToken
 from app.models import User
@@ -87,8 +87,8 @@ class Routes:
         question = validation.question(document)
         accepted = request.headers.get("Accept", "")
         stream = validation.flag(document, "stream") or "text/event-stream" in accepted
-        answering = self._services.answering
-        events = answering.events(question, user, g.request_id, g.deadline, stream=stream, lost_id=lost_id)
+        asked = Query(question, user, g.request_id, g.deadline, stream, lost_id)
+        events = self._services.answering.events(asked)
         if stream:
             return _stream(events, user)
         for event in events:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.answering.events import Delta, Done, Sources
+from app.answering.events import Delta, Done, Query, Sources
 from app.deadline import Deadline, blaming_own_work
 from app.errors import AIServiceError, DndChatError, LedgerUnavailable, TimedOut, TooMuchWork
 from app.ledger import store, turnstile
@@ -120,7 +120,7 @@ def test_a_defect_in_writing_the_reply_belongs_to_the_question(site: Site, monke
 
 @pytest.mark.parametrize(("kind", "counts"), [(Sources, False), (Delta, True), (Done, True)])
 def test_what_is_thrown_at_an_event_ends_its_question(site: Site, kind: type, counts: bool) -> None:
-    events = site.services.answering.events(Question("owlbear"), User("anne"), "first", Deadline(20), stream=True)
+    events = site.services.answering.events(Query(Question("owlbear"), User("anne"), "first", Deadline(20), stream=True))
     next(event for event in events if isinstance(event, kind))
     with pytest.raises(DndChatError) as caught:
         events.throw(ValueError("no such thing"))
@@ -155,7 +155,7 @@ def test_an_answer_at_no_cost_that_nobody_has_got_counts_once(ledger: Ledger) ->
 def test_whether_a_lost_worker_has_counted_it_is_not_said_where_nobody_knows(site: Site) -> None:
     site.path.write_text("this is no ledger")
     answering = site.services.answering
-    events = answering.events(Question("owlbear"), User("anne"), "second", Deadline(20), stream=False, lost_id="first")
+    events = answering.events(Query(Question("owlbear"), User("anne"), "second", Deadline(20), lost_id="first"))
     with pytest.raises(LedgerUnavailable) as caught:
         next(events)
     assert caught.value.counted is None

@@ -37,7 +37,7 @@ def expressions() -> Iterator[tuple[str, re.Pattern[str], bool]]:
         if (
             name.startswith("app.operator")
             or path.name == "__init__.py"
-            or name in ("app.wsgi", "app.servers.worker", "app.servers.fcgi")
+            or name in ("app.wsgi", "app.servers.worker", "app.servers.scgi", "app.servers.fcgi")
         ):
             continue
         source = path.read_text(encoding="utf-8")
