@@ -26,7 +26,6 @@ OTHERS = ("digits and a letter", "apostrophes", "hyphen chain", "blanks", "line-
 SHORT = {
     "app.index.names._PARENTHESES": "names, when the index is built: 4 kB of metadata",
     "app.grounding.check._OPENING": "the 12 characters before a word",
-    r"""app.settings (["'])(.*?)\1(?:\s+#.*)?""": "a line of the owner's file, which has no line end in it",
 }
 
 
