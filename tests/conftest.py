@@ -16,8 +16,10 @@ from tests.support.quick import Watch, starts_nothing
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+    from app.index.search import LexicalIndex
     from tests.support.chroma_server import ChromaServer
     from tests.support.gated import GatedAuth, GatedOpenAI
+    from tests.support.page import Page, Site
     from tests.support.relay import Relay
 
 
@@ -80,7 +82,7 @@ def _starts_what_it_may(request: pytest.FixtureRequest, _watch: Watch) -> Iterat
 @pytest.fixture(scope="session")
 def base() -> Iterator[Path]:
     """A copy of the checkout to make programs from."""
-    from tests.support.program import checkout
+    from tests.support.checkout import checkout
 
     with checkout() as copy:
         yield copy
@@ -96,6 +98,16 @@ def rules() -> Iterator[ChromaServer]:
     with ChromaServer() as server, OpenAIDouble() as openai:
         load_sample_rules(server.host, server.port, openai.base_url, KEY)
         yield server
+
+
+@pytest.fixture(scope="session")
+def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalIndex]:
+    """The index over the sample rules."""
+    from app.index import sample_rules
+
+    made = sample_rules.index(tmp_path_factory.mktemp("sample"))
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -128,3 +140,25 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
     with open_chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def page_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The chat page before the application over the sample rules, with a development server's token."""
+    from app.bootstrap import create_app
+    from app.settings import load
+    from tests.support.page import TOKEN, Site
+
+    data = tmp_path_factory.mktemp("data")
+    settings = load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data)
+    with Site(create_app(settings, dev_token=TOKEN)) as site:
+        yield site
+
+
+@pytest.fixture
+def page(chromium: Chrome, page_site: Site) -> Iterator[Page]:
+    """The chat page in the browser, as it is before anybody has done anything."""
+    from tests.support.page import Page
+
+    with Page(chromium, page_site) as page:
+        yield page

@@ -29,6 +29,7 @@ from tests.support.chroma_server import ChromaServer
 from tests.support.collection import chroma_client
 from tests.support.ports import free_port
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -275,20 +276,13 @@ def test_a_service_that_stalls_does_not_outlast_the_deadline(openai: OpenAIDoubl
     else:
         raised(expected, lambda: said(ai, Deadline(SHORT), bill, stream=what == "stream"))
     # When the caller has given up, the service must not be left with an open call that it goes on writing for.
-    wait_until(lambda: not ai_threads())
+    eventually(lambda: not ai_threads())
 
 
 def ai_threads() -> list[str]:
     import threading
 
     return [thread.name for thread in threading.enumerate() if thread.name == "exchange"]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_connection_refused_is_an_error_of_the_service_and_costs_nothing(bill: Bill) -> None:
@@ -384,7 +378,7 @@ def test_a_reader_that_leaves_ends_the_call(openai: OpenAIDouble, bill: Bill) ->
     words = iter(adapter(openai.base_url).chat(MESSAGES, 100_000, long(), pay=bill.pay, stream=True))
     next(words)
     words.close()  # type: ignore[attr-defined]
-    wait_until(lambda: openai.requests[0].client_gone)
+    eventually(lambda: openai.requests[0].client_gone)
 
 
 # -- Chroma ------------------------------------------------------------------------------------------------------------

@@ -18,14 +18,14 @@ from tests.doubles.auth_api import AuthDouble, User
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support.accounts import Account
-from tests.support.apache import Reply
 from tests.support.apache_config import ROOT, Auth, Mpm
+from tests.support.cgi_protocol import Reply
 from tests.support.chroma_server import ChromaServer
 from tests.support.collection import load_sample_rules
-from tests.support.host import Host, installed, variant
-from tests.support.program import eventually
+from tests.support.host import Host
 from tests.support.real_parts import needs_suexec
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,12 +35,6 @@ OWLBEAR = "Who would win, an owlbear or a lizard man?"
 ORIGIN = "https://react.example.com"
 JSON = {"Content-Type": "application/json"}
 DIRECT = "/cgi-bin/dndchat.cgi/api/query"
-
-
-@pytest.fixture(scope="module")
-def copy() -> Iterator[Path]:
-    with installed() as place:
-        yield place
 
 
 @pytest.fixture(scope="module", params=["event", "prefork"])
@@ -55,8 +49,8 @@ one_module = pytest.mark.parametrize("mpm", ["event"], indirect=True)
 
 
 @pytest.fixture(scope="module")
-def running(copy: Path, mpm: Mpm) -> Iterator[Host]:
-    with Host(copy, mpm) as host:
+def running(base: Path, mpm: Mpm) -> Iterator[Host]:
+    with Host(base, mpm) as host:
         yield host
 
 
@@ -367,25 +361,25 @@ def test_what_fails_before_the_first_word_is_a_status_and_not_an_event(local: Ou
 
 @pytest.mark.parametrize("missing", [[], ["headers"], ["setenvif"], ["headers", "setenvif"]], ids="-".join)
 def test_the_token_arrives_by_what_the_htaccess_does(
-    copy: Path, mpm: Mpm, auth: AuthDouble, token: str, missing: list[str]
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str, missing: list[str]
 ) -> None:
-    with Host(copy, mpm, without_modules=missing) as host:
+    with Host(base, mpm, without_modules=missing) as host:
         asked_as_alice(host, auth, token, "/api/query")
 
 
 @pytest.mark.parametrize("how", ["setenvif", "rewrite", "cgipassauth"])
-def test_the_token_arrives_by_what_the_host_does(copy: Path, mpm: Mpm, auth: AuthDouble, token: str, how: Auth) -> None:
-    with Host(copy, mpm, auth=how) as host:
+def test_the_token_arrives_by_what_the_host_does(base: Path, mpm: Mpm, auth: AuthDouble, token: str, how: Auth) -> None:
+    with Host(base, mpm, auth=how) as host:
         asked_as_alice(host, auth, token, "/api/query", DIRECT)
 
 
-def test_the_token_arrives_by_a_htaccess_in_cgi_bin(copy: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
-    with Host(copy, mpm, with_cgi_bin_htaccess=True) as host:
+def test_the_token_arrives_by_a_htaccess_in_cgi_bin(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
+    with Host(base, mpm, with_cgi_bin_htaccess=True) as host:
         asked_as_alice(host, auth, token, "/api/query", DIRECT)
 
 
-def test_without_any_hand_over_the_caller_is_asked_to_log_in(copy: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
-    with Host(copy, mpm) as host:
+def test_without_any_hand_over_the_caller_is_asked_to_log_in(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
+    with Host(base, mpm) as host:
         host.configure(AUTH_API_URL=auth.url)
         headers = {"Authorization": f"Bearer {token}", **JSON}
         assert refusal(host.request("POST", DIRECT, headers=headers, body=b'{"question": "?"}')) == (401, "missing_token")
@@ -394,22 +388,19 @@ def test_without_any_hand_over_the_caller_is_asked_to_log_in(copy: Path, mpm: Mp
 @needs_suexec
 @pytest.mark.parametrize("with_cgi_bin_htaccess", [False, True])
 def test_under_suexec_the_token_arrives_and_the_program_is_its_owners(
-    mpm: Mpm, auth: AuthDouble, token: str, with_cgi_bin_htaccess: bool
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str, with_cgi_bin_htaccess: bool
 ) -> None:
     nobody = Account.named("nobody")
-    with (
-        installed(nobody) as own,
-        Host(own, mpm, suexec=nobody, with_cgi_bin_htaccess=with_cgi_bin_htaccess) as host,
-    ):
+    with Host(base, mpm, suexec=nobody, with_cgi_bin_htaccess=with_cgi_bin_htaccess) as host:
         paths = ["/api/query", DIRECT] if with_cgi_bin_htaccess else ["/api/query"]
         asked_as_alice(host, auth, token, *paths)
         assert host.data_dir.stat().st_uid == nobody.uid
 
 
 @needs_suexec
-def test_under_suexec_a_warm_worker_answers_and_is_its_owners(mpm: Mpm, auth: AuthDouble, token: str) -> None:
+def test_under_suexec_a_warm_worker_answers_and_is_its_owners(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
     nobody = Account.named("nobody")
-    with installed(nobody) as own, Host(own, mpm, suexec=nobody) as host:
+    with Host(base, mpm, suexec=nobody) as host:
         host.configure(AUTH_API_URL=auth.url, WARM_WORKER="on")
 
         def answered_by(**fields: object) -> int:
@@ -420,7 +411,7 @@ def test_under_suexec_a_warm_worker_answers_and_is_its_owners(mpm: Mpm, auth: Au
 
         first = answered_by()
         worker = eventually(lambda: [int(number) for number in re.findall(r"warm worker (\d+) started", host.log())])
-        eventually(own.joinpath("var/worker.sock").exists)
+        eventually(host.program.root.joinpath("var/worker.sock").exists)
         assert [answered_by(), answered_by(stream=True)] == worker * 2
         assert first not in worker
         assert Path(f"/proc/{worker[0]}").stat().st_uid == nobody.uid
@@ -533,23 +524,23 @@ def test_bytes_of_a_client_never_start_a_line_of_the_log(host: Host, token: str)
 # -- crashes -----------------------------------------------------------------------------------------------------------
 
 
-def break_at_import(copy: Path) -> None:
-    copy.joinpath("app/settings.py").write_text("this is no Python\n", encoding="utf-8")
+def break_at_import(root: Path) -> None:
+    root.joinpath("app/settings.py").write_text("this is no Python\n", encoding="utf-8")
 
 
-def break_in_the_composition_root(copy: Path) -> None:
-    path = copy / "app/bootstrap.py"
+def break_in_the_composition_root(root: Path) -> None:
+    path = root / "app/bootstrap.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("    from app.web.flask_app import make_app\n", '    raise OSError("broken on purpose")\n'))
 
 
-def break_in_a_view(copy: Path) -> None:
-    with copy.joinpath("app/web/replies.py").open("a", encoding="utf-8") as module:
+def break_in_a_view(root: Path) -> None:
+    with root.joinpath("app/web/replies.py").open("a", encoding="utf-8") as module:
         module.write("\n\ndef health_body(settings):\n    raise ZeroDivisionError('broken on purpose')\n")
 
 
-def break_around_the_application(copy: Path) -> None:
-    with copy.joinpath("app/bootstrap.py").open("a", encoding="utf-8") as module:
+def break_around_the_application(root: Path) -> None:
+    with root.joinpath("app/bootstrap.py").open("a", encoding="utf-8") as module:
         module.write("\n\ndef create_app(*_, **__):\n    return lambda environ, start_response: 1 / 0\n")
 
 
@@ -565,12 +556,9 @@ def break_around_the_application(copy: Path) -> None:
 )
 @pytest.mark.parametrize("body", [None, LARGE], ids=["no body", "3 MB"])
 def test_a_crash_is_a_json_500_and_a_traceback_in_the_log(
-    copy: Path, mpm: Mpm, damage: Any, traceback: str, body: bytes | None
+    base: Path, mpm: Mpm, damage: Any, traceback: str, body: bytes | None
 ) -> None:
-    name = f"broken-{mpm}-{damage.__name__}-{body is None}"
-    broken = variant(copy, name)
-    damage(broken)
-    with Host(broken, mpm) as host:
+    with Host(base, mpm, change=damage) as host:
         reply = host.request("GET", "/api/health", headers=JSON, body=body)
         assert refusal(reply) == (500, "internal_error")
         log = host.apache.error_log() + host.log()
@@ -578,14 +566,13 @@ def test_a_crash_is_a_json_500_and_a_traceback_in_the_log(
         assert traceback in log
         assert json.loads(reply.body)["request_id"] in log
         assert "End of script output" not in log
-        for inside in ("broken on purpose", str(broken), "Traceback", ".py"):
+        for inside in ("broken on purpose", str(host.program.root), "Traceback", ".py"):
             assert inside not in reply.text
 
 
 @one_module
-def test_without_packages_the_reply_is_json_too(copy: Path, mpm: Mpm) -> None:
-    bare = variant(copy, f"bare-{mpm}", venv=False)
-    with Host(bare, mpm) as host:
+def test_without_packages_the_reply_is_json_too(base: Path, mpm: Mpm) -> None:
+    with Host(base, mpm, change=lambda root: root.joinpath(".venv").unlink()) as host:
         reply = host.request("GET", "/health")
         assert refusal(reply) == (500, "internal_error")
         assert "Traceback" in host.apache.error_log()
@@ -604,11 +591,12 @@ def test_settings_that_cannot_be_used_are_all_named_in_the_log_and_not_to_the_cl
     assert "sk secret" not in log
 
 
-def test_what_a_module_prints_is_not_part_of_the_reply(copy: Path, mpm: Mpm) -> None:
-    talking = variant(copy, f"talking-{mpm}")
-    module = talking / "app/web/replies.py"
-    module.write_text(module.read_text(encoding="utf-8") + "\nprint('said aloud', flush=True)\n", encoding="utf-8")
-    with Host(talking, mpm) as host:
+def test_what_a_module_prints_is_not_part_of_the_reply(base: Path, mpm: Mpm) -> None:
+    def talk(root: Path) -> None:
+        with root.joinpath("app/web/replies.py").open("a", encoding="utf-8") as module:
+            module.write("\nprint('said aloud', flush=True)\n")
+
+    with Host(base, mpm, change=talk) as host:
         assert answer(host.request("GET", "/health"))["status"] == "ok"
         assert "said aloud" in host.apache.error_log()
 
@@ -645,13 +633,13 @@ def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, t
 
 
 @one_module
-def test_a_proxy_that_the_client_names_is_not_asked(copy: Path, mpm: Mpm, services: Outside, token: str) -> None:
+def test_a_proxy_that_the_client_names_is_not_asked(base: Path, mpm: Mpm, services: Outside, token: str) -> None:
     services.openai.reset()
     services.chroma.reset()
     # Apache drops the header itself, since 2.4.24; the second way is how it arrives from a server that does not.
     with OpenAIDouble() as evil:
         for config in ("", f"SetEnv HTTP_PROXY {evil.url}"):
-            with Host(copy, mpm, extra_config=config) as host:
+            with Host(base, mpm, extra_config=config) as host:
                 host.configure(**services.settings)
                 assert answer(host.ask(BEHOLDER, token, headers={"Proxy": evil.url}))["answer"]
         assert evil.requests == []

@@ -19,7 +19,9 @@ import pytest
 from tests.doubles.auth_api import AuthDouble
 from tests.doubles.faults import Fault
 from tests.support.apache_config import ROOT
-from tests.support.cgi_process import DEPLOYED, CgiProgram, CgiReply, assert_error, assert_one_log_line
+from tests.support.cgi_process import DEPLOYED, CgiProgram
+from tests.support.cgi_protocol import CgiReply, assert_error, assert_one_log_line
+from tests.support.ports import free_port
 
 ORIGIN = "https://react.example.org"
 OTHER_ORIGIN = "http://localhost:3000"
@@ -319,10 +321,9 @@ def test_a_client_that_has_gone_leaves_no_traceback(program: CgiProgram) -> None
     reading, writing = os.pipe()
     os.close(reading)
     before = program.log_file.stat().st_size
-    variables = program.environment("GET", "/health", None, None, {})
     done = subprocess.run(
         [str(program.script)],
-        env={name: value for name, value in variables.items() if value is not None},
+        env=program.environment("GET", "/health"),
         stdin=subprocess.DEVNULL,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -405,14 +406,14 @@ def test_a_configured_origin_is_echoed_once(program: CgiProgram, auth: AuthDoubl
 def test_a_foreign_origin_gets_nothing(program: CgiProgram, origin: str | None) -> None:
     reply = program.request("OPTIONS", "/api/query", headers={} if origin is None else {"Origin": origin})
     assert reply.status == 204
-    assert not [name for name, _ in reply.headers if name.startswith("Access-Control-")]
+    assert not [name for name in reply.headers if name.startswith("Access-Control-")]
     assert reply.all("Vary") == ["Origin"]
-    assert "*" not in [value for _, value in reply.headers]
+    assert "*" not in reply.headers.values()
 
 
 def test_without_configured_origins_nobody_gets_anything(tmp_path: Path) -> None:
     reply = CgiProgram(tmp_path).request("GET", "/health", headers={"Origin": ORIGIN})
-    assert not [name for name, _ in reply.headers if name.startswith("Access-Control-")]
+    assert not [name for name in reply.headers if name.startswith("Access-Control-")]
 
 
 @pytest.mark.parametrize("path", ["/api/query", "/health", "/nowhere/at/all", "/"])
@@ -486,12 +487,6 @@ def test_a_deep_health_check_needs_a_token_and_asks_each_component(program: CgiP
 # -- login -------------------------------------------------------------------------------------------------------------
 
 
-def _closed_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -529,7 +524,7 @@ def test_an_auth_api_that_says_nothing_about_the_token_is_a_502(tmp_path: Path, 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:{closed}", "https://nowhere.invalid"])
 def test_an_auth_api_that_is_not_there_is_a_502(tmp_path: Path, url: str) -> None:
-    program = CgiProgram(tmp_path, AUTH_API_URL=url.format(closed=_closed_port()))
+    program = CgiProgram(tmp_path, AUTH_API_URL=url.format(closed=free_port()))
     reply = program.request("POST", "/api/query", QUESTION, token="abc.def.ghi")
     assert_error(reply, 502, "auth_unavailable")
     assert "AUTH_API_URL" in reply.log, "the log says what to do"

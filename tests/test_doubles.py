@@ -23,6 +23,7 @@ from tests.doubles.openai import KEY, OpenAIDouble
 from tests.doubles.openai_errors import OUT_OF_MONEY
 from tests.doubles.openai_text import embed
 from tests.doubles.process import DoubleProcess
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(60)
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
@@ -114,8 +115,8 @@ def test_client_that_went_away_is_noted_and_charged(openai: OpenAIDouble) -> Non
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
-        wait_for(lambda: openai.spend["calls"] == 1)
-    wait_for(lambda: openai.requests[0].client_gone)
+        eventually(lambda: openai.spend["calls"] == 1)
+    eventually(lambda: openai.requests[0].client_gone)
     assert openai.spend["models"]["gpt-6-luna"]["completion"] == 25_000
 
 
@@ -589,10 +590,3 @@ def timed(call: Any) -> float:
     started = time.monotonic()
     call()
     return time.monotonic() - started
-
-
-def wait_for(condition: Any) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)

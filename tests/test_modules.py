@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.auth_api import AuthDouble
-from tests.support.cgi_process import DEPLOYED, CgiProgram, CgiReply
+from tests.support.cgi_process import DEPLOYED, CgiProgram
+from tests.support.cgi_protocol import CgiReply
 
 NEVER = {"chromadb", "openai", "requests", "numpy", "pydantic", "httpx", "onnxruntime", "aiohttp", "pytest"}
 DATA = Path(__file__).parent / "data"

@@ -11,8 +11,9 @@ import pytest
 from tests.doubles.openai import KEY
 from tests.support.chroma_server import ChromaServer
 from tests.support.gated import GatedAuth, GatedOpenAI
-from tests.support.program import Program, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 RTT = 80  # milliseconds
 

@@ -7,22 +7,19 @@ rules. A test may put a reply of its own before the application's, made by the a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, Keys
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from werkzeug.wrappers import Response
 
 from app.answering.events import Sources
 from app.answering.quotation import quote
-from app.bootstrap import create_app
 from app.errors import AIServiceError, InvalidToken
 from app.models import Passage
-from app.settings import load
 from app.web import replies
-from tests.support.page import TOKEN, Page, Site
+from tests.support.page import TOKEN, Page
 
 FIGHTER = "How many experience points does a fighter need to reach 9th level?"
 
@@ -36,20 +33,6 @@ HOSTILE = """<script>window.hacked = 1</script> <img src=x onerror="window.hacke
 > > > > > > > > > > > > <details open ontoggle="window.hacked = 8">
 - <object data="javascript:window.hacked=9"> </script></article><meta http-equiv=refresh content="0;url=https://evil.example">
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    data = tmp_path_factory.mktemp("data")
-    settings = load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data)
-    with Site(create_app(settings, dev_token=TOKEN)) as site:
-        yield site
-
-
-@pytest.fixture
-def page(chromium: Chrome, server: Site) -> Iterator[Page]:
-    with Page(chromium, server) as page:
-        yield page
 
 
 def error(known: Any, counted: bool | None = None, **headers: str) -> Response:

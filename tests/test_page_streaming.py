@@ -26,8 +26,8 @@ from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY
 from tests.support.gated import GatedOpenAI
 from tests.support.page import TOKEN, Page, Site
-from tests.support.program import eventually
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 CHAT = "*/chat/completions"
 OWLBEAR = "What is an owlbear?"

@@ -24,8 +24,9 @@ from tests.support.checkout import copy_packages
 from tests.support.event_stream import Stream
 from tests.support.gated import GatedAuth, GatedOpenAI
 from tests.support.ports import free_port
-from tests.support.program import Program, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 CHAT = "*/chat/completions"
 

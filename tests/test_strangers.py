@@ -23,9 +23,11 @@ from app.deadline import Deadline
 from app.errors import AuthUnavailable, InvalidToken
 from tests.doubles.delivery import json_reply
 from tests.doubles.openai import KEY
+from tests.support.cgi_protocol import CgiReply
 from tests.support.gated import GatedAuth, GatedOpenAI
-from tests.support.program import Program, Reply, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 QUESTION = b'{"question": "What is an owlbear?"}'
 
@@ -72,7 +74,7 @@ def watch(program: Program, auth: GatedAuth, openai: GatedOpenAI, chroma: Relay)
     return made
 
 
-def ask(program: Program, token: str) -> Reply:
+def ask(program: Program, token: str) -> CgiReply:
     return program.request("POST", "/api/query", QUESTION, token=token)
 
 

@@ -15,10 +15,12 @@ import pytest
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY
 from tests.support.apache_config import Mpm
+from tests.support.cgi_protocol import CgiReply
 from tests.support.event_stream import Event, Stream, events
 from tests.support.gated import GatedAuth, GatedOpenAI
-from tests.support.program import Program, Reply, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 CHAT = "*/chat/completions"
 WAYS = [("event", "off"), ("prefork", "off"), ("event", "on"), ("prefork", "on")]
@@ -40,7 +42,7 @@ def either(program: Program, request: pytest.FixtureRequest) -> Program:
     return program
 
 
-def stream(program: Program, auth: GatedAuth) -> Reply:
+def stream(program: Program, auth: GatedAuth) -> CgiReply:
     return program.ask(auth.token_for("alice"), stream=True)
 
 

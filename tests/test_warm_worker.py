@@ -28,11 +28,12 @@ import pytest
 from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.doubles.openai_chat import event
-from tests.support import scgi
 from tests.support.apache_config import Mpm
+from tests.support.cgi_process import Call
 from tests.support.gated import GatedAuth
-from tests.support.program import Call, Program, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 HEALTH = "/health"
 QUESTION = json.dumps({"question": "What is an owlbear?"}).encode()
@@ -727,7 +728,7 @@ def test_it_ends_when_it_has_grown_too_large(program: Program) -> None:
     worker = program.warm()
     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
         for _ in range(100):
-            scgi.request(program)
+            program.ask_worker()
     eventually(lambda: worker not in program.workers())
     assert "MB of memory" in program.log()
 
@@ -742,12 +743,12 @@ def test_thousands_of_requests_leak_neither_descriptors_nor_memory(
     def some(count: int) -> None:
         for number in range(count):
             if number % 25 == 0:
-                line, reply = scgi.request(keyed, "POST", "/api/query", QUESTION, token=token)
+                line, reply = keyed.ask_worker("POST", "/api/query", QUESTION, token=token)
                 assert (line, reply.status) == (b"35", 200)
             elif number % 5 == 0:
-                assert scgi.request(keyed, "POST", "/api/query", QUESTION)[1].status == 401
+                assert keyed.ask_worker("POST", "/api/query", QUESTION)[1].status == 401
             else:
-                assert scgi.request(keyed)[1].status == 200
+                assert keyed.ask_worker()[1].status == 200
 
     some(500)
     early = descriptors(worker), megabytes(worker)

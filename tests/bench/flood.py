@@ -26,7 +26,8 @@ from tests.bench.targets import Verdict
 from tests.bench.world import World, rules, world
 from tests.support.accounts import readable_directory
 from tests.support.apache_config import ROOT
-from tests.support.program import Program, checkout
+from tests.support.checkout import checkout
+from tests.support.program import Program
 
 CLIENTS = 8
 LIMIT = 1.3

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench import scgi
 from tests.bench.client import Client, WrongReply, at_once
 from tests.bench.contestants import ALL, ANSWERING, CGI, COPIES, FASTCGI, GUNICORN, WARM, Contestant, Scenario
 from tests.bench.progress import Progress
 from tests.bench.site import Serving, descriptors, status_megabytes
 from tests.bench.targets import CLIENTS_AT_ONCE
+from tests.support import scgi
+from tests.support.cgi_protocol import environment
 
 CLIENTS = (1, 4, 8)
 # Records of what the doubles were asked hold every prompt.
@@ -170,7 +171,8 @@ def _ask_worker(serving: Serving, client: Client, count: int) -> None:
             body = client.question() if expected == b'"answer":' else b""
         token = "" if expected == b"401 " else client.token
         try:
-            reply = scgi.ask(serving.site.copy("warm"), *kinds[expected], body, token)
+            root, (method, path) = serving.site.copy("warm"), kinds[expected]
+            reply = scgi.exchange(root / "var", root, environment(method, path, body, token or None), body)
         except OSError as error:
             raise WrongReply(f"the warm worker: {error}") from error
         if expected not in reply:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.doubles.openai import KEY, OpenAIDouble
+from tests.support.cgi_process import GENEROUS
+from tests.support.cgi_protocol import CgiReply
 from tests.support.gated import GatedAuth
-from tests.support.limits import GENEROUS
-from tests.support.program import Program, Reply
+from tests.support.program import Program
 from tests.support.relay import Relay
 
 MEGABYTE = 1 << 20
@@ -35,7 +36,7 @@ class Lasting(NamedTuple):
     program: Program
     token: str
 
-    def ask(self, **arguments: Any) -> Reply:
+    def ask(self, **arguments: Any) -> CgiReply:
         return self.program.request("POST", "/api/query", BODY, token=self.token, **arguments)
 
 
@@ -52,7 +53,7 @@ def keyed(base: Path, auth: GatedAuth, openai: OpenAIDouble, chroma: Relay) -> I
         yield made
 
 
-def clean(reply: Reply, *statuses: int) -> str:
+def clean(reply: CgiReply, *statuses: int) -> str:
     """The error's code, or "" for an answer; a JSON document in any case."""
     document = reply.json()
     assert reply.status in (200, *statuses), (reply.status, reply.body, reply.stderr)

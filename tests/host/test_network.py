@@ -29,8 +29,9 @@ from tests.doubles.tls import make_certificate
 from tests.support.apache_config import ROOT
 from tests.support.bill import Bill
 from tests.support.chroma_server import ChromaServer
-from tests.support.program import Program, eventually
+from tests.support.program import Program
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 
 SECONDS = 2.0
 NAME = "service.example"

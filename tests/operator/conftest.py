@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,11 +121,3 @@ def operator(tmp_path: Path, source: ChromaServer, cloud: ChromaCloudDouble) -> 
     """The owner: local Chroma and cloud configured."""
     local = {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(source.port)}
     return Operator(tmp_path / "data", {**local, **cloud.environment()})
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Until `condition` holds; an AssertionError when it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

@@ -15,8 +15,9 @@ from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.waiting import eventually
 
-from .conftest import Operator, wait_for
+from .conftest import Operator
 
 NAME = "small_rules"
 
@@ -66,7 +67,7 @@ def test_a_restore_that_was_killed_goes_on(
 ) -> None:
     cloud.faults.push(Fault("hang", path="*/upsert", skip=2))
     with operator.start("restore.py", file, "--concurrency", "1") as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         time.sleep(0.3)
         process.kill()
     ran = operator.run("restore.py", file)
@@ -137,7 +138,7 @@ def test_told_to_end_it_leaves_nothing_half_written(operator: Operator, cloud: C
     before = file.read_bytes()
     cloud.faults.push(Fault("hang", path="*/get"))
     with operator.start("backup.py", NAME, file, "--json") as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=20)
     assert process.returncode == 1 and "Interrupted" in json.loads(out)["error"]

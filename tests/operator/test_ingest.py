@@ -18,8 +18,9 @@ from tests.doubles.faults import Fault
 from tests.doubles.openai import KEY, OpenAIDouble
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.waiting import eventually
 
-from .conftest import ROOT, Operator, Ran, wait_for
+from .conftest import ROOT, Operator, Ran
 
 NAME = "books"
 
@@ -142,7 +143,7 @@ def test_killed_in_the_middle_it_goes_on(author: Author) -> None:
     author.save()
     author.openai.faults.push(Fault("hang", path="*/embeddings", skip=1))
     with author.operator.start("ingest.py", author.file, "--collection", NAME) as process:
-        wait_for(lambda: len(author.openai.requests) == 2)
+        eventually(lambda: len(author.openai.requests) == 2)
         process.kill()
     author.embedded()
     assert author.ingest().status == 0

@@ -17,8 +17,9 @@ from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.waiting import eventually
 
-from .conftest import RULEBOOK, RULEBOOK_METADATA, Operator, wait_for
+from .conftest import RULEBOOK, RULEBOOK_METADATA, Operator
 
 # The collection the owner migrates, in its real size and by its name.
 REAL = "adnd_1e"
@@ -264,7 +265,7 @@ def test_a_collection_of_another_distance_is_replaced(
 def test_only_one_copy_at_a_time(operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows) -> None:
     cloud.faults.push(Fault("delay", path="*/upsert", delay=3))
     with operator.start("upload_to_chromacloud.py", SMALL) as first:
-        wait_for(lambda: cloud.sent)
+        eventually(lambda: cloud.sent)
         second = operator.upload(SMALL)
         first.communicate()
     assert first.returncode == 0
@@ -282,7 +283,7 @@ def test_control_c_is_no_accident(
 
     arguments = (SMALL, "--batch-size", 20, "--concurrency", 1)
     with operator.start("upload_to_chromacloud.py", *arguments, preexec_fn=hear) as process:
-        wait_for(lambda: len(cloud.accepted) >= 40)
+        eventually(lambda: len(cloud.accepted) >= 40)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1 and "go on from here" in err and "Traceback" not in err, err
@@ -304,7 +305,7 @@ def test_interrupted_it_does_not_wait_for_a_cloud_that_does_not_answer(
         signal.signal(number, signal.SIG_DFL)
 
     with operator.start("upload_to_chromacloud.py", SMALL, "--json", preexec_fn=hear) as process:
-        wait_for(lambda: cloud.sent)
+        eventually(lambda: cloud.sent)
         process.send_signal(number)
         out, err = process.communicate(timeout=15)
     assert process.returncode == 1 and "Traceback" not in err, err
@@ -320,7 +321,7 @@ def test_restart_forgets_and_removes_what_was_begun(
     collections.fill(behind(cloud), f"{SMALL}-upload-0123abcd", collections.rows(3, 24))
     cloud.faults.push(Fault("hang", path="*/upsert", skip=1, times=None))
     with operator.start("upload_to_chromacloud.py", SMALL) as process:
-        wait_for(lambda: cloud.accepted)
+        eventually(lambda: cloud.accepted)
         process.kill()
     cloud.faults.clear()
     cloud.reset()
@@ -370,7 +371,7 @@ def _at_a_terminal(operator: Operator, name: str, answer: str) -> tuple[int, str
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        wait_for(lambda: b"[y/N]" in screen or process.poll() is not None)
+        eventually(lambda: b"[y/N]" in screen or process.poll() is not None)
         os.write(master, answer.encode() + b"\n")
         process.wait(60)
     except subprocess.TimeoutExpired:

@@ -12,8 +12,9 @@ from tests.doubles.chroma_cloud import ChromaCloudDouble
 from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
+from tests.support.waiting import eventually
 
-from .conftest import Operator, wait_for
+from .conftest import Operator
 
 NAME = "small_rules"
 KILLED = "killed"
@@ -91,7 +92,7 @@ def test_killed_while_it_replaces_a_collection(
     old = collections.snapshot(cloud.behind, NAME)
     cloud.faults.push(MOMENTS[moment])
     with operator.start("upload_to_chromacloud.py", NAME, "--yes", "--batch-size", 50) as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         time.sleep(0.5)
         process.kill()
     if "renaming" not in moment and "deleting" not in moment:
@@ -115,7 +116,7 @@ def test_a_name_taken_in_the_middle_of_the_switch_is_left_alone(
 ) -> None:
     cloud.faults.push(Fault("hang", method="PUT", before_work=True))
     with operator.start("upload_to_chromacloud.py", NAME) as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         process.kill()
     collections.fill(cloud.behind, NAME, collections.rows(3, 24, seed=5))
     theirs = collections.snapshot(cloud.behind, NAME)
@@ -142,7 +143,7 @@ def test_a_source_that_changes_meanwhile_is_noticed(
 ) -> None:
     cloud.faults.push(Fault("delay", path="*/upsert", delay=2))
     with operator.start("upload_to_chromacloud.py", NAME, "--batch-size", 20, "--concurrency", 1) as process:
-        wait_for(lambda: cloud.sent)
+        eventually(lambda: cloud.sent)
         CHANGES[change](collections.client(source.url).get_collection(NAME, embedding_function=None))
         out, err = process.communicate()
     if change == "embedding":
@@ -165,7 +166,7 @@ def test_metadata_that_shrank_between_two_runs_leaves_nothing_behind(
     """An upsert merges: without care the keys of the version that was sent first would stay."""
     cloud.faults.push(Fault("hang", path="*/upsert", skip=2))
     with operator.start("upload_to_chromacloud.py", NAME, "--batch-size", 50, "--concurrency", 1) as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         time.sleep(0.5)
         process.kill()
     collection = collections.client(source.url).get_collection(NAME, embedding_function=None)
@@ -183,7 +184,7 @@ def test_another_source_under_the_same_name_is_not_mixed_with_the_first(
 ) -> None:
     cloud.faults.push(Fault("hang", path="*/upsert", skip=1))
     with operator.start("upload_to_chromacloud.py", NAME, "--batch-size", 50) as process:
-        wait_for(lambda: any(request.fault for request in cloud.requests))
+        eventually(lambda: any(request.fault for request in cloud.requests))
         process.kill()
     # The same texts, embedded anew with another model.
     other = collections.rows(260, 32)
@@ -199,7 +200,7 @@ def test_a_staging_collection_spoilt_from_outside_is_repaired(
 ) -> None:
     cloud.faults.push(Fault("delay", path="*/upsert", delay=2, skip=5))
     with operator.start("upload_to_chromacloud.py", NAME, "--batch-size", 50, "--concurrency", 1) as process:
-        wait_for(lambda: len(cloud.sent) == 260)
+        eventually(lambda: len(cloud.sent) == 260)
         (staging,) = collections.names(cloud.behind)
         spoilt = collections.client(cloud.behind).get_collection(staging, embedding_function=None)
         spoilt.delete(ids=["r-00000"])

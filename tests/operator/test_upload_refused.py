@@ -14,8 +14,9 @@ from tests.doubles.faults import Fault
 from tests.support import collections
 from tests.support.chroma_server import ChromaServer
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
-from .conftest import RULEBOOK, Operator, wait_for
+from .conftest import RULEBOOK, Operator
 
 LONG_ID = "chapter-" + "é" * 61
 VECTOR = [[0.5] * 64]
@@ -202,7 +203,7 @@ def test_the_cloud_is_not_configured(operator: Operator, rulebook: collections.R
 def test_a_damaged_journal(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
     cloud.faults.push(Fault("hang", path="*/upsert", skip=1, times=None))
     with operator.start("upload_to_chromacloud.py", RULEBOOK) as process:
-        wait_for(lambda: cloud.accepted)
+        eventually(lambda: cloud.accepted)
         process.kill()
     cloud.faults.clear()
     (journal,) = (operator.data_dir / "copies").glob("*.sqlite3")

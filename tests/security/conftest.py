@@ -5,19 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.index import sample_rules
 from app.index.build import build
 from app.index.search import LexicalIndex
 from app.models import Passage
 
 Made = Callable[[list[Passage]], LexicalIndex]
-
-
-@pytest.fixture(scope="module")
-def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalIndex]:
-    made = sample_rules.index(tmp_path_factory.mktemp("sample"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from app.servers.confinement import THREAD_MB, Watch
 from tests.doubles.auth_api import AuthDouble
 from tests.support.apache_config import ROOT
 from tests.support.cgi_process import DEPLOYED, CgiProgram
-from tests.support.program import Program, checkout
+from tests.support.checkout import checkout
+from tests.support.program import Program
 
 WORDS = 250_000
 

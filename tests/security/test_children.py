@@ -12,7 +12,8 @@ import pytest
 from app.settings import child_environment
 from tests.doubles.openai import KEY
 from tests.support.gated import GatedAuth
-from tests.support.program import Program, eventually
+from tests.support.program import Program
+from tests.support.waiting import eventually
 
 CALLERS = {
     "HTTP_COOKIE": "session=c00kie",

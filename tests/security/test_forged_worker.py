@@ -14,7 +14,8 @@ import pytest
 from tests.support.accounts import Account, readable_directory
 from tests.support.checkout import interpreter_for
 from tests.support.gated import GatedAuth
-from tests.support.program import Program, eventually
+from tests.support.program import Program
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of two accounts")
 MALLORY = Account.named("nobody")

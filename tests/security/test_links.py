@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from selenium.webdriver import Chrome
 
-from app.bootstrap import create_app
 from app.servers.dev import PAGE_HEADERS
-from app.settings import load
 from tests.support.apache_config import ROOT
-from tests.support.page import TOKEN, Page, Site
+from tests.support.page import TOKEN, Page
 
 OTHER = "the-token-of-somebody-else"
 KEPT = "return sessionStorage.getItem('dndchat.token')"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    data = tmp_path_factory.mktemp("data")
-    settings = load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data)
-    with Site(create_app(settings, dev_token=TOKEN)) as site:
-        yield site
-
-
-@pytest.fixture
-def page(chromium: Chrome, server: Site) -> Iterator[Page]:
-    with Page(chromium, server) as page:
-        yield page
 
 
 @pytest.mark.parametrize("again", ["in a new page", "in the same page"])

@@ -15,8 +15,8 @@ import pytest
 
 from tests.support.apache_config import ROOT
 from tests.support.gated import GatedAuth
+from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.test_scripts import free_port
 
 WSGI = "import os; from app.wsgi import application; open(os.environ['DATA_DIR'] + '/made', 'w')"
 

@@ -31,15 +31,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from .accounts import Account, readable_directory, server_account
 from .apache_config import MIME_TYPES, MODULES, Auth, Mpm, ServerConfig, render_htaccess
+from .cgi_protocol import Reply
 from .ports import free_port
 
-__all__ = ["Apache", "ApacheError", "Reply", "apache_program", "render_htaccess", "suexec_obstacle"]
+__all__ = ["Apache", "ApacheError", "apache_program", "render_htaccess", "suexec_obstacle"]
 
 SUEXEC = Path("/usr/lib/apache2/suexec")
 SUEXEC_RULES = Path("/etc/apache2/suexec")
@@ -56,20 +56,6 @@ PATIENCE = 90.0  # seconds until a start or stop counts as failed: far more than
 
 class ApacheError(RuntimeError):
     """The server cannot be had, did not start, or did not end; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A whole response."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode()
 
 
 def apache_program() -> str:

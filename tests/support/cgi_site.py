@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .accounts import Account, readable_directory, server_account
-from .apache import Reply
+from .cgi_protocol import Reply
 from .checkout import interpreter_for
 
 # The address of ECHO in every site.

@@ -9,6 +9,7 @@ enough.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from .accounts import Account, server_account
+from .accounts import Account, readable_directory, server_account
 from .apache_config import ROOT
 
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -47,6 +48,16 @@ def copy_checkout(target: Path, *, source: Path = ROOT, account: Account | None 
     if not account.succeeds([target / ".venv/bin/python", "-c", "import flask"]):
         raise CheckoutError(f"{account.name} cannot import flask with {target}/.venv/bin/python")
     return target
+
+
+@contextlib.contextmanager
+def checkout() -> Iterator[Path]:
+    """A copy of the checkout for the server's account, compiled, to make programs from."""
+    with readable_directory() as home:
+        copy = copy_checkout(home / "dndchat")
+        command = [copy / ".venv/bin/python3", "-m", "compileall", "-q", copy / "app"]
+        subprocess.run(command, check=True, cwd="/", **server_account().popen_arguments())
+        yield copy
 
 
 def project_files(source: Path) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The program on a shared host: a copy of the checkout, a settings file, a real Apache before it.
+"""The program on a shared host: an installation, a settings file, a real Apache before it.
 
-with installed() as copy, Host(copy, mpm="event") as host:
+with checkout() as base, Host(base, mpm="event") as host:
     host.configure(AUTH_API_URL=auth.url)
     host.ask("What is a beholder?", token)
 """
@@ -10,98 +10,80 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .accounts import Account, readable_directory, server_account
-from .apache import Apache, Reply
-from .apache_config import Mpm, cgi_bin_htaccess, render_htaccess
-from .checkout import copy_checkout
-from .limits import GENEROUS
-
-__all__ = ["Host", "installed", "variant"]
+from .accounts import Account
+from .apache import Apache
+from .apache_config import Mpm, cgi_bin_htaccess
+from .cgi_process import GENEROUS
+from .cgi_protocol import Reply
+from .program import Program
 
 # What a common shared host allows in a .htaccess.
 ALLOW_OVERRIDE = "AuthConfig FileInfo Indexes"
 
 
-@contextlib.contextmanager
-def installed(account: Account | None = None) -> Iterator[Path]:
-    """A copy of the checkout that `account` (default: the server's) can run, in a home directory of its own."""
-    account = account or server_account()
-    with readable_directory(account) as home:
-        yield copy_checkout(home / "dndchat", account=account)
-
-
-def variant(copy: Path, name: str, *, venv: bool = True) -> Path:
-    """A second copy beside `copy`, to be changed by a test; it shares the packages of the first, or has none."""
-    target = copy.with_name(name)
-    shutil.copytree(copy, target, ignore=lambda folder, _: {".venv", "var"} if Path(folder) == copy else set())
-    if venv:
-        target.joinpath(".venv").symlink_to(copy / ".venv")
-    server_account().owns(target)
-    return target
-
-
 class Host:
-    """A server with the rendered `.htaccess`, whose program runs from `copy`. Every `configure` starts from nothing.
+    """A server with the rendered `.htaccess` before a plain checkout. Every `configure` starts from nothing.
 
     Settings are in a file named by DNDCHAT_ENV_FILE, so that no file of the account that runs the tests is read. Under
-    suexec that variable does not get through: there they are in `.env` of the copy.
+    suexec that variable does not get through: there they are in `.env` of the installation.
     """
 
-    _numbers = itertools.count(1)
+    program: Program
+    apache: Apache
 
     def __init__(
         self,
-        copy: Path,
+        base: Path,
         mpm: Mpm = "event",
         *,
         suexec: Account | None = None,
-        htaccess: str | None = None,
         with_cgi_bin_htaccess: bool = False,
+        change: Callable[[Path], object] = lambda root: None,
         **apache: Any,
     ) -> None:
-        self._copy, self._account = copy, suexec or server_account()
-        number = next(self._numbers)
-        self._file = copy / ".env" if suexec else copy.parent / f"settings-{number}"
-        document_root = copy.parent / f"public_html-{number}"
-        document_root.mkdir(mode=0o755)
-        document_root.joinpath("index.html").write_text("<p>the page", encoding="utf-8")
-        self._account.owns(document_root)
-        cgi_bin = copy / "cgi-bin"
-        cgi_bin.joinpath(".htaccess").write_text(cgi_bin_htaccess() if with_cgi_bin_htaccess else "", encoding="utf-8")
-        self.data_dir = Path()
-        self.apache = Apache(
-            document_root,
-            cgi_bin,
-            mpm=mpm,
-            htaccess=render_htaccess() if htaccess is None else htaccess,
-            allow_override=ALLOW_OVERRIDE,
-            environment={} if suexec else {"DNDCHAT_ENV_FILE": str(self._file)},
-            suexec=suexec,
+        """`change` is called with the root of the installation before the server starts."""
+        self._base, self._suexec, self._change = base, suexec, change
+        self._cgi_bin_htaccess = cgi_bin_htaccess() if with_cgi_bin_htaccess else ""
+        self._apache = {
+            "mpm": mpm,
+            "suexec": suexec,
+            "auth": "none",
+            "allow_override": ALLOW_OVERRIDE,
             **apache,
-        )
+        }
+        self._data_dirs = itertools.count(1)
+        self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Host:
-        self.configure()
-        self.apache.__enter__()
+        with contextlib.ExitStack() as undo:
+            self.program = undo.enter_context(Program(self._base, account=self._suexec, deployed=False))
+            self._change(self.program.root)
+            if self._suexec:
+                self.program.settings_file = self.program.root / ".env"
+            self.program.root.joinpath("cgi-bin/.htaccess").write_text(self._cgi_bin_htaccess, encoding="utf-8")
+            self.program.home.joinpath("public_html/index.html").write_text("<p>the page", encoding="utf-8")
+            self.program.account.owns(self.program.home)
+            self.configure()
+            self.apache = undo.enter_context(self.program.apache(**self._apache))
+            self._cleanup = undo.pop_all()
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        if failure[0] is not None:
-            print(f"--- log of the program ---\n{self.log()}")
-        self.apache.__exit__(*failure)
+        self._cleanup.__exit__(*failure)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.program.data_dir
 
     def configure(self, **settings: str) -> None:
         """Write the settings file anew, with a DATA_DIR that does not exist yet."""
-        self.data_dir = self._copy.parent / f"var-{next(self._numbers)}"
-        lines = {"DATA_DIR": str(self.data_dir), **GENEROUS, **settings}
-        self._file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
-        self._file.chmod(0o600)
-        self._account.owns(self._file)
+        self.program.data_dir = self.program.home / f"var-{next(self._data_dirs)}"
+        self.program.settings = {**GENEROUS, **settings}
+        self.program.configure()
 
     def request(self, method: str, path: str, **arguments: Any) -> Reply:
         """One request, as `Apache.request`."""
@@ -118,5 +100,4 @@ class Host:
 
     def log(self) -> str:
         """What the program logged since the last `configure`."""
-        path = self.data_dir / "dndchat.log"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return self.program.log()
