@@ -168,8 +168,8 @@ class Container:
         if self.settings.mode == "embedded":
             retriever, writer = self._lexical(), QuotingWriter()
             return Answering(retriever, writer, self.ledger, lambda question: Estimate(0), self._lexical)
-        from app.retrieval.background import Background
         from app.retrieval.retriever import HybridRetriever
+        from app.retrieval.vectors import Background
 
         # What only the answer needs is loaded while the ledger waits for the disk, not before the model is
         # asked.
@@ -179,7 +179,7 @@ class Container:
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""
-        from app.retrieval.retriever import embedding_tokens
+        from app.retrieval.vectors import embedding_tokens
 
         pricing, models = self.settings.pricing, self.settings.openai
         finding = pricing.embeddings_call(models.embedding_model, embedding_tokens(question))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from app.grounding.check import ground
 from app.index import terms
 from app.index.build import build
-from app.index.plaintext import both_readings, plain
 from app.index.search import LexicalIndex
 from app.index.tables import read_table
+from app.index.terms import both_readings, plain
 from app.models import Passage
 from app.retrieval.entities import read
 

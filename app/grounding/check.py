@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from app.grounding.citations import CITATION, Citations
 from app.index import terms
-from app.index.plaintext import both_readings
 from app.models import Passage
 
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
@@ -68,7 +67,7 @@ def ground(
     citations = Citations(len(passages))
     cleaned = citations.feed(answer) + citations.end()
     prose = _ORDERED_LIST.sub("", CITATION.sub(" ", cleaned))
-    source = both_readings("\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)]))
+    source = terms.both_readings("\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)]))
     return cleaned, Grounding(
         tuple(dict.fromkeys(citations.removed)),
         tuple(dict.fromkeys(citations.cited)),

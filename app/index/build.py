@@ -12,15 +12,14 @@ from pathlib import Path
 
 from app import datadir
 from app.index import terms
-from app.index.keys import collect_names, common_words, ngrams
-from app.index.plaintext import both_readings
+from app.index.names import collect_names, common_words, ngrams
 from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
 from app.index.tables import read_table
 from app.models import Passage
 
-# A key is a name brought to one form (`terms.key`); an `everyday` one may be said without meaning it. `words` are stems;
-# `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both say in how many
-# passages the word stands.
+# A key is a name brought to one form (`terms.key`); an `everyday` one may be used without meaning the name. `words`
+# are stems; `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both
+# have the number of passages with the word.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE passages (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
@@ -33,8 +32,8 @@ CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGE
 CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE deletions (deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
 """
-# A name that more than this part of the passages say is an everyday word of the game ("damage"), except those of people;
-# so is a single word taken out of a longer heading that more passages than this say.
+# A name that more than this part of the passages use is an everyday word of the game ("damage"), except those of
+# people; so is a single word taken out of a longer heading that more passages than this use.
 _OFTEN = 0.06
 _OFTEN_WORD = 3
 _WORD = NAME_KINDS.index("word")
@@ -90,7 +89,7 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
         )
         table = read_table(passage.text)
         labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
-        searched = [number, *map(terms.fold, (passage.name, passage.hierarchy, labels, both_readings(passage.text)))]
+        searched = [number, *map(terms.fold, (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text)))]
         for words in ("passage_words", "table_words") if labels else ("passage_words",):
             connection.execute(f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched)
     for words in ("passage_words", "table_words"):
@@ -103,7 +102,7 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     frequency: Counter[str] = Counter()
     written: set[str] = set()
     for passage in rows:
-        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{both_readings(passage.text)}")]
+        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{terms.both_readings(passage.text)}")]
         written.update(words)
         stems = [terms.stem(word) for word in words]
         frequency.update(set(stems))
@@ -112,7 +111,7 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     keys: list[tuple[str, int, bool]] = []
     named: set[str] = set()
     for key, (stems_of_name, owners) in names.items():
-        # A class or a race is said in half the passages of a book and still always meant.
+        # A class or a race stands in half the passages of a book and is still always meant.
         people = any(rows[number - 1].type in _PEOPLE and kind <= 1 for number, kind in owners.items())
         most = _OFTEN_WORD if set(owners.values()) == {_WORD} else _OFTEN * len(rows)
         everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))

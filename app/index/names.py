@@ -1,41 +1,125 @@
-"""The names a passage can be asked for by: how rule books head an entry, and how people say it.
+"""The names that a collection knows: how rule books head an entry, and how people call it. Used to build the index.
 
-Used when the index is built. What comes out are plain strings; `app.index.terms.key` makes them comparable.
+Names are plain strings until `app.index.terms.key` makes them comparable.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from app.index import terms
+from app.index.search import NAME_KINDS
+from app.index.tables import read_table
+from app.models import Passage
+
+# A heading inside a paragraph that more passages have is a field of a form ("Hit Dice:"), not a name.
+_MOST_HEADINGS = 4
+# Shorter words are not taken out of a heading to stand for it.
+_SHORTEST_RARE = 5
+# Longer n-grams of a text are not counted as mentions of a name.
+_LONGEST_NAME = 6
 
 _PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
 _LEADING = re.compile(r"(?:and|or|including|also|see|with|the|an?)\s+", re.IGNORECASE)
 _CONJUNCTION = re.compile(r"(?<!\s)\s+(?:and|or|&)\s+|/|;", re.IGNORECASE)
 _DESCRIPTION = re.compile(r"(?<!\s)\s+(?:tables?|charts?|matrix|matrices|lists?|general|traits|template)$", re.IGNORECASE)
-_PART = re.compile(r"(?<!\s)\s*[(\[]?\b(?:part|continued|cont\.?)\b.*$", re.IGNORECASE | re.DOTALL)
 _SIZE = re.compile(r"^(?:giant|huge|large|small|normal|common|ordinary)\s+", re.IGNORECASE)
 # A heading that opens a paragraph: "Drow Poison (Injury). A creature …", "**Infravision:** …".
 _RUN_IN = re.compile(r"^(?:\*\*|__)?([A-Z][\w'’/ ()+,-]{2,48}?)(?:\*\*|__)?[.:](?:\*\*|__)?(?=\s)", re.MULTILINE)
 
-# What heads the two halves of every entry in the owner's collection.
-_FORM = frozenset(("Statistics", "Description"))
+_Add = Callable[[str, int, str], None]
 
 
-def full_names(name: str) -> Iterator[str]:
+def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
+    """For every key the stems of the name and its owners: row number of the passage → best kind of name it is there."""
+    found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
+
+    def add(name: str, number: int, kind: str) -> None:
+        stems = tuple(terms.stems(name))
+        key = "".join(stems)
+        if len(key) < 3 or len(stems) > 2 * _LONGEST_NAME or all(_says_nothing(stem) for stem in stems):
+            return
+        owners = found.setdefault(key, (stems, {}))[1]
+        owners[number] = min(owners.get(number, 99), NAME_KINDS.index(kind))
+
+    has_children = {passage.parent for passage in rows}
+    own = [terms.plain(passage.name) for passage in rows]
+    parents = dict(zip((passage.id for passage in rows), own, strict=True))
+    headings: dict[str, list[int]] = defaultdict(list)
+    common = common_words()
+    for number, (passage, written) in enumerate(zip(rows, own, strict=True), start=1):
+        # The table of a spell may be headed as the spell is; the name is the spell's.
+        above = {terms.key(name) for name in _full_names(parents.get(passage.parent or "", ""))}
+        for name in _full_names(written):
+            add(name, number, "variant" if terms.key(name) in above else "full")
+        head, colon, _ = written.partition(":")
+        if colon and passage.id in has_children:
+            # "Paladin: Class Features", the parent of "Paladin: Lay on Hands" and the rest, is what "paladin" means.
+            add(head, number, "variant")
+        parent = terms.plain(str(passage.metadata.get("parent_category") or ""))
+        for name in _variants(written, parent or parents.get(passage.parent or "", ""), common):
+            add(name, number, "variant")
+        if table := read_table(passage.text):
+            for row in table.rows:
+                for name in (*_full_names(row), *_variants(row, "", common)):
+                    add(name, number, "row")
+        for heading in set(_run_in_headings(terms.plain(passage.text))):
+            headings[heading].append(number)
+    _add_rare_words(add, own, common)
+    for heading, numbers in headings.items():
+        if len(numbers) <= _MOST_HEADINGS:
+            for number in numbers:
+                add(heading, number, "heading")
+    return found
+
+
+def _add_rare_words(add: _Add, names: Sequence[str], common: frozenset[str]) -> None:
+    """A word that only one heading has stands for it: "tyrannosaurus" for Tyrannosaurus Rex."""
+    headings: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for word in terms.tokens(name):
+            headings[terms.stem(word)].add(name)
+    unique = {stem for stem, heads in headings.items() if len(heads) == 1 and len(stem) >= _SHORTEST_RARE}
+    for number, name in enumerate(names, start=1):
+        words = terms.tokens(name)
+        for word in words if len(words) > 1 else ():
+            if terms.stem(word) in unique and word not in common and not any(c.isdigit() for c in word):
+                add(word, number, "word")
+
+
+def _says_nothing(stem: str) -> bool:
+    return stem.isdigit() or stem in terms.GENERIC or stem in terms.STOP_WORDS
+
+
+def ngrams(stems: Sequence[str]) -> set[str]:
+    """The keys of all runs of words that may be a name."""
+    sizes = range(1, _LONGEST_NAME + 1)
+    return {"".join(stems[start : start + size]) for size in sizes for start in range(len(stems) - size + 1)}
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """English words that are no names by themselves, whatever rule book they stand in."""
+    return frozenset((Path(__file__).parent / "common_words.txt").read_text(encoding="utf-8").split())
+
+
+def _full_names(name: str) -> Iterator[str]:
     """`name` itself and the same name as people say it: `Dragon, Red` also as `Red Dragon`."""
-    name = _PART.sub("", name).strip() or name
     bare = _PARENTHESES.sub("", name).strip() or name
     yield bare
     yield name
     yield from _uninverted(bare)
 
 
-def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
-    """Other names the heading gives: what stands in parentheses, behind a colon, on each side of a slash or of an "and".
+def _variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
+    """Other names the heading gives: what stands in parentheses, behind a colon, beside a slash or an "and".
 
     `parent` is the heading of the category page ("" without one); words in `common` are no name on their own.
     """
-    name = _PART.sub("", name).strip() or name
     bare = _PARENTHESES.sub("", name).strip() or name
     for inside in _PARENTHESES.findall(name):
         yield from _each(_LEADING.sub("", inside.strip(), count=1))
@@ -47,9 +131,7 @@ def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
     head, colon, tail = bare.partition(":")
     if colon:
         tail = tail.split(":")[-1].strip()
-        yield tail
-        yield f"{tail} {head}"
-        yield f"{head} {tail}"
+        yield from (tail, f"{tail} {head}", f"{head} {tail}")
     _, comma, species = bare.partition(", ")
     if comma and not any(word.lower() in common for word in re.findall(r"\w+", species)):
         yield species
@@ -57,19 +139,19 @@ def variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
         if (sizeless := _SIZE.sub("", uninverted)) != uninverted and " " in sizeless:
             yield sizeless
     sides = re.split(r"-", bare)
-    if len(sides) == 2 and " " not in bare and all(len(side) > 3 and side.lower() not in common for side in sides):
+    if len(sides) == 2 and " " not in bare and all(len(s) > 3 and s.lower() not in common for s in sides):
         yield from sides
-    parent = _PARENTHESES.sub("", _PART.sub("", parent)).strip()
+    parent = _PARENTHESES.sub("", parent).strip()
     if parent and parent.lower() not in bare.lower() and len(parent.split()) <= 2:
         yield f"{bare} {parent}"
 
 
-def run_in_headings(text: str) -> Iterator[str]:
+def _run_in_headings(text: str) -> Iterator[str]:
     """Headings that open a paragraph of `text`, without what stands in parentheses after them."""
     for heading in _RUN_IN.findall(text):
         words = _PARENTHESES.sub("", heading).split()
         capitals = sum(word[0].isupper() for word in words)
-        if words and len(words) <= 5 and capitals * 2 > len(words) and heading not in _FORM:
+        if words and len(words) <= 5 and capitals * 2 > len(words):
             yield " ".join(words)
 
 

@@ -6,13 +6,12 @@ import json
 import logging
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.datadir import refusal
 from app.errors import DatabaseError
-from app.index.build import build, in_memory
 from app.index.search import SCHEMA_VERSION, LexicalIndex
 from app.models import Passage
 
@@ -75,6 +74,9 @@ class SampleIndex(LexicalIndex):
             raise DatabaseError(
                 f"cannot read the sample rules in {DIRECTORY}: {error!r}; put them back from the project"
             ) from error
+        # Most processes find an index: they do without the modules that build one.
+        from app.index.build import build, in_memory
+
         try:
             build(rows, self.path, facts)
             log.info("built the index over %d sample passages", len(rows))
@@ -82,13 +84,10 @@ class SampleIndex(LexicalIndex):
             remedy = refusal(self.path, write=True) or "make DATA_DIR writable, with room for it"
             self.problem = f"cannot write {self.path}: {error}; {remedy}"
             log.warning("%s. Until then every process builds the index over the sample rules for itself", self.problem)
-            self._file.use(self._in_memory(rows, facts))
-
-    def _in_memory(self, rows: Sequence[Passage], facts: Mapping[str, str]) -> sqlite3.Connection:
-        try:
-            return in_memory(rows, facts)
-        except sqlite3.Error as error:
-            raise DatabaseError(f"cannot build the index over the sample rules: {error}") from error
+            try:
+                self._file.use(in_memory(rows, facts))
+            except sqlite3.Error as damage:
+                raise DatabaseError(f"cannot build the index over the sample rules: {damage}") from damage
 
 
 def _stamp() -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.index.plaintext import plain
+from app.index.terms import plain
 
 _SEPARATOR = re.compile(r"\|?[\s:|-]+\|?")
 _CAPTION = re.compile(r"^\*\*(?:Table\b[^:]*:)?\s*(\S.*?)\*\*$")
@@ -17,7 +17,7 @@ _DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 class TableText(NamedTuple):
     """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are not numbers.
 
-    All as `app.index.plaintext.plain` gives them.
+    All as `app.index.terms.plain` gives them.
     """
 
     caption: str

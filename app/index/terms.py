@@ -1,15 +1,60 @@
-"""Words of questions and of rule books, brought to one form so that they can be compared.
+"""Text and its words brought to one form, so that they can be compared whatever their file was made by.
 
-Everything that compares words does it through `stems`: the index when it is built, the question when it is asked. This is
-not linguistics: a stem need not be a word, it only has to be the same for "wolves" and "wolf", "Grey" and "gray".
+No ligatures, no invisible characters, no words cut at a line's end. The index is built from this form and a question is
+read through it; people and models are shown what was written. Everything that compares words does it through `stems`.
+This is no linguistics: a stem need not be a word, it only has to be the same for "wolves" and "wolf", "Grey" and "gray".
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
+from html import unescape
+from pathlib import Path
 
-from app.index.plaintext import plain, without_accents
+_QUOTES = "’‘‛ʼʻʽʹ′＇`´"
+_DOUBLE_QUOTES = "“”„‟″«»＂"
+_DASHES = "‐‑‒–—―−﹘﹣－"
+_FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+# Where a converter marks that a word goes on: the soft hyphen, and what some write in its place.
+_SOFT = "\u00ad\u00ac\x02\ufffe"
+# Of no width, or of no meaning here: joiners, marks of direction, byte order marks, variation selectors, tags.
+_INVISIBLE = (
+    "\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef"
+)
+_SIGNS = "™®©℠"
+_MAPPED = {
+    **dict.fromkeys(_QUOTES, "'"),
+    **dict.fromkeys(_DOUBLE_QUOTES, '"'),
+    **dict.fromkeys(_DASHES, "-"),
+    **dict.fromkeys(_SOFT, "\u00ad"),
+    **dict.fromkeys(_SIGNS, ""),
+    # "2½" is two and a half, not 21/2.
+    **{sign: " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
+    "\u2044": "/",
+    # Ligatures where some fonts of word processors keep them.
+    "\uf001": "fi",
+    "\uf002": "fl",
+}
+# What no decomposition takes apart.
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d",
+     "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
+)  # fmt: skip
+_REMOVED = re.compile(f"[{_INVISIBLE}]+")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴-⁹]+")
+_MAPPABLE = re.compile(f"[{''.join(_MAPPED)}]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# The end of a line, the beginning of the next one, and the mark of a quotation there.
+_LINE_END = r"[ \t]*(?:[\n\r\f\v\x85\u2028\u2029]|<br ?/?>)[\s>]*"
+_SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
+# A word goes on in the case it began in: "half-" and "Elf" on the next line are two.
+_CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
+_CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+# A character written with a backslash, the mark of a footnote, and emphasis inside a word. A bar would end a table's cell.
+_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
@@ -33,24 +78,7 @@ _SPELLINGS = (
     ("ise", "ize"), ("ising", "izing"), ("isation", "ization"),
 )  # fmt: skip
 
-_STOP_WORDS = (
-    "a about again against all also am an and another any are as at be because been being between both but by can could "
-    "did do does doing done each either else every few for from get gets getting give given gives go goes got had has have "
-    "having he her here hers him his how i if in into is it its just know let like lot made make makes many may me might "
-    "mine more most much must my need needs neither no nor not now of off ok on one ones only or other our out over own "
-    "please really s say says shall she should so some such tell than that the their them then there these they thing "
-    "things this those to too under up upon us use used using versus very vs want was way we were what when where whether "
-    "which while who whom whose why will with without would yes yet you your yours "
-    "something anything nothing everything someone anyone somebody anybody everybody "
-    "i'm i'll i've i'd im isn't aren't wasn't weren't don't doesn't didn't hasn't haven't won't can't couldn't shouldn't "
-    "it's that's there's what's who's who'd how's where's let's he's she's we're you're they're we've you've they've we'll "
-    "you'll they'll wouldn't whats wats whos hows wheres whens whys thats theres wont cant dont doesnt didnt isnt arent wasnt "
-    "werent wouldnt couldnt shouldnt hasnt havent hadnt ive theyre theyve youre youve theyll aint dunno gimme lemme cuz "
-    "lol wtf omg umm um uh hmm yo yikes nah yep yeah dude noob newb btw imo thx "
-    "describe explain compare difference differences happens happen mean "
-    "means work works thanks hi hello rule rules ad dnd rpg game edition"
-)
-STOP_WORDS = frozenset(_STOP_WORDS.split())
+STOP_WORDS = frozenset((Path(__file__).parent / "stop_words.txt").read_text(encoding="utf-8").split())
 
 # Words that make no name by themselves, with or without numbers: "4th level", "50 feet", "per day".
 _GENERIC_WORDS = (
@@ -72,8 +100,64 @@ ROMAN = {
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
 
+def plain(text: str) -> str:
+    """`text` in NFKC, with plain quotes and hyphens, without what is invisible; a word cut at a line's end is joined.
+
+    Entities of HTML and escapes of Markdown are what they stand for. Time is linear in the length of `text`.
+    """
+    return _CUT.sub("", _with_cuts(text))
+
+
+def both_readings(text: str) -> str:
+    """`text` as `plain` gives it, and below it the words that were joined there as compounds (`magic-user`).
+
+    No rule tells whether `magicuser` is meant without knowing the word.
+    """
+    cut = _with_cuts(text)
+    joined = _CUT.sub("", cut)
+    compounds = _CUT_WORD.findall(cut) if joined != cut else ()
+    return "\n".join((joined, *(f"{first}-{second}" for first, second in compounds)))
+
+
+def _with_cuts(text: str) -> str:
+    if "&" in text:
+        text = _ENTITY.sub(_character, text)
+    if not text.isascii():
+        text = _REMOVED.sub("", text)
+        text = _MAPPABLE.sub(lambda sign: _MAPPED[sign[0]], _SUPERSCRIPT.sub(_lowered, text))
+        text = unicodedata.normalize("NFKC", text)
+    elif "\x02" in text:
+        text = text.replace("\x02", "\u00ad")
+    if "\u00ad" in text:
+        text = _SOFT_HYPHEN.sub("", text)
+    if "\\" in text or "*" in text or "[^" in text:
+        text = _MARKUP.sub("", text)
+    return text
+
+
+def without_accents(text: str) -> str:
+    """`text` with letters of the English alphabet wherever a letter is one with something added."""
+    if text.isascii():
+        return text
+    return _NOT_ASCII.sub(_without_marks, unicodedata.normalize("NFKD", text))
+
+
+def _without_marks(letters: re.Match[str]) -> str:
+    return "".join(c for c in letters[0] if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+def _lowered(digits: re.Match[str]) -> str:
+    """The mark of a note after a word is nothing; a power after a number, and what begins a note, are numbers."""
+    before = digits.string[max(0, digits.start() - 1) : digits.start()]
+    return f" {digits[0]}" if before.isdigit() or not before.strip() else ""
+
+
+def _character(entity: re.Match[str]) -> str:
+    return unescape(entity[0]).replace("|", " ")
+
+
 def fold(text: str) -> str:
-    """`text` as `app.index.plaintext.plain` gives it, in lower case and without accents: what words are compared in."""
+    """`text` as `plain` gives it, in lower case and without accents: what words are compared in."""
     return without_accents(plain(text)).lower()
 
 

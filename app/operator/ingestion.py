@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.adapters.openai_reply import usable
-from app.index.plaintext import plain
+from app.index.terms import plain
 from app.operator import quotas
 from app.operator.chunks import read
 from app.operator.connector import ChromaDBConnector

@@ -1,7 +1,7 @@
-"""Follow-up questions made whole from the conversation: "and its armour class?" asks of what was named before.
+"""Follow-up questions made whole from the conversation: "and its armour class?" is about what was named before.
 
-The result is a text that could have been asked alone, so that nothing after this knows of conversations. A question that
-names its own subject and points to nothing before it is left as it is.
+The result is a text that could stand alone, so that nothing after this knows of conversations. A question that names its
+own subject and points to nothing before it stays as it is.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from itertools import islice
 from app.index import terms
 from app.index.search import LexicalIndex
 from app.models import Turn
-from app.retrieval import glossary, shorthand
+from app.retrieval import shorthand
 from app.retrieval.entities import read
 from app.retrieval.named import Entity, Reading
+from app.retrieval.vocabulary import ATTRIBUTES
 
 # What a conversation was about before these is hardly what "it" means now; and looking words up takes time.
 _MOST_TURNS = 6
 _MOST_CHARACTERS = 600
 _MOST_CARRIED = 3
-# Of what a question names so many are compared with what the one before it named, and so many words before "one".
+# So many names of a question are compared with those of the question before it, and so many words before "one".
 _MOST_SUBJECTS = 12
 _MOST_ADJECTIVES = 4
 # No more of what went before is put in front of the question; the latest of it stays.
@@ -56,8 +57,8 @@ def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) 
     last: Reading | None = None
     for turn in history[-_MOST_TURNS:]:
         if turn.role == "user":
-            asked = shorthand.written_out(turn.content[:_MOST_CHARACTERS]).text
-            last = read(_whole(read(asked, index), last, index)[-MOST_BYTES:], index)
+            text = shorthand.written_out(turn.content[:_MOST_CHARACTERS]).text
+            last = read(_whole(read(text, index), last, index)[-MOST_BYTES:], index)
         elif last is not None and not _subjects(last):
             named = _subjects(read(turn.content[:_MOST_CHARACTERS], index))[:1]
             last = read(" ".join([last.text, *(f"({entity.text})" for entity in named)]), index)
@@ -133,6 +134,6 @@ def _replaced(last: Reading, entity: Entity, name: str) -> str:
 
 
 def _subjects(reading: Reading) -> list[Entity]:
-    """The first names a question is surely about, entries before rows of tables; "armor class" asked of something is none."""
-    things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in glossary.ATTRIBUTES]
+    """The first names a question is surely about, entries before rows of tables; an attribute ("armor class") is none."""
+    things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in ATTRIBUTES]
     return sorted(things, key=lambda entity: not entity.is_heading)[:_MOST_SUBJECTS]

@@ -1,45 +1,43 @@
-"""Weighing what speaks for each passage: vector distance, words, the names in the question, the headers of tables.
+"""Ranking passages by the evidence for each: vector distance, words, the names in the question, the headers of tables.
 
-Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances count relative to
-the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric (squared L2 or cosine) nor the
-embedding model changes the scale.
+Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances count
+relative to the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric (squared L2 or
+cosine) nor the embedding model changes the scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from app.index import terms
 from app.index.search import Match
 from app.index.tables import read_table
 from app.models import Passage
-from app.retrieval import glossary
+from app.retrieval import vocabulary
 from app.retrieval.named import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
-# What it says for a passage to be headed by the name, to have it as a heading inside, as one word of its heading, as a row.
+# The evidence for a passage that is headed by a name, by another form of it, that has it as a heading inside, as one
+# word of its heading, as a row.
 KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
 
 
 class Weights(NamedTuple):
-    """What each kind of evidence counts; measured on the development questions of three rule books, see docs/retrieval.md."""
+    """What each kind of evidence counts; measured on the questions of three rule books: docs/retrieval.md."""
 
     dense: float = 1.0
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
-    # Of the evidence of a table, what its BM25 score counts against the part of the question its headers and rows cover.
+    # The share of a table's BM25 score in its evidence; the rest is the part of the question that its headers and rows
+    # cover.
     table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
     row_unasked: float = 0.4
-    # The category page of an entry that is named, against the entry.
-    parent: float = 0.4
-    # What the entry refers its reader to, against the entry.
-    referred: float = 0.4
     # A passage of the type that a question describes without naming one.
     expected: float = 0.25
     # A later part of a split section, which has the same name.
@@ -47,14 +45,14 @@ class Weights(NamedTuple):
 
 
 class Candidate:
-    """A passage and the evidence for it, each 0 to 1."""
+    """A passage and the evidence for it, each 0 to 1; `entity`: the first certain name that names it."""
 
-    __slots__ = ("dense", "entities", "expected", "lexical", "name", "passage", "score", "table")
+    __slots__ = ("dense", "entity", "expected", "lexical", "name", "passage", "score", "table")
 
     def __init__(self, passage: Passage) -> None:
         self.passage = passage
         self.dense = self.lexical = self.table = self.name = self.expected = self.score = 0.0
-        self.entities: set[str] = set()
+        self.entity: str | None = None
 
 
 class Pool:
@@ -63,12 +61,12 @@ class Pool:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
-        # Of the question's words that are in no name: what is the same for every name is worked out once.
+        # The question's words that are in no name, and what part of them a passage covers: the same for every name.
         self._rest: list[set[str]] | None = None
         self._covered_by_rest: dict[str, float] = {}
 
     def add_dense(self, nearest: Sequence[Passage]) -> None:
-        """The passages nearest to the question, nearest first; one without a distance is found, but nothing speaks for it."""
+        """The passages nearest to the question, nearest first; one without a distance has no evidence."""
         candidates = [self._candidate(passage) for passage in nearest]
         known = [(c, p.distance) for c, p in zip(candidates, nearest, strict=True) if p.distance is not None]
         if not known:
@@ -85,15 +83,13 @@ class Pool:
     def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
         """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
         share = self._weights.table_words
-        asked = _ways_of(reading.content())
+        words = _ways_of(reading.content())
         for match in matches:
-            covered = _covered(asked, match.passage, rows=True)
+            covered = _covered(words, match.passage, rows=True)
             self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
 
-    def add_names(
-        self, entity: Entity, owners: Iterable[Passage], parents: Mapping[str, Passage], reading: Reading, table_wanted: float
-    ) -> None:
-        """The passages that `entity` names, and their category pages out of `parents`."""
+    def add_names(self, entity: Entity, owners: Iterable[Passage], reading: Reading, table_wanted: float) -> None:
+        """The passages that `entity` names."""
         for passage in owners:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
@@ -105,25 +101,21 @@ class Pool:
                 evidence *= self._weights.later_part
             candidate = self._candidate(passage)
             candidate.name = max(candidate.name, evidence)
-            if entity.certain:
-                candidate.entities.add(entity.text)
-            if (parent := parents.get(passage.parent or "")) is not None and parent.type == "category" and kind != "row":
-                page = self._candidate(parent)
-                page.name = max(page.name, evidence * self._weights.parent)
+            if entity.certain and candidate.entity is None:
+                candidate.entity = entity.text
 
     def _row_evidence(self, passage: Passage, reading: Reading) -> float:
-        """What a row named in the question says for its table: most when the title or a column has the rest of the question."""
+        """The evidence for a table of which the question names a row: most where its title or a column has the rest."""
         if passage.id not in self._covered_by_rest:
             if self._rest is None:
                 self._rest = _ways_of(reading.rest())
             self._covered_by_rest[passage.id] = _covered(self._rest, passage, rows=False)
         return KIND["row"] + (1 - KIND["row"]) * self._covered_by_rest[passage.id]
 
-    def add_references(self, referred: Iterable[Passage]) -> None:
-        """Passages that the named entries refer to."""
-        for passage in referred:
-            candidate = self._candidate(passage)
-            candidate.name = max(candidate.name, self._weights.referred)
+    def add(self, passages: Iterable[Passage]) -> None:
+        """Passages without evidence of their own, for which `app.retrieval.selection` may have slots."""
+        for passage in passages:
+            self._candidate(passage)
 
     def expect(self, types: Iterable[str]) -> None:
         """Prefer passages of these types."""
@@ -148,8 +140,8 @@ class Pool:
 
 
 def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-    """What part of `words` (the ways of each) stands in the title, the caption, the columns' headers and, with `rows`, the
-    rows' labels."""
+    """What part of `words` (the stems of each) stands in the title, the caption, the columns' headers and, with `rows`,
+    the rows' labels."""
     table = read_table(passage.text)
     if table is None or not words:
         return 0.0
@@ -159,5 +151,5 @@ def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> floa
 
 
 def _ways_of(words: Sequence[str]) -> list[set[str]]:
-    """For each of `words` the stems that it can be met in."""
-    return [{terms.stem(word), *(stem for other in glossary.expand([word]) for stem in terms.stems(other))} for word in words]
+    """For each of `words` its stem and those of its synonyms."""
+    return [{stem for other in (word, *vocabulary.expand([word])) for stem in terms.stems(other)} for word in words]

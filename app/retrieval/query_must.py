@@ -1,8 +1,9 @@
-"""`query_must`: what a question has to say for a passage to be meant, as the collection's metadata has it.
+"""`query_must`: the words a question must contain for a passage to be meant, from the collection's metadata.
 
-A table that was split by rows carries, for example, `{"contain_one_of": [["cleric", "clerics"], ["armor class 6", "ac 6"]]}`:
-the row for clerics against armour class 6 and no other. Questions that do not say so are spared its look-alikes. In doubt a
-passage is kept: what cannot be read asks for nothing.
+A table that was split by rows carries, for example,
+`{"contain_one_of": [["cleric", "clerics"], ["armor class 6", "ac 6"]]}`: the row for clerics against armour class 6 and
+no other. Other questions are spared this row among its look-alikes. In doubt a passage is kept: metadata that cannot be
+read demand nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 from app.index import terms
 from app.models import Metadata
 
-# Explanatory notes hold for every question, whatever their metadata say.
+# Explanatory notes hold for every question, whatever their metadata demand.
 _REFERENCE = ("reference", "EXPLANATORY NOTES")
 # A whole number; "-3" is one after a space, the 13 of "10-13" is 13, and "7th" is none.
 # Of more digits it is in no range.
 _NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d{1,9}(?!\w|\.[\w.]*\w)")
-# Metadata with more terms than this say nothing readable: no question can be meant to have so many.
+# Metadata with more terms than this are not readable: no question can be expected to contain so many.
 _MOST_TERMS = 200
 
 
@@ -30,7 +31,7 @@ class _Malformed(Exception):
 
 
 def satisfied(metadata: Metadata, question: str) -> bool:
-    """Whether `question` has all that the passage's `query_must` asks for; true where it asks nothing readable.
+    """Whether `question` has all that the passage's `query_must` demands; true where that is not readable.
 
     `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each group one) and
     `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words, upper and lower case the same.
@@ -44,16 +45,16 @@ def satisfied(metadata: Metadata, question: str) -> bool:
         return True
     if sum(map(len, groups)) > _MOST_TERMS:
         return True
-    asked, numbers = _asked(question)
-    return all(any(_says(asked, term) for term in group) for group in groups) and all(
+    text, numbers = _normalized(question)
+    return all(any(_contains(text, term) for term in group) for group in groups) and all(
         any(low <= number <= high for number in numbers) for low, high in ranges
     )
 
 
-# The same question is asked of all passages; the worker answers several questions at once.
+# One question is held against all passages; the worker answers several questions at once.
 @lru_cache(maxsize=16)
-def _asked(question: str) -> tuple[str, list[int]]:
-    """A question as terms are looked for in it, and the whole numbers in it."""
+def _normalized(question: str) -> tuple[str, list[int]]:
+    """A question in the form in which terms are looked for, and the whole numbers in it."""
     text = terms.common_spelling(terms.fold(question))
     return text, [int(number) for number in _NUMBER.findall(text)]
 
@@ -80,14 +81,14 @@ def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
     return groups, ranges
 
 
-def _says(asked: str, term: str) -> bool:
-    """Whether `term` stands there as whole words, so that "bear" is not found in "owlbear" nor "ac 1" in "ac 10"."""
+def _contains(text: str, term: str) -> bool:
+    """Whether `text` has `term` as whole words: "bear" is not found in "owlbear", nor "ac 1" in "ac 10"."""
     words = terms.common_spelling(terms.fold(term)).split()
-    if not all(word in asked for word in words):
+    if not all(word in text for word in words):
         # Most are not; an expression is made for those only that may be.
         return False
     phrase = r"\s+".join(map(re.escape, words))
-    return bool(re.search(rf"(?<!\w){phrase}(?!\w)", asked))
+    return bool(re.search(rf"(?<!\w){phrase}(?!\w)", text))
 
 
 def _term(value: Any) -> str:

@@ -1,42 +1,50 @@
-"""The cut: which of the weighed passages go before the model.
+"""The cut: which of the ranked passages go before the model.
 
-What the named entities need comes first, whatever its score. The rest follows by score until it is much weaker than the
-best, or the room is used up; the more is named in the question, the less room the rest gets.
+What the names in a question need has a slot, whatever its score (`required`). The rest follows by score until it is much
+weaker than the best, or the budget of tokens is used up. The more a question names, the less is left for the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from app.models import Passage
 from app.retrieval.fusion import Candidate
+from app.retrieval.named import Entity, Reading
 
-# One token for so many bytes of UTF-8: what the bound of the context is counted in.
+# One token for so many bytes of UTF-8: what the budget of the context is counted in.
 BYTES_PER_TOKEN = 4
+# Slots for passages that the named entries refer to.
+_MOST_REFERENCES = 2
 
 
 class Limits(NamedTuple):
-    """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured, see docs/retrieval.md."""
+    """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured: docs/retrieval.md."""
 
-    # The rest of a question that names what it is about; of one that does not.
+    # The part of the best score, and the budget, for the rest: in a question that names its subject, in one that does not.
     floor_named: float = 0.25
     tokens_named: int = 1400
     floor_unnamed: float = 0.20
     tokens_unnamed: int = 2800
-    # So many of the best have their place whatever room the names leave.
+    # So many of the best have a slot, whatever budget the names leave.
     leading: int = 2
-    # No context is larger, except that there is always one passage.
+    # No context is larger, except that it always has one passage.
     most_tokens: int = 3600
     # Nor has any more passages, whatever `k` is.
     most_passages: int = 50
 
 
-class Selected(NamedTuple):
-    """A passage that was chosen, and why.
+class Required(NamedTuple):
+    """A candidate with a slot. `role` is entity, part, reference or parent; `entity` the name it is required for."""
 
-    `role` is entity, part, reference, parent or evidence; `entity` the name it was chosen for.
-    """
+    candidate: Candidate
+    role: str
+    entity: str | None
+
+
+class Selected(NamedTuple):
+    """A passage in the context. `role` is that of `Required`, or evidence; `entity` the name it was chosen for."""
 
     passage: Passage
     role: str
@@ -45,6 +53,8 @@ class Selected(NamedTuple):
 
 
 class Selection(NamedTuple):
+    """`tokens`: the estimated tokens of all `chosen`; `reason`: why there are no more, for people."""
+
     chosen: tuple[Selected, ...]
     tokens: int
     reason: str
@@ -55,19 +65,17 @@ def tokens(passage: Passage) -> int:
     return -(-len(passage.text.encode()) // BYTES_PER_TOKEN)
 
 
-def select(
-    ranked: Sequence[Candidate], required: Iterable[tuple[Candidate, str, str | None]], k: int, limits: Limits, *, named: bool
-) -> Selection:
-    """At most `k` of `ranked`, ordered by score. `required`: candidates with their role and entity, most needed first.
+def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, limits: Limits, *, named: bool) -> Selection:
+    """At most `k` of `ranked` (best first), ordered by score. `required`: those with a slot, most needed first.
 
-    `named`: whether the question names what it is about, so that little else is needed.
+    `named`: whether the question names its subject, so that little else is needed.
     """
     chosen: dict[str, Selected] = {}
     used = 0
     k = min(k, limits.most_passages)
     for candidate, role, entity in required:
         size = tokens(candidate.passage)
-        # A category page and what is referred to are good to have where there is room.
+        # A category page and what is referred to are good to have where the budget allows.
         most = limits.tokens_named if role in ("reference", "parent") else limits.most_tokens
         if candidate.passage.id in chosen or len(chosen) == k or (chosen and used + size > most):
             continue
@@ -75,7 +83,7 @@ def select(
         used += size
     best = ranked[0].score if ranked else 0.0
     floor = best * (limits.floor_named if named else limits.floor_unnamed)
-    room = min(limits.most_tokens, max(limits.tokens_named if named else limits.tokens_unnamed, used))
+    budget = min(limits.most_tokens, max(limits.tokens_named if named else limits.tokens_unnamed, used))
     reason = "no more candidates"
     for rank, candidate in enumerate(ranked):
         size = tokens(candidate.passage)
@@ -85,14 +93,73 @@ def select(
             reason = f"k = {k} reached"
         elif candidate.score < floor:
             reason = f"score {candidate.score:.2f} of the next is below {floor:.2f}, a part of the best's {best:.2f}"
-        elif chosen and used + size > (limits.most_tokens if rank < limits.leading else room):
-            reason = f"{used} tokens used, the next needs {size}, the room is {room}"
+        elif chosen and used + size > (limits.most_tokens if rank < limits.leading else budget):
+            reason = f"{used} tokens used, the next needs {size}, the budget is {budget}"
         else:
-            chosen[candidate.passage.id] = Selected(
-                candidate.passage, "evidence", candidate.score, next(iter(candidate.entities), None)
-            )
+            chosen[candidate.passage.id] = Selected(candidate.passage, "evidence", candidate.score, candidate.entity)
             used += size
             continue
         break
     order = sorted(chosen.values(), key=lambda selected: -selected.score)
     return Selection(tuple(order), used, reason)
+
+
+def required(
+    ranked: Sequence[Candidate], reading: Reading, table_wanted: float, referred: Collection[str] = ()
+) -> list[Required]:
+    """For each name the question surely means: the passage it heads, then the parts of it that match the question; last
+    what they refer to (ids in `referred`) and the category page of the best. `ranked`: best first.
+
+    All first passages come before any further part, so that a small `k` still holds one for every name.
+    """
+    first: list[Required] = []
+    more: list[Required] = []
+    ranks = {candidate.passage.id: rank for rank, candidate in enumerate(ranked)}
+    for entity in reading.entities:
+        if not entity.certain:
+            continue
+        owned = [ranked[rank] for rank in sorted(ranks[owner] for owner in entity.owners if owner in ranks)]
+        own = list(_own(owned, entity, table_wanted))
+        if own:
+            head, *parts = _section(own)
+            first.append(Required(head, "entity", entity.text))
+            more += [Required(part, "part", entity.text) for part in parts]
+    beyond = [c for c in ranked if c.passage.id in referred and c.passage.part <= 1]
+    return [
+        *first,
+        *more,
+        *(Required(candidate, "reference", None) for candidate in beyond[:_MOST_REFERENCES]),
+        *_category_page(first, ranked),
+    ]
+
+
+def _category_page(first: Sequence[Required], ranked: Sequence[Candidate]) -> list[Required]:
+    """The page with what the best of the named entries shares with its kin."""
+    if not first:
+        return []
+    best = max(first, key=lambda item: item.candidate.score)
+    parent = best.candidate.passage.parent
+    pages = [page for page in ranked if page.passage.id == parent and page.passage.type == "category"]
+    return [Required(page, "parent", best.entity) for page in pages]
+
+
+def _own(owned: Sequence[Candidate], entity: Entity, table_wanted: float) -> Iterator[Candidate]:
+    """Of `owned` (best first) those headed by just this name, else by this and more, else all."""
+    kinds = [entity.owners[candidate.passage.id] for candidate in owned]
+    # A price list comes before a paragraph that is headed by the same word, where a price is wanted.
+    inside = (("row",), ("heading",)) if table_wanted else (("heading",), ("row",))
+    for wanted in (("full",), ("variant", "word"), *inside):
+        if not set(wanted).isdisjoint(kinds):
+            yield from (candidate for candidate, kind in zip(owned, kinds, strict=True) if kind in wanted)
+            return
+
+
+def _section(own: Sequence[Candidate]) -> list[Candidate]:
+    """The best of `own`; if it is a part of a split section, its first part and those that match better than that."""
+    best = own[0]
+    if best.passage.section is None or best.passage.type == "table":
+        return [best]
+    parts = [candidate for candidate in own if candidate.passage.section == best.passage.section]
+    first = min(parts, key=lambda candidate: candidate.passage.part)
+    better = [c for c in parts if c is not first and c.dense + c.lexical > first.dense + first.lexical]
+    return [first, *better]

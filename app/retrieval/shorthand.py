@@ -1,8 +1,8 @@
-"""The shorthand of the table written out: "xp 4 lvl 9 ftr" as "experience for level 9 fighter".
+"""The shorthand of players written out: "xp 4 lvl 9 ftr" as "experience for level 9 fighter".
 
-Done before anything else reads a question, so that names, words and vectors see what a rule book would print. A word that
-could be two things is read by its neighbours: "4" is "for" before a class and a number after "level"; "dmg" is a book in
-"p. 20 of the DMG" and damage elsewhere. What no rule knows is left as it stands, and so are coins: books print "gp" too.
+This comes before anything else reads a question, so that names, words and vectors see what a rule book would print. A word
+that could be two things is read by its neighbours: "4" is "for" before a class and a number after "level". What no rule
+knows stays as typed, and so do coins: books print "gp" too.
 
 One pass over the words. The text becomes at most `MOST_GROWTH` bytes longer; what would make it longer stays as typed.
 """
@@ -13,16 +13,17 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.retrieval.shorthand_rules import Neighbours, Word, said
-from app.retrieval.shorthand_words import LEVEL, UNITS, WORDS
+from app.retrieval.shorthand_rules import LEVEL, UNITS, WORDS, Neighbours, Word, meaning
 
 MOST_GROWTH = 600
 
-# "x.p."; "w/"; a word with its apostrophes and the period of an abbreviation; a sign that is said as a word.
+# "x.p."; "w/"; a word with its apostrophes and the period of an abbreviation; a sign that stands for a word.
 _PIECE = re.compile(
-    r"\b(?:[a-z]\.){2,}|\b(?:w/o|b/c|m/u|m-u|to-hit)\b|\b[wo]/|[a-z0-9]+(?:['’][a-z]+)*\.?|(?<![\w])[%#@]|/(?=[a-z])|(?<=\s)&(?=\s)",
+    r"\b(?:[a-z]\.){2,}|\b(?:w/o|b/c|m/u|m-u|to-hit)\b|\b[wo]/|[a-z0-9]+(?:['’][a-z]+)*\.?|(?<![\w])[%#@]"
+    r"|/(?=[a-z])|(?<=\s)&(?=\s)",
     re.IGNORECASE,
 )
+_INITIALS = re.compile(r"(?:[a-z]\.){2,}")
 # A word and its number written together: "lvl5", "5thlvl", "ftr9", "8hd"; but not "3d6", nor "5th".
 _GLUED = re.compile(
     r"(?P<before>[a-z]+)(?P<number>\d{1,2})|(?P<count>\d{1,5}(?:st|nd|rd|th)?)(?P<after>(?!(?:st|nd|rd|th)$)[a-z]+)",
@@ -44,7 +45,7 @@ def written_out(text: str) -> Written:
     shouted = text.isupper()
     out_of: dict[int, list[str]] = {}
     for n, word in enumerate(words):
-        out_of.setdefault(word.piece, []).append(said(Neighbours(words, n, shouted)) or word.typed)
+        out_of.setdefault(word.piece, []).append(meaning(Neighbours(words, n, shouted)) or word.typed)
     out: list[str] = []
     changes: dict[str, str] = {}
     end, left = 0, MOST_GROWTH
@@ -52,7 +53,8 @@ def written_out(text: str) -> Written:
         typed, new = piece[0], " ".join(out_of[n])
         # "w/shield", "spells/day" have no blanks of their own.
         if new != typed and typed.endswith("/"):
-            new = f"{' ' if typed == '/' else ''}{new}{'' if text[piece.end() : piece.end() + 1].isspace() else ' '}"
+            blank = "" if text[piece.end() : piece.end() + 1].isspace() else " "
+            new = f"{' ' if typed == '/' else ''}{new}{blank}"
         growth = len(new.encode()) - len(typed.encode())
         if new == typed or growth > left:
             continue
@@ -63,14 +65,14 @@ def written_out(text: str) -> Written:
 
 
 def level_first(text: str) -> str:
-    """`text` with "8th level" said as "level 8", as the collection's `query_must` has it."""
+    """`text` with "8th level" written as "level 8", as the collection's `query_must` has it."""
     return _NTH_LEVEL.sub(r"level \1", text)
 
 
 def _words(piece: str, number: int) -> list[Word]:
-    """The words of one piece of the text: more than one where a number is glued to its word."""
+    """The words of one piece of the text: two where a number is glued to its word."""
     low = piece.lower()
-    if re.fullmatch(r"(?:[a-z]\.){2,}", low):
+    if _INITIALS.fullmatch(low):
         low = low.replace(".", "")
     low = low.rstrip(".")
     glued = None if low in WORDS else _GLUED.fullmatch(low)
@@ -78,6 +80,7 @@ def _words(piece: str, number: int) -> list[Word]:
         first, second = glued["before"] or glued["count"], glued["number"] or glued["after"]
         word = glued["before"] or glued["after"]
         # "F7" and "T3" are classes, in lower case they are nothing; "l5" is a level.
-        if word in WORDS or word in LEVEL or word in UNITS or (glued["before"] and piece[0] in "FTCLl" and word in "ftcl"):
+        initial = glued["before"] and piece[0] in "FTCLl" and word in "ftcl"
+        if word in WORDS or word in LEVEL or word in UNITS or initial:
             return [Word(part, part, number) for part in (first, second)]
     return [Word(piece, low, number)]

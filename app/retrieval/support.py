@@ -1,48 +1,55 @@
-"""Whether the collection has anything on a question at all, told before a model is paid for.
+"""Whether the collection has anything on a question at all, decided before a model is paid for.
 
-Only where the evidence is clearly nil the answer is no: nothing in the question is a name, most of what it asks about is
-in no passage, in any form, and vectors and words do not find the same passage first. How near the nearest vector is does
-not tell: unanswerable questions and paraphrases of answerable ones lie equally far out (docs/retrieval.md has the figures),
-and every embedding model has a scale of its own.
+The answer is no only where the evidence is clearly nil: nothing in the question is a name, most of its subject is in no
+passage, in any form, vectors and words do not find the same passage first, and the question is in English. In doubt the
+answer is yes: a model may read what this cannot. How near the nearest vector is does not tell: unanswerable questions and
+paraphrases of answerable ones lie equally far out (docs/retrieval.md has the figures), and every embedding model has a
+scale of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from app.index import terms
 from app.index.search import LexicalIndex
-from app.retrieval import glossary, spelling
+from app.retrieval import spelling, vocabulary
 from app.retrieval.fusion import Candidate
-from app.retrieval.intent import CALLED, described_types
 from app.retrieval.named import Reading
 
-# What part of the words that a question is about must be strange, that is unknown to the collection and to English: more where
-# it is told in many words, and most where it describes what it cannot name ("a monster that …"). A plain English word that no
-# passage has is half of one, for the book may say it otherwise; what may be a misspelt word does not count.
+# This part of a question's subject must be strange, that is unknown to the collection and to English: more where the
+# subject has many words, and most where the question describes what it cannot name ("a monster that …"). A plain
+# English word that no passage has is half of one, as the book may use another; what may be misspelt does not count.
 _OF_FEW, _OF_MANY, _OF_DESCRIBED = 1 / 3, 0.38, 0.75
 _FEW = 3
 _PLAIN = 0.5
 # That vectors and words find the same passage first outweighs no more than this part.
 _AGREED = 0.4
-# What is asked *for*, and how.
-_ASKED_BY = "list show name look find roll rolled rolling got max min maximum minimum percent number stat stats"
-_BOOKS = "manual handbook guide"
-_ASKING = frozenset(terms.stems(f"{_ASKED_BY} {_BOOKS}"))
-_NEVER_A_SUBJECT = (
-    frozenset(word for phrase in glossary.ATTRIBUTES for word in phrase.split()) | terms.GENERIC | _ASKING | CALLED
-)
+# What everything has, and what may be anything.
+_NEVER_A_SUBJECT = terms.GENERIC.union(vocabulary.CALLED, *map(str.split, vocabulary.ATTRIBUTES))
 # Of a longer question only so many different words are looked up.
 _MOST_WORDS = 64
 _NUMBER = re.compile(r"(?:\d*d)?\d+(?:st|nd|rd|th)?")
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+# The last letters of the Latin script that European languages are written in.
+_LATIN = "\u024f"
+# One of so many words must be English where nothing else tells.
+_SHARE = 3
+# Shorter words are the same in many languages.
+_SHORTEST = 4
+_ENGLISH_END = re.compile(r"..(?:ing|ness|ity|ry|ly|ment|tion|ship|less|ful|sh|ght|ck)s?$")
 
 
 class Support(NamedTuple):
     """`found` is false only where the evidence is clearly nil; `reason` says why, for people.
 
-    `read` is false where the index could not make out what is asked: then nothing was found means nothing.
+    `read` is false where the index could not understand the question: then `found` tells nothing.
     """
 
     found: bool
@@ -51,7 +58,7 @@ class Support(NamedTuple):
 
 
 def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex | None) -> Support:
-    """What speaks for the collection having an answer. Raises DatabaseError when the index cannot be read."""
+    """The evidence that the collection has an answer. Raises DatabaseError when the index cannot be read."""
     if index is None:
         return Support(bool(ranked), "without an index nothing speaks against it" if ranked else "no passage was found")
     named = [entity.text for entity in reading.entities if entity.certain or entity.respelt]
@@ -63,34 +70,81 @@ def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex |
     missing = spelling.unseen(subject, index)
     if not missing:
         return Support(True, f"the collection has {', '.join(subject)}")
-    # Most questions never come here.
-    from app.retrieval import language
-
-    game = {word for word in missing if terms.stem(word) in glossary.GAME}
-    plain = language.plain(missing - game, index)
+    game = {word for word in missing if terms.stem(word) in vocabulary.GAME}
+    plain = _plain(missing - game, index)
     strange = missing - plain - spelling.doubtful(missing - plain - game, index)
     against = len(strange) + _PLAIN * len(plain)
     count = len(subject)
-    if not strange or against < _needed(count, bool(described_types(terms.fold(reading.text)))):
-        return Support(True, f"the collection has enough of: {', '.join(subject)}", bool(ranked) and len(missing) < count)
+    described = bool(vocabulary.described_types(terms.fold(reading.text)))
+    needed = count * (_OF_DESCRIBED if described else _OF_FEW if count <= _FEW else _OF_MANY)
+    if not strange or against < needed:
+        read = bool(ranked) and len(missing) < count
+        return Support(True, f"the collection has enough of: {', '.join(subject)}", read)
     if against < _AGREED * count and (agreed := _found_twice(ranked)) is not None:
         return Support(True, f"vectors and words find {agreed.passage.id} first")
-    if not language.is_read(reading.text, index):
+    if not _is_english(reading.text, index):
         return Support(True, "the question is in no language that the index reads", False)
     return Support(False, f"no passage has {', '.join(word for word in subject if word in missing)}")
 
 
-def _needed(count: int, described: bool) -> float:
-    """How much must speak against a question about `count` words."""
-    return count * (_OF_DESCRIBED if described else _OF_FEW if count <= _FEW else _OF_MANY)
-
-
 def _subject(reading: Reading) -> list[str]:
-    """The words that say what the question is about: no numbers, and nothing that is asked of everything."""
-    content = [word for word in reading.content() if not _NUMBER.fullmatch(word) and word not in terms.NUMBER_WORDS]
-    return [word for word in dict.fromkeys(content) if terms.stem(word) not in _NEVER_A_SUBJECT][:_MOST_WORDS]
+    """The words that say what the question is about: no numbers, and no attributes that everything has."""
+    words = [word for word in reading.content() if not _NUMBER.fullmatch(word) and word not in terms.NUMBER_WORDS]
+    return [word for word in dict.fromkeys(words) if terms.stem(word) not in _NEVER_A_SUBJECT][:_MOST_WORDS]
 
 
 def _found_twice(ranked: Sequence[Candidate]) -> Candidate | None:
     """The passage that is both the nearest and the best match of words, if one is."""
     return next((candidate for candidate in ranked if candidate.dense >= 1.0 and candidate.lexical >= 1.0), None)
+
+
+def _is_english(text: str, index: LexicalIndex) -> bool:
+    """Whether `text` is English enough to be judged by its words. Raises DatabaseError when the index cannot be read.
+
+    With English words around it ("who is Charizard?") it is, unless words of another language are as many. Without any
+    ("Charizard stats"), a third of its words must be known.
+    """
+    if any(letter > _LATIN and letter.isalpha() for letter in text):
+        return False
+    typed = _WORD.findall(unicodedata.normalize("NFC", text))
+    words = [terms.fold(word) for word in typed]
+    known = _plain(words, index)
+    accented = {word for word, as_typed in zip(words, typed, strict=True) if not as_typed.isascii() and as_typed.islower()}
+    frame = sum(word in terms.STOP_WORDS for word in words)
+    foreign = sum(word in _foreign() or word in accented - known for word in words)
+    if foreign:
+        return frame > 2 * foreign
+    if frame:
+        return True
+    parts = {word: spelling.halves(word) for word in words if word not in known}
+    made = _plain({half for pairs in parts.values() for pair in pairs for half in pair}, index)
+    compounds = {word for word, pairs in parts.items() if any(made.issuperset(pair) for pair in pairs)}
+    long = [word for word in words if len(word) >= _SHORTEST]
+    english = [word for word in long if word in known or word in compounds or _ENGLISH_END.search(word)]
+    return _SHARE * len(english) >= len(words)
+
+
+def _plain(words: Iterable[str], index: LexicalIndex) -> set[str]:
+    """Those of `words` that are words of plain English or of the collection. Raises DatabaseError."""
+    return spelling.known(words, index, _english())
+
+
+# The lists are only read before a question is denied.
+@lru_cache(maxsize=1)
+def _english() -> frozenset[str]:
+    """Stems of English words, beside those that the index was built with."""
+    return frozenset(map(terms.stem, _listed("english_words.txt")))
+
+
+@lru_cache(maxsize=1)
+def _foreign() -> frozenset[str]:
+    """Words that frame questions in other languages, and of the game in them, that are no English words.
+
+    In German, French, Spanish, Italian, Portuguese, Polish, Dutch, Scandinavian, Czech, Hungarian, Finnish, Turkish,
+    Indonesian; Russian and Japanese in Latin letters.
+    """
+    return frozenset(_listed("foreign_words.txt"))
+
+
+def _listed(file: str) -> list[str]:
+    return (Path(__file__).parent / file).read_text(encoding="utf-8").split()

@@ -51,10 +51,9 @@ LEAVE_OUT: dict[str, Tuning] = {
     "types described": _DEFAULT._replace(weights=Weights(expected=0)),
     "references": _DEFAULT._replace(follow_references=False),
     "places for the two best": _DEFAULT._replace(limits=Limits(leading=0)),
-    "category pages": _DEFAULT._replace(weights=Weights(parent=0)),
     "shorthand": _DEFAULT._replace(write_out_shorthand=False),
     "spelling": _DEFAULT._replace(correct_spelling=False),
-    "glossary": _DEFAULT._replace(expand_glossary=False),
+    "synonyms": _DEFAULT._replace(expand_synonyms=False),
     "follow-ups": _DEFAULT._replace(resolve_followups=False),
     "adaptive cut (flat 7)": _DEFAULT._replace(limits=_NO_LIMITS._replace(most_passages=7)),
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.deadline import Deadline
 from app.models import Passage, Pay
-from app.retrieval.retriever import Embedder, VectorStore, unpaid
+from app.retrieval.vectors import Embedder, VectorStore, unpaid
 
 # A model that runs on the processor needs seconds for this many passages.
 BATCH = 16

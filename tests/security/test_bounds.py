@@ -22,11 +22,11 @@ from app.deadline import Deadline
 from app.errors import TooMuchWork
 from app.grounding.check import ground
 from app.grounding.citations import Citations
-from app.index.plaintext import both_readings, plain
 from app.index.search import LexicalIndex
 from app.index.tables import read_table
+from app.index.terms import both_readings, plain
 from app.models import Passage, Question, Turn
-from app.retrieval import glossary, query_must, references, shorthand, spelling
+from app.retrieval import lookup, query_must, shorthand, spelling, vocabulary
 from app.retrieval.fusion import Pool, Weights
 from app.retrieval.retriever import HybridRetriever
 from tests.security.adversarial import NAMES, TEXTS
@@ -122,7 +122,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "plain": plain,
     "both readings": both_readings,
     "shorthand": lambda text: shorthand.written_out(text),
-    "expansion": lambda text: glossary.expand(text.split()),
+    "expansion": lambda text: vocabulary.expand(text.split()),
     "citations": lambda text: Citations(9).feed(text),
     "citations, a letter at a time": lambda text: [citations.feed(letter) for citations in [Citations(9)] for letter in text],
     "thoughts": lambda text: Thoughts(hold=False).feed(text),
@@ -140,7 +140,7 @@ STEPS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_alone_is_linear(step: str) -> None:
     for name, text in TEXTS.items():
-        query_must._asked.cache_clear()
+        query_must._normalized.cache_clear()
         half, whole = doubled(lambda length, text=text: STEPS[step](text(length)), 300)  # type: ignore[misc]
         assert whole <= DOUBLED * half + 300, name
 
@@ -166,7 +166,7 @@ def test_thoughts_are_not_copied_for_each_that_follows() -> None:
 
 def test_references_of_passages_with_long_words_are_looked_up_once(sample_index: LexicalIndex) -> None:
     passages = [Passage(f"p{n}", "see " + name * 400) for n, name in enumerate(islice(cycle(NAMES), 200))]
-    few, many = (lines(partial(references.references, passages[:count], sample_index)) for count in (40, 200))
+    few, many = (lines(partial(lookup.references, passages[:count], sample_index)) for count in (40, 200))
     assert many <= few + 100
 
 

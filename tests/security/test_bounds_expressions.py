@@ -57,7 +57,7 @@ FOUND = list(expressions())
 
 def test_they_are_found() -> None:
     assert len(FOUND) > 60 and {name for name, _, _ in FOUND} >= {
-        "app.index.plaintext._CUT",
+        "app.index.terms._CUT",
         "app.retrieval.followup._ONE",
         *SHORT,
     }

@@ -1,0 +1,95 @@
+"""What the index has for a question: matches of words and of tables, the entries of its names, and their references.
+
+An entry sends its reader elsewhere: "cast the dimension door spell", "the effect of the spell hold person". An item that
+does what a spell does says hardly more than the spell's name; without the spell a question about the item gets half an
+answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
+from typing import NamedTuple
+
+from app.index import terms
+from app.index.search import LexicalIndex, Match
+from app.models import Passage
+from app.retrieval.named import Reading
+
+_WORD_MATCHES = 60
+_TABLE_MATCHES = 20
+# So many passages are fetched for the names in a question, the same share for each name: those that it heads come first.
+_MOST_OWNERS = 300
+# Longer runs of words are not looked up as the name of a reference.
+_LONGEST = 4
+# So many passages are read for references, and so many references of one; a passage with more is a list.
+_MOST_SOURCES = 40
+_MOST_REFERENCES = 12
+_LETTER = "0-9A-Za-zÀ-ɏ'’/-"
+_WORD = rf"(?<![{_LETTER}])[A-Za-z][{_LETTER}]*"
+_RUN = rf"{_WORD}(?: {_WORD}){{0,{_LONGEST - 1}}}"
+# The name stands before "spell" and "(q.v.)", and after "the spell", "see" and "described under".
+_BEFORE = re.compile(rf"({_RUN})[*_]* (?:spell\b|\(q\.? ?v\.?\))")
+_AFTER = re.compile(
+    r"\b(?:the spells?|see(?: the)?|(?:described|explained|detailed) (?:under|in|at|for)(?: the)?"
+    rf"|description of(?: the)?) [*_]*({_RUN})"
+)
+
+
+class Found(NamedTuple):
+    """Passages by id: `owners` of the names, the `categories` that these belong to, and those they refer to (`referred`)."""
+
+    matches: Sequence[Match] = ()
+    tables: Sequence[Match] = ()
+    owners: Mapping[str, Passage] = MappingProxyType({})
+    categories: Mapping[str, Passage] = MappingProxyType({})
+    referred: Mapping[str, Passage] = MappingProxyType({})
+
+
+def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, tables: bool, follow_references: bool) -> Found:
+    """What `index` has for the words of `reading`, their `synonyms` and its names. Raises DatabaseError, TimedOut."""
+    alternatives = [*reading.content(), *synonyms]
+    share = max(1, _MOST_OWNERS // max(1, len(reading.entities)))
+    owners = index.passages(identity for entity in reading.entities for identity in islice(entity.owners, share))
+    owned = [
+        (entity, kind, owners[identity])
+        for entity in reading.entities
+        for identity, kind in entity.owners.items()
+        if identity in owners
+    ]
+    entries = [
+        passage for entity, kind, passage in owned if entity.certain and not entity.is_people and kind in ("full", "variant")
+    ]
+    parents = index.passages(parent for _, kind, passage in owned if kind != "row" and (parent := passage.parent))
+    return Found(
+        index.search(alternatives, _WORD_MATCHES),
+        index.search(alternatives, _TABLE_MATCHES, tables=True) if tables else (),
+        owners,
+        {identity: passage for identity, passage in parents.items() if passage.type == "category"},
+        index.passages(references(entries, index)) if entries and follow_references else {},
+    )
+
+
+def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
+    """The ids of the passages that `passages` refer to by name, other than themselves. Raises DatabaseError, TimedOut."""
+    sources = list(islice(passages, _MOST_SOURCES))
+    candidates = [keys for passage in sources for keys in islice(_candidates(terms.plain(passage.text)), _MOST_REFERENCES)]
+    names = index.names({key for keys in candidates for key in keys})
+    found: set[str] = set()
+    for keys in candidates:
+        name = next((names[key] for key in keys if key in names and names[key].is_heading), None)
+        if name is not None:
+            found |= {owner for owner, kind in name.owners.items() if kind == "full"}
+    return found - {passage.id for passage in sources}
+
+
+def _candidates(text: str) -> Iterator[list[str]]:
+    """For each reference in `text` the keys of what may be its name, longest first."""
+    for match in _BEFORE.finditer(text):
+        words = match[1].split()
+        yield [terms.key(" ".join(words[start:])) for start in range(len(words))]
+    for match in _AFTER.finditer(text):
+        words = match[1].split()
+        yield [terms.key(" ".join(words[:end])) for end in range(len(words), 0, -1)]
