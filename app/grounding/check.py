@@ -1,7 +1,8 @@
-"""Whether the answer says what the passages say: citations, numbers and names looked up, without another model.
+"""Whether the answer says what the passages say: citations, numbers and names looked up, without another
+model.
 
-What this finds is a reason to look, not a proof: a number worked out from two others stands in no passage, and a wrong
-statement can be made of right numbers. What it does not find is no proof either.
+What this finds is a reason to look, not a proof: a number worked out from two others stands in no passage,
+and a wrong statement can be made of right numbers. What it does not find is no proof either.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ _ORDERED_LIST = re.compile(r"^[ \t]*\d{1,2}[.)]\s", re.MULTILINE)
 # A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
 _WORD = r"[A-Z][a-z][a-z'’-]*"
 _CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
-# What stands before the first word of a sentence, a list entry, a heading, a cell, a quotation: there a capital says nothing.
+# What stands before the first word of a sentence, a list entry, a heading, a cell, a quotation: there a
+# capital says nothing.
 _OPENING = re.compile(r"(?:[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
 _OPENING_LENGTH = 12
 # Said in any answer, whatever it is about.
 _USUAL_NAMES = frozenset(terms.key(name) for name in ("Advanced Dungeons", "Dungeons", "Dragons", "Dungeon Master"))
-# A model writes small counts of its own ("two monsters"): only as digits, and from this on, they are looked up.
+# A model writes small counts of its own ("two monsters"): only as digits, and from this on, they are looked
+# up.
 _SMALLEST_NUMBER = 2
 
 
 class Grounding(NamedTuple):
     """The report on one answer: what is in it that no passage has, each as the answer writes it, in order.
 
-    `removed`: citation numbers without a passage; `cited`: those with one; `numbers` and `names`: without support.
+    `removed`: citation numbers without a passage; `cited`: those with one; `numbers` and `names`: without
+    support.
     """
 
     removed: tuple[int, ...]
@@ -48,7 +52,8 @@ class Grounding(NamedTuple):
         """Sentences for `errors`; none when everything has support."""
         found = []
         if self.removed:
-            found.append(f"The answer cited passages that do not exist; removed: {', '.join(f'[{n}]' for n in self.removed)}")
+            numbers = ", ".join(f"[{n}]" for n in self.removed)
+            found.append(f"The answer cited passages that do not exist; removed: {numbers}")
         if self.numbers:
             found.append(f"Numbers in the answer that stand in none of the passages: {', '.join(self.numbers)}")
         if self.names:
@@ -61,8 +66,9 @@ def ground(
 ) -> tuple[str, Grounding]:
     """`answer` without citations of passages that do not exist, and the report on it.
 
-    `passages` in prompt order; `question`: what it says needs no support; `known_names`: names the collection knows that stand
-    in the answer (`app.retrieval.entities.read`), which are looked up however they are written.
+    `passages` in prompt order; `question`: what it says needs no support; `known_names`: names the collection
+    knows that stand in the answer (`app.retrieval.entities.read`), which are looked up however they are
+    written.
     """
     citations = Citations(len(passages))
     cleaned = citations.feed(answer) + citations.end()
@@ -77,10 +83,11 @@ def ground(
 
 
 def existing_citations(pieces: Iterable[str], passages: int) -> Iterator[str]:
-    """`pieces` of an answer as it is written, without citations of passages that do not exist (above `passages`).
+    """`pieces` of an answer as it is written, without citations of passages that do not exist (above
+    `passages`).
 
-    What may be the beginning of a citation is held back until it is complete. The pieces join to what `ground` makes of the
-    whole answer.
+    What may be the beginning of a citation is held back until it is complete. The pieces join to what
+    `ground` makes of the whole answer.
     """
     citations = Citations(passages)
     for piece in pieces:

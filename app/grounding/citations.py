@@ -1,7 +1,8 @@
 """Citations in an answer while it is written, and those of passages that do not exist taken out of it.
 
-The whole answer and its pieces go through the same machine, a character at a time, so that what a reader sees while it is
-written is what is checked in the end, however the words arrive. Time and memory are linear in the text.
+The whole answer and its pieces go through the same machine, a character at a time, so that what a reader sees
+while it is written is what is checked in the end, however the words arrive. Time and memory are linear in the
+text.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 
 _NUMBERS = r"\[([0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*)\]"
-# `[1]`, `[1, 3]`, `[2-4]`, and the blank before it; not the text of a Markdown link. As public_html/markdown.js has it.
+# `[1]`, `[1, 3]`, `[2-4]`, and the blank before it; not the text of a Markdown link. As
+# public_html/markdown.js has it.
 CITATION = re.compile(rf"[ \t]?{_NUMBERS}(?!\()")
 _WHOLE = re.compile(rf"[ \t]?{_NUMBERS}")
 _INSIDE = frozenset("0123456789,;–-")
@@ -19,7 +21,8 @@ _WIDEST_RANGE = 50
 
 
 class Citations:
-    """Takes citations above `passages` out of the text that it is fed; `cited` and `removed` are the numbers met so far.
+    """Takes citations above `passages` out of the text that it is fed; `cited` and `removed` are the numbers
+    met so far.
 
     What is left of `[[9]7]` when `[9]` is gone is a citation again.
     """
@@ -28,8 +31,8 @@ class Citations:
         self.cited: list[int] = []
         self.removed: list[int] = []
         self._existing = range(1, passages + 1)
-        # What has not been let go: a blank that goes when the citation after it does, and what may become citations, one
-        # inside the other, which begin at these places.
+        # What has not been let go: a blank that goes when the citation after it does, and what may become
+        # citations, one inside the other, which begin at these places.
         self._held: list[str] = []
         self._begun: list[int] = []
         # The innermost is whole: the next character says whether it is one, or the text of a link.

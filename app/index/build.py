@@ -17,12 +17,13 @@ from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
 from app.index.tables import read_table
 from app.models import Passage
 
-# A key is a name brought to one form (`terms.key`); an `everyday` one may be used without meaning the name. `words`
-# are stems; `deletions` lead from what is left of a misspelt word to the words of names as they are written. Both
-# have the number of passages with the word.
+# A key is a name brought to one form (`terms.key`); an `everyday` one may be used without meaning the name.
+# `words` are stems; `deletions` lead from what is left of a misspelt word to the words of names as they are
+# written. Both have the number of passages with the word.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE passages (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
+CREATE TABLE passages (
+    id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE VIRTUAL TABLE table_words USING fts5(
@@ -30,10 +31,11 @@ CREATE VIRTUAL TABLE table_words USING fts5(
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
 CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE deletions (deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
+CREATE TABLE deletions (
+    deletion TEXT, word TEXT, passages INTEGER NOT NULL, PRIMARY KEY (deletion, word)) WITHOUT ROWID;
 """
-# A name that more than this part of the passages use is an everyday word of the game ("damage"), except those of
-# people; so is a single word taken out of a longer heading that more passages than this use.
+# A name that more than this part of the passages use is an everyday word of the game ("damage"), except those
+# of people; so is a single word taken out of a longer heading that more passages than this use.
 _OFTEN = 0.06
 _OFTEN_WORD = 3
 _WORD = NAME_KINDS.index("word")
@@ -80,7 +82,8 @@ def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mappin
 
 
 def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
-    """The passages as they are shown; what is searched are their words in the form that questions are read in."""
+    """The passages as they are shown; what is searched are their words in the form that questions are read
+    in."""
     for number, passage in enumerate(rows, start=1):
         metadata = json.dumps(dict(passage.metadata), ensure_ascii=False)
         connection.execute(
@@ -117,14 +120,16 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
         everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
         keys.append((key, len(stems_of_name), everyday))
         named.update(stems_of_name)
-    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its stem.
+    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its
+    # stem.
     spelt = {word for word in written if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
     connection.executemany(
         "INSERT INTO names VALUES (?, ?, ?)",
         ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),
     )
     connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
-    # A common English word counts as known even where the collection never uses it: it is not a misspelt monster.
+    # A common English word counts as known even where the collection never uses it: it is not a misspelt
+    # monster.
     connection.executemany(
         "INSERT INTO words VALUES (?, ?)",
         ((word, frequency[word]) for word in frequency.keys() | plain | named),

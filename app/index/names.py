@@ -1,4 +1,5 @@
-"""The names that a collection knows: how rule books head an entry, and how people call it. Used to build the index.
+"""The names that a collection knows: how rule books head an entry, and how people call it. Used to build the
+index.
 
 Names are plain strings until `app.index.terms.key` makes them comparable.
 """
@@ -35,7 +36,8 @@ _Add = Callable[[str, int, str], None]
 
 
 def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
-    """For every key the stems of the name and its owners: row number of the passage → best kind of name it is there."""
+    """For every key the stems of the name and its owners: row number of the passage → best kind of name it is
+    there."""
     found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
 
     def add(name: str, number: int, kind: str) -> None:
@@ -58,7 +60,8 @@ def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], d
             add(name, number, "variant" if terms.key(name) in above else "full")
         head, colon, _ = written.partition(":")
         if colon and passage.id in has_children:
-            # "Paladin: Class Features", the parent of "Paladin: Lay on Hands" and the rest, is what "paladin" means.
+            # "Paladin: Class Features", the parent of "Paladin: Lay on Hands" and the rest, is what "paladin"
+            # means.
             add(head, number, "variant")
         parent = terms.plain(str(passage.metadata.get("parent_category") or ""))
         for name in _variants(written, parent or parents.get(passage.parent or "", ""), common):
@@ -156,7 +159,8 @@ def _run_in_headings(text: str) -> Iterator[str]:
 
 
 def _uninverted(name: str) -> Iterator[str]:
-    """`Golem, Iron` as `Iron Golem`; `Weasel, Normal and Giant` as both; nothing for a name without a comma."""
+    """`Golem, Iron` as `Iron Golem`; `Weasel, Normal and Giant` as both; nothing for a name without a
+    comma."""
     genus, comma, species = name.partition(", ")
     if not comma or not species[:1].isalpha():
         return

@@ -32,14 +32,16 @@ def passages() -> Iterator[Passage]:
 
 
 def index(data_dir: Path) -> SampleIndex:
-    """The index over the sample rules, built now if it is missing, damaged or older than the rules. Raises DatabaseError."""
+    """The index over the sample rules, built now if it is missing, damaged or older than the rules. Raises
+    DatabaseError."""
     return SampleIndex(data_dir / "index" / "sample-rules.sqlite3")
 
 
 class SampleIndex(LexicalIndex):
     """The index in the file at `path`, which mends itself: whatever is in it can be had from the rules again.
 
-    Where the file cannot be written the index is built in memory, by every process for itself; `problem` then says why.
+    Where the file cannot be written the index is built in memory, by every process for itself; `problem` then
+    says why.
     """
 
     problem = ""

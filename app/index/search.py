@@ -1,7 +1,7 @@
-"""The lexical index: full-text search over a collection's passages, and the names they go by; read-only at request time.
+"""The lexical index: full-text search over a collection's passages, and their names; read-only for a question.
 
-One SQLite file (FTS5, Porter stemming) that `app.index.build` writes and replaces whole. It is never changed in
-place, so it is opened as immutable: no locks are taken, which also works on network file systems.
+One SQLite file (FTS5, Porter stemming) that `app.index.build` writes and replaces whole. It is never changed
+in place, so it is opened as immutable: no locks are taken, which also works on network file systems.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from app.index import terms
 from app.models import Passage
 
 SCHEMA_VERSION = 3
-# What a word counts in BM25 in the name, in the hierarchy, in a table's headers and row labels, and in the text.
+# What a word counts in BM25 in the name, the hierarchy, a table's headers and row labels, and the text.
 WEIGHTS = (6.0, 1.5, 2.0, 1.0)
 TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
-# How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading inside it, the label
-# of a row of its table, a rare word of its heading.
+# How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading
+# inside it, the label of a row of its table, a rare word of its heading.
 NAME_KINDS = ("full", "variant", "heading", "row", "word")
-# No name has a longer word that anybody misspells; leaving out letters of one makes n²/2 strings of n letters.
+# Longer words are not corrected: leaving out two of n letters makes n²/2 strings.
 LONGEST_WORD = 30
 # Of a longer question so many words are searched for.
 _MOST_ALTERNATIVES = 200
@@ -56,9 +56,9 @@ class Match(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A name the collection knows. `owners`: passage id → kind of name; `types`: of what types these passages are.
+    """A name the collection knows. `owners`: passage id → kind of name; `types`: the types of these passages.
 
-    `everyday`: all its words are words of plain English or of every other passage, so saying it need not mean it.
+    `everyday`: all its words are plain English or in every other passage, so a text may have it and not mean it.
     """
 
     words: int
@@ -68,13 +68,15 @@ class Name(NamedTuple):
 
     @property
     def is_heading(self) -> bool:
-        """Whether an entry is headed so; otherwise it is a row, a heading inside a passage, or one word of a heading."""
+        """Whether it heads an entry; otherwise it is a row, a heading inside a passage, or one word of one."""
         return any(kind in ("full", "variant") for kind in self.owners.values())
 
 
 class LexicalIndex:
-    """Search in the index file at `path`. Every method raises DatabaseError when the file cannot be read, and one that is bound
-    by a deadline (`until`) raises TimedOut after it."""
+    """Search in the index file at `path`.
+
+    Every method raises DatabaseError when the file cannot be read, and after a deadline (`until`) TimedOut.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,7 +92,7 @@ class LexicalIndex:
     def search(self, alternatives: Sequence[str], limit: int, *, tables: bool = False) -> list[Match]:
         """At most `limit` passages that have one of `alternatives` (words or phrases), best first.
 
-        With `tables` only passages that hold a table are looked at, and what stands in its cells counts little.
+        With `tables` only passages that hold a table count, and the text of its cells counts little.
         """
         # One that is there twice is searched for twice.
         different = islice(dict.fromkeys(text for text in alternatives if text.strip()), _MOST_ALTERNATIVES)
@@ -101,7 +103,8 @@ class LexicalIndex:
         rows = self._rows(
             f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
             f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
-            " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number ORDER BY score DESC, number",
+            " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number"
+            " ORDER BY score DESC, number",
             (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
         )
         return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
@@ -110,7 +113,8 @@ class LexicalIndex:
         """Those of `keys` (see `app.index.terms.key`) that are names, with what they name."""
         rows = self._rows_in(
             "SELECT key, words, everyday, id, kind, type FROM keys JOIN names USING (key)"
-            f" JOIN passages ON passages.rowid = names.passage WHERE key IN ({{}}) ORDER BY kind, passage LIMIT {_MOST_OWNERS}",
+            " JOIN passages ON passages.rowid = names.passage WHERE key IN ({})"
+            f" ORDER BY kind, passage LIMIT {_MOST_OWNERS}",
             sorted(set(keys)),
         )
         owners: dict[str, dict[str, str]] = {}
@@ -122,7 +126,7 @@ class LexicalIndex:
         return {row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ()))) for row in rows}
 
     def words(self, stems: Iterable[str]) -> dict[str, int]:
-        """Those of `stems` (see `terms.stem`) that are known, with how many passages have them (plain English: also 0)."""
+        """Those of `stems` that are known, with how many passages have them (plain English: also 0)."""
         return dict(self._rows_in("SELECT word, passages FROM words WHERE word IN ({})", sorted(set(stems))))
 
     def has_word_beginning(self, start: str) -> bool:
@@ -137,7 +141,7 @@ class LexicalIndex:
         return [row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))]
 
     def similar_words(self, word: str) -> list[str]:
-        """Words of names that differ from `word` by no more letters than `deletions` leaves out, the most used; unchecked."""
+        """Words of names that share one of its `deletions` with `word`, the most used first; unchecked."""
         rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
         return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:_MOST_SIMILAR]]
 
@@ -150,7 +154,7 @@ class LexicalIndex:
         self._file.close()
 
     def check(self) -> None:
-        """Read one row of each table that a question reads; an index of another version has not all of them."""
+        """Read one row of each table that a question reads: an index of another version lacks some."""
         for table in ("passages", "names", "keys", "words", "deletions"):
             self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
         for words in ("passage_words", "table_words"):
@@ -191,7 +195,7 @@ class _File:
         self._running = threading.local()
 
     def rows(self, sql: str, parameters: Sequence[Any], deadline: Deadline | None) -> list[Any]:
-        """Raises sqlite3.Error, when the deadline interrupts it, too; DatabaseError where others could have written it."""
+        """Raises sqlite3.Error, also after the deadline; DatabaseError where others could write the file."""
         connection = self._connection
         if connection is None:
             if place := datadir.intruded(self._path):
@@ -223,10 +227,11 @@ class _File:
 
 
 def deletions(word: str) -> set[str]:
-    """`word`, its common spelling, and what is left of them without one letter, or two when it has nine letters or more.
+    """`word`, its common spelling, and what is left of them without one letter, or two when it has nine
+    letters or more.
 
-    Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete" method).
-    A word more than two letters longer than LONGEST_WORD is only itself.
+    Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete"
+    method). A word more than two letters longer than LONGEST_WORD is only itself.
     """
     if len(word) > LONGEST_WORD + 2:
         return {word}

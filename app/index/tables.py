@@ -1,4 +1,5 @@
-"""What a Markdown table can be asked about: its column headers and the labels of its rows. Used when the index is built."""
+"""What a Markdown table can be asked about: its column headers and the labels of its rows. Used when the
+index is built."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 
 
 class TableText(NamedTuple):
-    """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are not numbers.
+    """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are
+    not numbers.
 
     All as `app.index.terms.plain` gives them.
     """

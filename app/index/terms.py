@@ -1,8 +1,9 @@
 """Text and its words brought to one form, so that they can be compared whatever their file was made by.
 
-No ligatures, no invisible characters, no words cut at a line's end. The index is built from this form and a question is
-read through it; people and models are shown what was written. Everything that compares words does it through `stems`.
-This is no linguistics: a stem need not be a word, it only has to be the same for "wolves" and "wolf", "Grey" and "gray".
+No ligatures, no invisible characters, no words cut at a line's end. The index is built from this form and a
+question is read through it; people and models are shown what was written. Everything that compares words does
+it through `stems`. This is no linguistics: a stem need not be a word, it only has to be the same for "wolves"
+and "wolf", "Grey" and "gray".
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _DASHES = "‐‑‒–—―−﹘﹣－"
 _FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
 # Where a converter marks that a word goes on: the soft hyphen, and what some write in its place.
 _SOFT = "\u00ad\u00ac\x02\ufffe"
-# Of no width, or of no meaning here: joiners, marks of direction, byte order marks, variation selectors, tags.
+# Of no width, or of no meaning here: joiners, marks of direction and of byte order, variation selectors, tags.
 _INVISIBLE = (
     "\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef"
 )
@@ -39,8 +40,8 @@ _MAPPED = {
 }
 # What no decomposition takes apart.
 _LETTERS = str.maketrans(
-    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d",
-     "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d",
+     "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
 )  # fmt: skip
 _REMOVED = re.compile(f"[{_INVISIBLE}]+")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴-⁹]+")
@@ -53,55 +54,56 @@ _SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
 _CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
 _CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-# A character written with a backslash, the mark of a footnote, and emphasis inside a word. A bar would end a table's cell.
+# A character behind a backslash (a bar would end a table's cell), the mark of a footnote, emphasis inside a word.
 _MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
 # Plurals no suffix rule gets right; the second column is the stem of the singular.
 _IRREGULAR = {
-    "men": "man", "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "lice": "louse", "children": "child",
-    "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus", "octopi": "octopus", "djinn": "djinni",
-    "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf",
+    "men": "man", "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "lice": "louse",
+    "children": "child", "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus", "octopi": "octopus",
+    "djinn": "djinni", "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf",
     "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
 }  # fmt: skip
-_F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves", "hooves", "loaves")
+_F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves", "hooves",
+              "loaves")  # fmt: skip
 _PLURALS = (
-    ("ies", "y"), ("ie", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("zzes", "zz"), ("oes", "o"),
-    ("s", ""),
+    ("ies", "y"), ("ie", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("zzes", "zz"),
+    ("oes", "o"), ("s", ""),
 )  # fmt: skip
 # British and period spellings, as word endings or beginnings: what people type against what books print.
 _SPELLINGS = (
     ("armour", "armor"), ("colour", "color"), ("honour", "honor"), ("vapour", "vapor"), ("favour", "favor"),
     ("defence", "defense"), ("offence", "offense"), ("grey", "gray"), ("centre", "center"), ("sabre", "saber"),
-    ("spectre", "specter"), ("mould", "mold"), ("plough", "plow"), ("sceptre", "scepter"), ("jewellery", "jewelry"),
-    ("ise", "ize"), ("ising", "izing"), ("isation", "ization"),
+    ("spectre", "specter"), ("mould", "mold"), ("plough", "plow"), ("sceptre", "scepter"),
+    ("jewellery", "jewelry"), ("ise", "ize"), ("ising", "izing"), ("isation", "ization"),
 )  # fmt: skip
 
 STOP_WORDS = frozenset((Path(__file__).parent / "stop_words.txt").read_text(encoding="utf-8").split())
 
 # Words that make no name by themselves, with or without numbers: "4th level", "50 feet", "per day".
 _GENERIC_WORDS = (
-    "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver copper piece gp sp "
-    "cp pp hit die dice point per high higher low lower more less fewer over under least most "
-    "type table part total none all any each special normal page see"
+    "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver copper"
+    " piece gp sp cp pp hit die dice point per high higher low lower more less fewer over under least most type"
+    " table part total none all any each special normal page see"
 )
 GENERIC = frozenset(_GENERIC_WORDS.split())
 
 _NUMERALS = (
-    "zero/zeroth one/first two/second three/third four/fourth five/fifth six/sixth seven/seventh eight/eighth nine/ninth "
-    "ten/tenth eleven/eleventh twelve/twelfth thirteen/thirteenth fourteen/fourteenth fifteen/fifteenth sixteen/sixteenth "
-    "seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth twenty/twentieth"
+    "zero/zeroth one/first two/second three/third four/fourth five/fifth six/sixth seven/seventh eight/eighth"
+    " nine/ninth ten/tenth eleven/eleventh twelve/twelfth thirteen/thirteenth fourteen/fourteenth"
+    " fifteen/fifteenth sixteen/sixteenth seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth"
+    " twenty/twentieth"
 )
 NUMBER_WORDS = {word: str(number) for number, words in enumerate(_NUMERALS.split()) for word in words.split("/")}
-ROMAN = {
-    numeral: str(n) for n, numeral in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"), 1)
-}
+_ROMAN_NUMERALS = "i ii iii iv v vi vii viii ix x xi xii"
+ROMAN = {numeral: str(number) for number, numeral in enumerate(_ROMAN_NUMERALS.split(), 1)}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
 
 def plain(text: str) -> str:
-    """`text` in NFKC, with plain quotes and hyphens, without what is invisible; a word cut at a line's end is joined.
+    """`text` in NFKC, with plain quotes and hyphens, nothing invisible, and words cut at a line's end joined.
 
     Entities of HTML and escapes of Markdown are what they stand for. Time is linear in the length of `text`.
     """
@@ -147,7 +149,8 @@ def _without_marks(letters: re.Match[str]) -> str:
 
 
 def _lowered(digits: re.Match[str]) -> str:
-    """The mark of a note after a word is nothing; a power after a number, and what begins a note, are numbers."""
+    """The mark of a note after a word is nothing; a power after a number, and what begins a note, are
+    numbers."""
     before = digits.string[max(0, digits.start() - 1) : digits.start()]
     return f" {digits[0]}" if before.isdigit() or not before.strip() else ""
 
@@ -175,7 +178,8 @@ def tokens(text: str) -> list[str]:
 
 
 def bare(token: str) -> str:
-    """A token without its possessive or contracted ending: `healer's` as `healer`, but `o'clock` as `oclock`."""
+    """A token without its possessive or contracted ending: `healer's` as `healer`, but `o'clock` as
+    `oclock`."""
     head = token.split("'")[0]
     return head if len(head) > 1 else token.replace("'", "")
 
@@ -205,5 +209,6 @@ def stems(text: str) -> list[str]:
 
 
 def key(text: str) -> str:
-    """One string for a name however it is spaced, hyphenated or numbered: `Hell Hounds` and `hellhound` have the same."""
+    """One string for a name however it is spaced, hyphenated or numbered: `Hell Hounds` and `hellhound` have
+    the same."""
     return "".join(stems(text))

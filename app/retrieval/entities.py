@@ -1,7 +1,8 @@
-"""Finding the named things a question is about: monsters, spells, classes, items, rules, the rows of price lists.
+"""Finding the named things a question is about: monsters, spells, classes, items, rules, the rows of price
+lists.
 
-A name is looked up, not recognised: every run of words in the question is brought to one form (`terms.key`) and looked up
-in the index, in whatever phrasing it stands. The longest name wins where two overlap.
+A name is looked up, not recognised: every run of words in the question is brought to one form (`terms.key`)
+and looked up in the index, in whatever phrasing it stands. The longest name wins where two overlap.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def _numeral(word: str) -> list[str]:
 
 
 def _coordinated(entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex) -> list[Entity]:
-    """Names that share a word with the next or the last: "red and white dragons", "potions of speed or healing"."""
+    """Names that share a word with the next or the last: "red and white dragons", "potions of speed or
+    healing"."""
     taken = {n for entity in entities for n in range(entity.start, entity.end)}
     tried: dict[str, int] = {}
     ones = [n for n, word in enumerate(words) if word in ("one", "ones") and n and n - 1 not in taken]

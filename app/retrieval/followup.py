@@ -1,7 +1,8 @@
-"""Follow-up questions made whole from the conversation: "and its armour class?" is about what was named before.
+"""Follow-up questions made whole from the conversation: "and its armour class?" is about what was named
+before.
 
-The result is a text that could stand alone, so that nothing after this knows of conversations. A question that names its
-own subject and points to nothing before it stays as it is.
+The result is a text that could stand alone, so that nothing after this knows of conversations. A question
+that names its own subject and points to nothing before it stays as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from app.retrieval.vocabulary import ATTRIBUTES
 _MOST_TURNS = 6
 _MOST_CHARACTERS = 600
 _MOST_CARRIED = 3
-# So many names of a question are compared with those of the question before it, and so many words before "one".
+# So many names of a question are compared with those of the question before it, and so many words before
+# "one".
 _MOST_SUBJECTS = 12
 _MOST_ADJECTIVES = 4
 # No more of what went before is put in front of the question; the latest of it stays.
@@ -30,7 +32,8 @@ MOST_BYTES = 1200
 
 _ELLIPSIS = re.compile(
     r"^(?:(?:ok|okay|yes|right|thanks|thank you|cool|hm+|well|so)\b[\s,.!-]*)*"
-    r"(?:and|or|but|what about|how about|what of|what if|same (?:for|with)|(?:how|what) (?:is|are) that for)\b"
+    r"(?:and|or|but|what about|how about|what of|what if|same (?:for|with)"
+    r"|(?:how|what) (?:is|are) that for)\b"
 )
 _INSTEAD = re.compile(r"\b(?:instead|as well|likewise|that too)\b")
 # "that spell", "it", "those two"; but not the "that" of "a monster that hides", nor "there is".
@@ -99,7 +102,8 @@ def _alike(one: Entity, other: Entity) -> bool:
 def _points_back(folded: str, own: Sequence[Entity]) -> bool:
     """Whether a pronoun stands for something before this question.
 
-    Not if a name of its own comes earlier in it, except in the same clause: in "does the ogre fear it?" the two differ.
+    Not if a name of its own comes earlier in it, except in the same clause: in "does the ogre fear it?" the
+    two differ.
     """
     if _DEMONSTRATIVE.search(folded) or _LIKEWISE.search(folded):
         return True
@@ -112,7 +116,8 @@ def _points_back(folded: str, own: Sequence[Entity]) -> bool:
 
 
 def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> tuple[Entity, str] | None:
-    """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white dragon."""
+    """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white
+    dragon."""
     if index is None:
         return None
     for adjective in islice(dict.fromkeys(_ONE.findall(folded)), _MOST_ADJECTIVES):
@@ -134,6 +139,7 @@ def _replaced(last: Reading, entity: Entity, name: str) -> str:
 
 
 def _subjects(reading: Reading) -> list[Entity]:
-    """The first names a question is surely about, entries before rows of tables; an attribute ("armor class") is none."""
+    """The first names a question is surely about, entries before rows of tables; an attribute ("armor class")
+    is none."""
     things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in ATTRIBUTES]
     return sorted(things, key=lambda entity: not entity.is_heading)[:_MOST_SUBJECTS]

@@ -1,8 +1,9 @@
-"""Ranking passages by the evidence for each: vector distance, words, the names in the question, the headers of tables.
+"""Ranking passages by the evidence for each: vector distance, words, the names in the question, the headers
+of tables.
 
-Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances count
-relative to the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric (squared L2 or
-cosine) nor the embedding model changes the scale.
+Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances
+count relative to the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric
+(squared L2 or cosine) nor the embedding model changes the scale.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from app.retrieval.named import Entity, Reading
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
-# The evidence for a passage that is headed by a name, by another form of it, that has it as a heading inside, as one
-# word of its heading, as a row.
+# The evidence for a passage that is headed by a name, by another form of it, that has it as a heading inside,
+# as one word of its heading, as a row.
 KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
 
 
@@ -31,8 +32,8 @@ class Weights(NamedTuple):
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
-    # The share of a table's BM25 score in its evidence; the rest is the part of the question that its headers and rows
-    # cover.
+    # The share of a table's BM25 score in its evidence; the rest is the part of the question that its headers
+    # and rows cover.
     table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
@@ -61,7 +62,8 @@ class Pool:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
-        # The question's words that are in no name, and what part of them a passage covers: the same for every name.
+        # The question's words that are in no name, and what part of them a passage covers: the same for every
+        # name.
         self._rest: list[set[str]] | None = None
         self._covered_by_rest: dict[str, float] = {}
 
@@ -105,7 +107,8 @@ class Pool:
                 candidate.entity = entity.text
 
     def _row_evidence(self, passage: Passage, reading: Reading) -> float:
-        """The evidence for a table of which the question names a row: most where its title or a column has the rest."""
+        """The evidence for a table of which the question names a row: most where its title or a column has
+        the rest."""
         if passage.id not in self._covered_by_rest:
             if self._rest is None:
                 self._rest = _ways_of(reading.rest())
@@ -140,8 +143,8 @@ class Pool:
 
 
 def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-    """What part of `words` (the stems of each) stands in the title, the caption, the columns' headers and, with `rows`,
-    the rows' labels."""
+    """What part of `words` (the stems of each) stands in the title, the caption, the columns' headers and,
+    with `rows`, the rows' labels."""
     table = read_table(passage.text)
     if table is None or not words:
         return 0.0

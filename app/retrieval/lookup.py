@@ -1,8 +1,9 @@
-"""What the index has for a question: matches of words and of tables, the entries of its names, and their references.
+"""What the index has for a question: matches of words and of tables, the entries of its names, and their
+references.
 
-An entry sends its reader elsewhere: "cast the dimension door spell", "the effect of the spell hold person". An item that
-does what a spell does says hardly more than the spell's name; without the spell a question about the item gets half an
-answer.
+An entry sends its reader elsewhere: "cast the dimension door spell", "the effect of the spell hold person".
+An item that does what a spell does says hardly more than the spell's name; without the spell a question about
+the item gets half an answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from app.retrieval.named import Reading
 
 _WORD_MATCHES = 60
 _TABLE_MATCHES = 20
-# So many passages are fetched for the names in a question, the same share for each name: those that it heads come first.
+# So many passages are fetched for the names in a question, the same share for each name: those that it heads
+# come first.
 _MOST_OWNERS = 300
 # Longer runs of words are not looked up as the name of a reference.
 _LONGEST = 4
@@ -39,7 +41,8 @@ _AFTER = re.compile(
 
 
 class Found(NamedTuple):
-    """Passages by id: `owners` of the names, the `categories` that these belong to, and those they refer to (`referred`)."""
+    """Passages by id: `owners` of the names, the `categories` that these belong to, and those they refer to
+    (`referred`)."""
 
     matches: Sequence[Match] = ()
     tables: Sequence[Match] = ()
@@ -49,7 +52,8 @@ class Found(NamedTuple):
 
 
 def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, tables: bool, follow_references: bool) -> Found:
-    """What `index` has for the words of `reading`, their `synonyms` and its names. Raises DatabaseError, TimedOut."""
+    """What `index` has for the words of `reading`, their `synonyms` and its names. Raises DatabaseError,
+    TimedOut."""
     alternatives = [*reading.content(), *synonyms]
     share = max(1, _MOST_OWNERS // max(1, len(reading.entities)))
     owners = index.passages(identity for entity in reading.entities for identity in islice(entity.owners, share))
@@ -73,7 +77,8 @@ def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, t
 
 
 def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
-    """The ids of the passages that `passages` refer to by name, other than themselves. Raises DatabaseError, TimedOut."""
+    """The ids of the passages that `passages` refer to by name, other than themselves. Raises DatabaseError,
+    TimedOut."""
     sources = list(islice(passages, _MOST_SOURCES))
     candidates = [keys for passage in sources for keys in islice(_candidates(terms.plain(passage.text)), _MOST_REFERENCES)]
     names = index.names({key for keys in candidates for key in keys})

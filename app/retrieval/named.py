@@ -1,7 +1,8 @@
-"""The names in a question, the words around them, and whether a name that is an everyday word is meant as a name.
+"""The names in a question, the words around them, and whether a name that is an everyday word is meant as a
+name.
 
-`app.retrieval.entities` finds them. A spell or monster called "light", "web", "guard" or "ready" would otherwise get a slot
-in the context of every question that uses the word.
+`app.retrieval.entities` finds them. A spell or monster called "light", "web", "guard" or "ready" would
+otherwise get a slot in the context of every question that uses the word.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _WORD_OR_STOP = re.compile(r"[A-Za-z0-9]+(?:['’][A-Za-z]+)*|[.!?:]")
 class Entity(NamedTuple):
     """A name found in a question: words `start` to `end` of it.
 
-    `owners`: ids of the passages it names → kind of name (`app.index.search.NAME_KINDS`); `types`: the types of these
-    passages, rows of tables left out. `certain` is false for a name that is as likely an everyday word. `respelt`: a
-    misspelling was corrected to find it.
+    `owners`: ids of the passages it names → kind of name (`app.index.search.NAME_KINDS`); `types`: the types
+    of these passages, rows of tables left out. `certain` is false for a name that is as likely an everyday
+    word. `respelt`: a misspelling was corrected to find it.
     """
 
     text: str
@@ -56,12 +57,14 @@ class Entity(NamedTuple):
 
     @property
     def is_people(self) -> bool:
-        """Whether it is a class or a race: most tables are arranged by these, and few questions are about them alone."""
+        """Whether it is a class or a race: most tables are arranged by these, and few questions are about
+        them alone."""
         return bool(self.types & {"class", "race"})
 
 
 class Reading(NamedTuple):
-    """A question as the index understands it: its words with misspellings corrected, and the names in it, in order."""
+    """A question as the index understands it: its words with misspellings corrected, and the names in it, in
+    order."""
 
     text: str
     words: tuple[str, ...]
@@ -109,7 +112,8 @@ def hinted(start: int, end: int, stems: list[str], capitalized: frozenset[int]) 
 def capitalized(text: str, count: int) -> frozenset[int]:
     """The positions of words with a capital inside a sentence; none where nearly all have one.
 
-    `count`: how many words `text` has for `terms.tokens`; where they are cut otherwise here, no position is sure.
+    `count`: how many words `text` has for `terms.tokens`; where they are cut otherwise here, no position is
+    sure.
     """
     found, position, beginning = set(), 0, True
     for match in _WORD_OR_STOP.finditer(text):
@@ -162,7 +166,8 @@ def compared(entities: list[Entity], words: list[str], attributes: Collection[Sp
 
 
 def sole_subject(entities: list[Entity], words: list[str], attributes: Collection[Span]) -> list[Entity]:
-    """`entities`, an everyday word made certain where there is hardly anything else: "how does cover work?"."""
+    """`entities`, an everyday word made certain where there is hardly anything else: "how does cover
+    work?"."""
     if any(entity.certain for entity in entities):
         return entities
     telling = {n for n, word in enumerate(words) if word not in terms.STOP_WORDS}

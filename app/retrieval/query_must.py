@@ -1,9 +1,8 @@
 """`query_must`: the words a question must contain for a passage to be meant, from the collection's metadata.
 
-A table that was split by rows carries, for example,
-`{"contain_one_of": [["cleric", "clerics"], ["armor class 6", "ac 6"]]}`: the row for clerics against armour class 6 and
-no other. Other questions are spared this row among its look-alikes. In doubt a passage is kept: metadata that cannot be
-read demand nothing.
+A table that was split by rows carries, for example, `{"contain_one_of": [["cleric", "clerics"], ["armor class
+6", "ac 6"]]}`: the row for clerics against armour class 6 and no other. Other questions are spared this row
+among its look-alikes. In doubt a passage is kept: metadata that cannot be read demand nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +32,9 @@ class _Malformed(Exception):
 def satisfied(metadata: Metadata, question: str) -> bool:
     """Whether `question` has all that the passage's `query_must` demands; true where that is not readable.
 
-    `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each group one) and
-    `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words, upper and lower case the same.
+    `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each
+    group one) and `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words,
+    upper and lower case the same.
     """
     value = metadata.get("query_must")
     if not value or (metadata.get("type"), metadata.get("section")) == _REFERENCE:
@@ -60,7 +60,8 @@ def _normalized(question: str) -> tuple[str, list[int]]:
 
 
 def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
-    """All operators as an AND of ORs, and the ranges. Read whole before it is applied: one malformed operator voids all."""
+    """All operators as an AND of ORs, and the ranges. Read whole before it is applied: one malformed operator
+    voids all."""
     if not isinstance(must, Mapping):
         raise _Malformed
     groups: list[list[str]] = []

@@ -1,7 +1,8 @@
-"""Finding the passages for a question: vectors in Chroma, and words, names and tables in the lexical index, ranked together.
+"""Finding the passages for a question: vectors in Chroma, and words, names and tables in the lexical index,
+ranked together.
 
-No model is asked here. The index is searched while the vectors are under way. Without a vector store the same pipeline
-runs on the index alone, without an index on the vectors alone.
+No model is asked here. The index is searched while the vectors are under way. Without a vector store the same
+pipeline runs on the index alone, without an index on the vectors alone.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class Tuning(NamedTuple):
 class Retrieval(NamedTuple):
     """What was found for a question.
 
-    `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it was
-    searched, with what it left to the conversation; `support`: whether the collection has anything on it at all.
-    `diagnostics` tell people how it was found, `errors` what went wrong without stopping it; `degraded`: of
-    `embeddings`, `vectors`, `index`, what was not used because it failed.
+    `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it
+    was searched, with what it left to the conversation; `support`: whether the collection has anything on it
+    at all. `diagnostics` tell people how it was found, `errors` what went wrong without stopping it;
+    `degraded`: of `embeddings`, `vectors`, `index`, what was not used because it failed.
     """
 
     chosen: tuple[Selected, ...]
@@ -85,7 +86,8 @@ class Retriever(Protocol):
 
 
 class HybridRetriever:
-    """Retrieval from `index` and, where an `embedder` and a `store` are given, from vectors. One must be there."""
+    """Retrieval from `index` and, where an `embedder` and a `store` are given, from vectors. One must be
+    there."""
 
     def __init__(
         self,
@@ -127,8 +129,9 @@ class HybridRetriever:
         selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
         evidence = support(reading, candidates, index)
         diagnostics.append(
-            f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens) of {len(ranked)} candidates,"
-            f" {len(ranked) - len(candidates)} of them dropped by query_must; cut: {selection.reason}"
+            f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens)"
+            f" of {len(ranked)} candidates, {len(ranked) - len(candidates)} of them dropped by query_must;"
+            f" cut: {selection.reason}"
         )
         if question.debug:
             diagnostics += _trace(reading, evidence, candidates, selection.chosen)
@@ -207,6 +210,7 @@ def _trace(reading: Reading, evidence: Support, candidates: Sequence[Candidate],
         distance = f"{c.passage.distance:.4f}" if c.passage.distance is not None else "     -"
         lines.append(
             f"{c.score:5.2f} = dense {c.dense:.2f} ({distance}) words {c.lexical:.2f} table {c.table:.2f}"
-            f" name {c.name:.2f} type {c.expected:.0f} | {roles.get(c.passage.id, 'left out')} | {c.passage.id}"
+            f" name {c.name:.2f} type {c.expected:.0f}"
+            f" | {roles.get(c.passage.id, 'left out')} | {c.passage.id}"
         )
     return lines

@@ -1,7 +1,8 @@
 """The cut: which of the ranked passages go before the model.
 
-What the names in a question need has a slot, whatever its score (`required`). The rest follows by score until it is much
-weaker than the best, or the budget of tokens is used up. The more a question names, the less is left for the rest.
+What the names in a question need has a slot, whatever its score (`required`). The rest follows by score until
+it is much weaker than the best, or the budget of tokens is used up. The more a question names, the less is
+left for the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _MOST_REFERENCES = 2
 class Limits(NamedTuple):
     """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured: docs/retrieval.md."""
 
-    # The part of the best score, and the budget, for the rest: in a question that names its subject, in one that does not.
+    # The part of the best score, and the budget, for the rest: in a question that names its subject, in one
+    # that does not.
     floor_named: float = 0.25
     tokens_named: int = 1400
     floor_unnamed: float = 0.20
@@ -36,7 +38,8 @@ class Limits(NamedTuple):
 
 
 class Required(NamedTuple):
-    """A candidate with a slot. `role` is entity, part, reference or parent; `entity` the name it is required for."""
+    """A candidate with a slot. `role` is entity, part, reference or parent; `entity` the name it is required
+    for."""
 
     candidate: Candidate
     role: str
@@ -44,7 +47,8 @@ class Required(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """A passage in the context. `role` is that of `Required`, or evidence; `entity` the name it was chosen for."""
+    """A passage in the context. `role` is that of `Required`, or evidence; `entity` the name it was chosen
+    for."""
 
     passage: Passage
     role: str
@@ -66,7 +70,8 @@ def tokens(passage: Passage) -> int:
 
 
 def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, limits: Limits, *, named: bool) -> Selection:
-    """At most `k` of `ranked` (best first), ordered by score. `required`: those with a slot, most needed first.
+    """At most `k` of `ranked` (best first), ordered by score. `required`: those with a slot, most needed
+    first.
 
     `named`: whether the question names its subject, so that little else is needed.
     """
@@ -92,7 +97,7 @@ def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, li
         if len(chosen) >= k:
             reason = f"k = {k} reached"
         elif candidate.score < floor:
-            reason = f"score {candidate.score:.2f} of the next is below {floor:.2f}, a part of the best's {best:.2f}"
+            reason = f"score {candidate.score:.2f} of the next is below {floor:.2f}, part of the best's {best:.2f}"
         elif chosen and used + size > (limits.most_tokens if rank < limits.leading else budget):
             reason = f"{used} tokens used, the next needs {size}, the budget is {budget}"
         else:
@@ -107,8 +112,9 @@ def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, li
 def required(
     ranked: Sequence[Candidate], reading: Reading, table_wanted: float, referred: Collection[str] = ()
 ) -> list[Required]:
-    """For each name the question surely means: the passage it heads, then the parts of it that match the question; last
-    what they refer to (ids in `referred`) and the category page of the best. `ranked`: best first.
+    """For each name the question surely means: the passage it heads, then the parts of it that match the
+    question; last what they refer to (ids in `referred`) and the category page of the best. `ranked`: best
+    first.
 
     All first passages come before any further part, so that a small `k` still holds one for every name.
     """
@@ -155,7 +161,8 @@ def _own(owned: Sequence[Candidate], entity: Entity, table_wanted: float) -> Ite
 
 
 def _section(own: Sequence[Candidate]) -> list[Candidate]:
-    """The best of `own`; if it is a part of a split section, its first part and those that match better than that."""
+    """The best of `own`; if it is a part of a split section, its first part and those that match better than
+    that."""
     best = own[0]
     if best.passage.section is None or best.passage.type == "table":
         return [best]

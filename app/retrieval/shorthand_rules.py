@@ -1,5 +1,6 @@
-"""What a piece of shorthand stands for: words that mean one thing wherever they stand (`shorthand.txt`), and rules for
-those that are told apart by their neighbours. `app.retrieval.shorthand` cuts the text into words and joins them."""
+"""What a piece of shorthand stands for: words that mean one thing wherever they stand (`shorthand.txt`), and
+rules for those that are told apart by their neighbours. `app.retrieval.shorthand` cuts the text into words
+and joins them."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ WORDS = {
 _LAW, _GOOD = {"l": "lawful", "n": "neutral", "c": "chaotic"}, {"g": "good", "n": "neutral", "e": "evil"}
 _ALIGNMENTS = {a + b: f"{_LAW[a]} {_GOOD[b]}" for a in _LAW for b in _GOOD if a != "n" or b != "n"} | {"tn": "true neutral"}
 # Signs and pieces that stand for words everywhere.
-_SIGNS = {"w/o": "without", "w/": "with", "b/c": "because", "o/": "of", "m/u": "magic-user", "m-u": "magic-user",
-          "#": "number", "to-hit": "to hit", "%": "percent", "@": "at", "&": "and"}  # fmt: skip
+_SIGNS = {"w/o": "without", "w/": "with", "b/c": "because", "o/": "of", "m/u": "magic-user",
+          "m-u": "magic-user", "#": "number", "to-hit": "to hit", "%": "percent", "@": "at", "&": "and"}  # fmt: skip
 
 
 class Word(NamedTuple):
@@ -103,16 +104,17 @@ _OF_ABILITY = _set("adj adjustment bonus bonuses score scores mod modifier table
 _BEFORE_ABILITY = _set("cuz because of from w/ with what which")
 _ARTICLES = _set("a an the my your our his her its each every any killing")
 # After these a number is one.
-_COUNTED = (LEVEL | _ABILITIES | UNITS
-            | _set("ac hd d type class roll rolled got of age with by has have is are least most armor"))  # fmt: skip
+_COUNTED = LEVEL | _ABILITIES | UNITS | _set(
+    "ac hd d type class roll rolled got of age with by has have is are least most armor"
+)  # fmt: skip
 # What people want to know for something or somebody: "xp 4 ftr", "time 4 hold person".
 _WANTED = _set(
-    "xp exp xps points pts time save saves throw matrix cost price needed req reqs table % percent range dmg damage"
-    " spells dist distance chart stats rules chance duration dur bonus penalty limit limits min max title titles"
-    " profs weapons armor money gold gp value val number # adj enc"
+    "xp exp xps points pts time save saves throw matrix cost price needed req reqs table % percent range dmg"
+    " damage spells dist distance chart stats rules chance duration dur bonus penalty limit limits min max title"
+    " titles profs weapons armor money gold gp value val number # adj enc"
 )
-_BEFORE_VERB = _set(
-    "how need needs needed want wants going able used supposed trying like chance % percent # up adj bonus have hafta"
+_BEFORE_VERB = _set("how need needs needed want wants going able used supposed trying like have hafta") | _set(
+    "chance % percent # up adj bonus"
 )
 _FROM_BOOK = _set("in from per phb dmg mm by see p page")
 _PAGE = _set("p pg page pp says")
@@ -165,7 +167,8 @@ def _is_book(word: Neighbours) -> bool:
 
 
 def _class(name: str) -> _Rule:
-    """For a class whose shorthand is a word too: it is the class beside a level, a number or another class."""
+    """For a class whose shorthand is a word too: it is the class beside a level, a number or another
+    class."""
     beside = LEVEL | _CLASS | _set("4 spells spell xp exp hp thf mu")
     return lambda word: name if word.near(beside, 2) or word.number_near(2) else None
 

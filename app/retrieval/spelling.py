@@ -1,7 +1,7 @@
 """Correcting words the collection does not know into words its names are made of: `hpynotic` into `hypnotic`.
 
-Nothing else is corrected: a word that stands in any passage, or in the list of common English words the index was built with,
-is taken as meant.
+Nothing else is corrected: a word that stands in any passage, or in the list of common English words the index
+was built with, is taken as meant.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _HEARD = (
 
 
 def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
-    """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those with any."""
+    """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those
+    with any."""
     wanted = {word for word in words if len(word) >= SHORTEST - 1 and terms.bare(word).isalpha()}
     unknown = sorted(wanted - known(wanted, index))[:_MOST_CORRECTED]
     found = {word: _nearest(terms.bare(word), index) for word in unknown}
@@ -60,7 +61,8 @@ def known(words: Iterable[str], index: LexicalIndex, plain: Collection[str] = ()
 
 
 def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
-    """Those of `words` that no passage has in any form, nor shortened ("crit"), nor in two words ("lockpicks")."""
+    """Those of `words` that no passage has in any form, nor shortened ("crit"), nor in two words
+    ("lockpicks")."""
     forms = {word: _forms(word) for word in words}
     pairs = {word: halves(terms.bare(word)) for word in forms}
     known = index.words(
@@ -76,8 +78,8 @@ def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
 
 
 def doubtful(words: Iterable[str], index: LexicalIndex) -> set[str]:
-    """Those of `words`, which no passage has, that may be written for one a passage has: shorthand, or misspelt worse than
-    `corrections` mends. "ftr" has no vowel, "gelatanus" sounds like "gelatinous"."""
+    """Those of `words`, which no passage has, that may be written for one a passage has: shorthand, or
+    misspelt worse than `corrections` mends. "ftr" has no vowel, "gelatanus" sounds like "gelatinous"."""
     return {word for word in words if _abbreviated(terms.bare(word)) or _resembles(terms.bare(word), index)}
 
 
@@ -146,7 +148,8 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
 
 
 def _inflected(word: str, other: str) -> bool:
-    """Whether the two differ by an ending only, so that each is a word of its own: "illusionist", "illusions"."""
+    """Whether the two differ by an ending only, so that each is a word of its own: "illusionist",
+    "illusions"."""
     short, long = sorted((word, other), key=len)
     return len(long) - len(short) >= 2 and long.startswith(short[:-1])
 

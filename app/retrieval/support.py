@@ -1,10 +1,10 @@
 """Whether the collection has anything on a question at all, decided before a model is paid for.
 
-The answer is no only where the evidence is clearly nil: nothing in the question is a name, most of its subject is in no
-passage, in any form, vectors and words do not find the same passage first, and the question is in English. In doubt the
-answer is yes: a model may read what this cannot. How near the nearest vector is does not tell: unanswerable questions and
-paraphrases of answerable ones lie equally far out (docs/retrieval.md has the figures), and every embedding model has a
-scale of its own.
+The answer is no only where the evidence is clearly nil: nothing in the question is a name, most of its
+subject is in no passage, in any form, vectors and words do not find the same passage first, and the question
+is in English. In doubt the answer is yes: a model may read what this cannot. How near the nearest vector is
+does not tell: unanswerable questions and paraphrases of answerable ones lie equally far out
+(docs/retrieval.md has the figures), and every embedding model has a scale of its own.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from app.retrieval import spelling, vocabulary
 from app.retrieval.fusion import Candidate
 from app.retrieval.named import Reading
 
-# This part of a question's subject must be strange, that is unknown to the collection and to English: more where the
-# subject has many words, and most where the question describes what it cannot name ("a monster that …"). A plain
-# English word that no passage has is half of one, as the book may use another; what may be misspelt does not count.
+# This part of a question's subject must be strange, that is unknown to the collection and to English: more
+# where the subject has many words, and most where the question describes what it cannot name ("a monster that
+# …"). A plain English word that no passage has is half of one, as the book may use another; what may be
+# misspelt does not count.
 _OF_FEW, _OF_MANY, _OF_DESCRIBED = 1 / 3, 0.38, 0.75
 _FEW = 3
 _PLAIN = 0.5
@@ -99,10 +100,11 @@ def _found_twice(ranked: Sequence[Candidate]) -> Candidate | None:
 
 
 def _is_english(text: str, index: LexicalIndex) -> bool:
-    """Whether `text` is English enough to be judged by its words. Raises DatabaseError when the index cannot be read.
+    """Whether `text` is English enough to be judged by its words. Raises DatabaseError when the index cannot
+    be read.
 
-    With English words around it ("who is Charizard?") it is, unless words of another language are as many. Without any
-    ("Charizard stats"), a third of its words must be known.
+    With English words around it ("who is Charizard?") it is, unless words of another language are as many.
+    Without any ("Charizard stats"), a third of its words must be known.
     """
     if any(letter > _LATIN and letter.isalpha() for letter in text):
         return False
@@ -140,8 +142,8 @@ def _english() -> frozenset[str]:
 def _foreign() -> frozenset[str]:
     """Words that frame questions in other languages, and of the game in them, that are no English words.
 
-    In German, French, Spanish, Italian, Portuguese, Polish, Dutch, Scandinavian, Czech, Hungarian, Finnish, Turkish,
-    Indonesian; Russian and Japanese in Latin letters.
+    In German, French, Spanish, Italian, Portuguese, Polish, Dutch, Scandinavian, Czech, Hungarian, Finnish,
+    Turkish, Indonesian; Russian and Japanese in Latin letters.
     """
     return frozenset(_listed("foreign_words.txt"))
 

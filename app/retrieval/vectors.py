@@ -1,4 +1,5 @@
-"""The vector half of retrieval: a question is embedded, and the nearest passages come back, beside the search in the index.
+"""The vector half of retrieval: a question is embedded, and the nearest passages come back, beside the search
+in the index.
 
 Two calls, one after the other; a third fetches the texts of passages that are newer than the index.
 """
@@ -19,8 +20,8 @@ from app.retrieval.fusion import REFERENCE
 if TYPE_CHECKING:
     from app.ledger.spending import Admission
 
-# How many passages are fetched, over what is needed, so that query_must can drop many without another call. Where they
-# bring their texts along (some 50 kB), no more than are evidence.
+# How many passages are fetched, over what is needed, so that query_must can drop many without another call.
+# Where they bring their texts along (some 50 kB), no more than are evidence.
 _NEAREST, _NEAREST_WITH_TEXTS = 100, REFERENCE
 # Corrected spellings can make a text longer, by a letter or two in a word of five: by less than this factor.
 _SPELLING = 2
@@ -82,7 +83,8 @@ class VectorSearch:
         self._embedder, self._store = embedder, store
 
     def nearest(self, text: str, deadline: Deadline, admission: Admission | None, *, texts: bool) -> Background[list[Passage]]:
-        """Nearest first; with their `texts` or, where an index has those, without. The embedding goes on `admission`.
+        """Nearest first; with their `texts` or, where an index has those, without. The embedding goes on
+        `admission`.
 
         The result raises AIServiceError, DatabaseError, TimedOut.
         """
@@ -102,7 +104,8 @@ class VectorSearch:
         return Background(call)
 
     def complete(self, nearest: Sequence[Passage], index: LexicalIndex, deadline: Deadline) -> tuple[list[Passage], int]:
-        """`nearest` with their texts, and how many are newer than the index, which has the texts of all others.
+        """`nearest` with their texts, and how many are newer than the index, which has the texts of all
+        others.
 
         Raises DatabaseError, TimedOut.
         """
@@ -120,7 +123,8 @@ class VectorSearch:
 
 
 def embedding_tokens(question: Question) -> int:
-    """No fewer tokens than the provider will count for the text of `question` as it is embedded, its history included."""
+    """No fewer tokens than the provider will count for the text of `question` as it is embedded, its history
+    included."""
     carried = 0
     if question.history:
         from app.retrieval import followup

@@ -1,4 +1,5 @@
-"""The words of questions that mean more than themselves: synonyms, attributes, and what kind of passage is wanted.
+"""The words of questions that mean more than themselves: synonyms, attributes, and what kind of passage is
+wanted.
 
 Shorthand is in `app.retrieval.shorthand`.
 """
@@ -57,11 +58,11 @@ PHRASES = (
 )  # fmt: skip
 ATTRIBUTES = frozenset(" ".join(terms.stems(phrase)) for phrase in PHRASES)
 
-# Classes and notions of such games, whatever the edition. They are plain English by now, but a book that never
-# uses one does not have it.
+# Classes and notions of such games, whatever the edition. They are plain English by now, but a book that
+# never uses one does not have it.
 _GAME = (
-    "feat feats mana loot cantrip cantrips infusion infusions warlock artificer sorcerer barbarian ranger bard"
-    " cleric druid paladin monk assassin illusionist multiclass proficiency initiative advantage disadvantage"
+    "feat feats mana loot cantrip cantrips infusion infusions warlock artificer sorcerer barbarian ranger"
+    " bard cleric druid paladin monk assassin illusionist multiclass proficiency initiative advantage disadvantage"
     " homebrew"
 )
 GAME = frozenset(map(terms.stem, _GAME.split()))
@@ -84,24 +85,26 @@ _ROW = re.compile(
 _CELL = re.compile(
     r"\b(?:tables?|charts?|matrix|prices?|costs?|costing|pay|paying|buy|buying|afford|total|random(?:ly)?|d\d+"
     r"|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy|how (?:much|many|long|far|fast|old)|xp|exp"
-    r"|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0|attack bonus|attack roll|per day"
-    r"|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*|hit dice|hit die"
+    r"|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0|attack bonus|attack roll"
+    r"|per day|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*|hit dice|hit die"
     r"|spell slots?)\b"
 )
 
 # What players call things of each type of passage.
 _CALLED = {
-    "monster": "monster monsters creature creatures critter beast beasts animal undead demon devil brute fiend thing guys bug",
+    "monster": "monster monsters creature creatures critter beast beasts animal undead demon devil brute fiend"
+               " thing guys bug",
     "spell": "spell spells magic cantrip incantation enchantment prayer blessing curse caster",
-    "magic_item": "item items potion ring wand staff rod cloak boots sword weapon armor flask amulet artifact device gauntlets",
+    "magic_item": "item items potion ring wand staff rod cloak boots sword weapon armor flask amulet artifact"
+                  " device gauntlets",
     "class": "feature class ability trick talent",
     "race": "race people folk",
-}
+}  # fmt: skip
 _TYPES = {word: kind for kind, words in _CALLED.items() for word in words.split()}
 # The stems of words that say what kind of thing is meant, not which.
 CALLED = frozenset(map(terms.stem, _CALLED["monster"].split()))
-# "which monster disguises …", "is there a flask that …": up to three words, the last of which says what it is,
-# and a verb.
+# "which monster disguises …", "is there a flask that …": up to three words, the last of which says what it
+# is, and a verb.
 _OPENING = r"\b(?:which|what|what's the|(?:is|isn't|are) there (?:an?|any|some)|there's an?|an?|the|that|some)"
 _VERB = (
     r"(?: (?:that|who|which|with|whose|to|can|could|does|do|makes?|lets?|keeps?|has|have|is|are|looks?|turns?"
@@ -127,5 +130,6 @@ def wants_table(text: str) -> float:
 
 
 def described_types(text: str) -> frozenset[str]:
-    """The types of passages that `text` (folded) may describe without naming one; empty if it does not say."""
+    """The types of passages that `text` (folded) may describe without naming one; empty if it does not
+    say."""
     return frozenset(_TYPES[word] for phrase in _DESCRIBED.findall(text) for word in phrase.split() if word in _TYPES)
