@@ -1,14 +1,14 @@
-"""Which tokens were seen lately: one small file that never grows, and all that is looked at before the auth
-API is asked.
+"""Which tokens were seen lately: one small file that never grows, and the first look before the auth API is
+called.
 
-A token that the auth API has taken is GOOD for a day: it may go on to the ledger, which alone knows whose it
-is and for how long that is believed. One that was refused is BAD for half a minute. Everybody else is a
-STRANGER. Nothing here lets anybody in, and nothing depends on it: it is written in place and never synced,
-and a lost entry costs one call to the auth API. Fingerprints only; good and bad have places of their own, so
-that no flood of bad tokens drives out a good one.
+GOOD for a day is a token that the auth API accepted: it may go on to the ledger, which alone knows whose it
+is and for how long that is trusted. BAD for half a minute is one that it refused. All others are a
+STRANGER's. This file lets nobody in, and nothing depends on it: it is written in place and never synced, and
+a lost entry costs one call to the auth API. It holds fingerprints only, and good and bad ones in slots of
+their own: no flood of bad tokens drives out a good one.
 
-The CGI program runs this file, too, before it knows which Python it will need: syntax of any Python 3, and no
-imports but of what is built in.
+The CGI wrapper runs this module, too, before it knows which Python it will need. So it has the syntax of any
+Python 3 and imports only what is built in.
 """
 
 import os
@@ -22,8 +22,8 @@ SECONDS = {GOOD: 86400, BAD: 30}
 # Longer than any JWT of the auth API, shorter than what a web server takes as one header line (8,190 bytes).
 MAX_TOKEN_BYTES = 8000
 
-# An entry: the fingerprint, and when it ends in seconds since 1970. A set holds so many good ones, then as
-# many bad ones.
+# An entry: the fingerprint, and when it ends in seconds since 1970. A set has WAYS slots for good entries,
+# then as many for bad ones. The head says when the last stranger was let in, in milliseconds since 1970.
 FINGERPRINT_BYTES, ENTRY_BYTES, WAYS, SETS = 16, 24, 4, 512
 SET_BYTES = 2 * WAYS * ENTRY_BYTES
 HEAD_BYTES = 64
@@ -38,8 +38,8 @@ AUTHORIZATION_VARIABLES = (
     "AUTHORIZATION",
 )
 
-# The line: how far apart strangers are let in, and how long one waits: as long as eight others take. More
-# would fill the twenty or so processes that a host allows.
+# How far apart strangers are let in, and how long one waits: as long as eight others take. More of them would
+# fill the twenty or so processes that a host allows.
 APART_SECONDS, LONGEST_SECONDS = 0.15, 2.5
 
 
@@ -53,54 +53,45 @@ def bearer_token(header: str) -> str:
 
 
 def look(directory: str, token: str) -> str:
-    """GOOD, BAD, STRANGER, or UNREADABLE where there is no such file yet, or none that can be used."""
+    """GOOD, BAD, STRANGER, or UNREADABLE where there is no file yet, or none that can be used."""
     try:
-        place, fingerprint = _place(token)
+        start, fingerprint = _set_of(token)
         file = _open(directory, os.O_RDONLY)
         try:
-            entries = os.pread(file, SET_BYTES, place)
+            entries = os.pread(file, SET_BYTES, start)
         finally:
             os.close(file)
     except (OSError, ImportError):
         return UNREADABLE
-    # The bad one first: of two that contradict each other it is the safe one.
+    # Of two that contradict each other, the bad one is safe.
     for kind in (BAD, GOOD):
-        same = [way for way in _ways(kind) if _fingerprint(entries, way) == fingerprint]
-        if any(_ends(entries, way, kind) for way in same):
+        if any(found == fingerprint and ends for _, found, ends in _slots(entries, kind)):
             return kind
     return STRANGER
 
 
 def note(directory: str, token: str, kind: str) -> None:
-    """Remember a token as GOOD or BAD, in the place of the entry of its kind that ends first. Raises
-    OSError."""
-    place, fingerprint = _place(token)
+    """Remember a token as GOOD or BAD, in the slot of its kind whose entry ends first. Raises OSError."""
+    start, fingerprint = _set_of(token)
     file = _open(directory, os.O_RDWR | os.O_CREAT)
     try:
-        entries = os.pread(file, SET_BYTES, place)
-        other = BAD if kind == GOOD else GOOD
-        for way in _ways(other):
-            if _fingerprint(entries, way) == fingerprint:
-                os.pwrite(file, bytes(ENTRY_BYTES), place + way * ENTRY_BYTES)
-        way = min(
-            _ways(kind),
-            key=lambda way: (_fingerprint(entries, way) != fingerprint, _ends(entries, way, kind)),
-        )
+        entries = os.pread(file, SET_BYTES, start)
+        for slot, found, _ in _slots(entries, BAD if kind == GOOD else GOOD):
+            if found == fingerprint:
+                os.pwrite(file, bytes(ENTRY_BYTES), start + slot * ENTRY_BYTES)
+        slot = min(_slots(entries, kind), key=lambda slot: (slot[1] != fingerprint, slot[2]))[0]
         ends = int(time.time()) + SECONDS[kind]
-        os.pwrite(file, fingerprint + ends.to_bytes(8, "big"), place + way * ENTRY_BYTES)
+        os.pwrite(file, fingerprint + ends.to_bytes(8, "big"), start + slot * ENTRY_BYTES)
     finally:
         os.close(file)
 
 
 def stand_in_line(directory: str) -> "tuple[int, bool]":
-    """One stranger at a time, APART_SECONDS after the one before: wait for the turn, asleep, no longer than
-    LONGEST_SECONDS.
+    """Wait for the turn of this stranger, asleep and no longer than LONGEST_SECONDS.
 
-    When the last one was let in stands at the head of the file: a worker takes a request so soon that many
-    pass one by one.
-
-    The descriptor that holds the turn until it is closed (-1: none), and whether there is a crowd. To be
-    called in the main thread, with no alarm set.
+    Strangers are let in one at a time and APART_SECONDS after each other: a worker takes requests so soon
+    that many could pass one by one. Returns the descriptor that holds the turn until it is closed (-1: none),
+    and whether there is a crowd. To be called in the main thread, with no alarm set.
     """
     import _signal  # type: ignore[import-not-found]  # `signal` makes enumerations, for 4 ms
     import fcntl
@@ -140,9 +131,9 @@ def _time_is_up(*_: object) -> None:
     raise TimeoutError
 
 
-def _place(token: str) -> "tuple[int, bytes]":
-    """Where the token's set begins, and its fingerprint."""
-    # What hashlib is made of; hashlib itself loads OpenSSL.
+def _set_of(token: str) -> "tuple[int, bytes]":
+    """Where in the file the token's set begins, and the token's fingerprint."""
+    # hashlib would load OpenSSL.
     import _blake2
 
     digest = _blake2.blake2b(token.encode("ascii"), digest_size=FINGERPRINT_BYTES + 4).digest()
@@ -150,7 +141,7 @@ def _place(token: str) -> "tuple[int, bytes]":
 
 
 def _open(directory: str, flags: int) -> int:
-    """The file, which is whole and this account's own. Raises OSError."""
+    """The file, if it is whole and this account's own. Raises OSError."""
     file = os.open(directory + "/" + FILE, flags | os.O_CLOEXEC, 0o600)
     status = os.fstat(file)
     if status.st_uid == os.geteuid() and status.st_size == FILE_BYTES:
@@ -163,16 +154,15 @@ def _open(directory: str, flags: int) -> int:
     raise OSError("no file of tokens that this program has made")
 
 
-def _ways(kind: str) -> range:
-    return range(WAYS) if kind == GOOD else range(WAYS, 2 * WAYS)
+def _slots(entries: bytes, kind: str) -> "list[tuple[int, bytes, int]]":
+    """The slots of a kind in a set: number, fingerprint, and when the entry ends in seconds since 1970.
 
-
-def _fingerprint(entries: bytes, way: int) -> bytes:
-    return entries[way * ENTRY_BYTES :][:FINGERPRINT_BYTES]
-
-
-def _ends(entries: bytes, way: int, kind: str) -> int:
-    """When an entry ends; 0 when it has, or when it was made before the clock was set back: nobody knows
-    how old it is."""
-    ends = int.from_bytes(entries[way * ENTRY_BYTES :][FINGERPRINT_BYTES:ENTRY_BYTES], "big")
-    return ends if time.time() < ends <= time.time() + SECONDS[kind] else 0
+    That is 0 if it has ended, or if the clock was set back since: nobody knows how old it is.
+    """
+    slots = []
+    for number in range(WAYS) if kind == GOOD else range(WAYS, 2 * WAYS):
+        entry = entries[number * ENTRY_BYTES :][:ENTRY_BYTES]
+        ends = int.from_bytes(entry[FINGERPRINT_BYTES:], "big")
+        valid = time.time() < ends <= time.time() + SECONDS[kind]
+        slots.append((number, entry[:FINGERPRINT_BYTES], ends if valid else 0))
+    return slots
