@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from app.errors import TimedOut, TooMuchWork
 
-# Threads that have used up their processor time: whatever they work on, for them every deadline is over.
+# Threads that have used up their processor time: for them every deadline is over.
 _spent: set[int] = set()
 
 
@@ -27,7 +27,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     def check(self, working_on: str) -> float:
-        """Seconds left, for a loop of our own; raises TooMuchWork, which names the work, when there are none."""
+        """Seconds left, for a loop of our own. Raises TooMuchWork, naming the work, if there are none."""
         if (left := self.remaining()) <= 0:
             raise TooMuchWork(f"no time left while working on {working_on}")
         return left
@@ -46,9 +46,9 @@ class ShortenedDeadline(Deadline):
 
 @contextmanager
 def blaming_own_work(deadline: Deadline) -> Iterator[None]:
-    """A TimedOut becomes TooMuchWork where this thread has computed for at least half of the time.
+    """A TimedOut becomes TooMuchWork if this thread has computed for at least half of the time.
 
-    Somebody else is always the last that there is no time left for.
+    Otherwise a slow question of our own would be blamed on the service that was called last.
     """
     started = time.thread_time()
     try:
@@ -61,7 +61,7 @@ def blaming_own_work(deadline: Deadline) -> Iterator[None]:
 
 
 def end_for(thread: int) -> bool:
-    """From now on no deadline leaves `thread` any time; False where it was so already."""
+    """From now on no deadline leaves `thread` any time. False if that was so already."""
     fresh = thread not in _spent
     _spent.add(thread)
     return fresh

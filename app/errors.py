@@ -14,7 +14,7 @@
     │   └── QuestionRefused      502     ai_service_error       (own doing: it does not take this question)
     ├── TimedOut                 504     timeout_error          (somebody else was too slow)
     │   └── TooMuchWork          504     timeout_error          (own doing: this question was too much for us)
-    ├── Refused                                                 (+ retry_after and quota, for the reply's headers)
+    ├── Refused                                                 (+ retry_after, quota: for the headers)
     │   ├── RateLimited          429     rate_limited           (+ rate_info)
     │   ├── DailyLimitExceeded   429     daily_limit_exceeded   (+ rate_info)
     │   ├── ConcurrentRequest    429     concurrent_request     (+ rate_info)
@@ -22,10 +22,9 @@
     ├── LedgerUnavailable        500     ledger_unavailable
     └── SettingsError            500     internal_error         (+ problems, for the log only)
 
-`detail` (the exception's text) is for the log. A client sees `public`, one sentence for a person, and the JSON that
-`app.web.replies` makes of the rest.
-Own doing means that the question itself is the cause: it stays counted, whatever it has cost (see `is_own_doing`).
-This module knows nothing of HTTP libraries; `app.web` turns these into replies.
+`detail` (the exception's text) is for the log. A client sees `public`, one sentence for a person, and the
+JSON that `app.web.replies` makes of the rest. Own doing means that the question itself is the cause: it
+counts, whatever it has cost (see `is_own_doing`).
 """
 
 from __future__ import annotations
@@ -37,23 +36,26 @@ if TYPE_CHECKING:
     from app.models import Passage, Quota
 
 
+_REWRITE = "please make it shorter, or put it in other words."
+_READ_INSTEAD = "here are the pages to read instead."
+
+
 class DndChatError(Exception):
-    """Base of all: `status` and `code` as in the HTTP contract, `public` safe to show, `detail` for the log."""
+    """Base of all: `status` and `code` of the HTTP contract, `public` safe to show, `detail` for the log."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     public: str = "Something went wrong on our side; please try again later."
     own_doing: ClassVar[bool] = False
-    """Whether the question that it ends is the cause of it, by its length, by what it says or by the work that it makes."""
 
     def __init__(self, detail: str = "", *, public: str | None = None) -> None:
         super().__init__(detail or public or self.public)
         if public is not None:
             self.public = public
         self.counted: bool | None = None
-        """Whether the question it ends uses up quota, as the ledger has it; None where nobody has asked the ledger."""
+        """Whether the question uses up quota, as the ledger has it; None if the ledger was not asked."""
         self.passages: Sequence[Passage] = ()
-        """What was found at no cost, to be read in place of an answer."""
+        """What was found at no cost, to read in place of an answer."""
 
 
 class InvalidRequest(DndChatError):
@@ -104,7 +106,7 @@ class UnsupportedMediaType(DndChatError):
 
 
 class AuthUnavailable(DndChatError):
-    """The auth API could not be asked, so nothing is known about the token."""
+    """The auth API could not be reached, so nothing is known about the token."""
 
     status = 502
     code = "auth_unavailable"
@@ -124,9 +126,9 @@ class AIServiceError(DndChatError):
 
 
 class QuestionRefused(AIServiceError):
-    """The provider refuses this question for its length or for what it says, and will refuse it again."""
+    """The provider refuses this question for its length or its words, and will refuse it again."""
 
-    public = "The language model does not take this question; please make it shorter, or put it in other words."
+    public = f"The language model does not take this question; {_REWRITE}"
     own_doing = True
 
 
@@ -139,12 +141,12 @@ class TimedOut(DndChatError):
 class TooMuchWork(TimedOut):
     """The time went into our own work on this question, which would take as long again."""
 
-    public = "This question took too long and was given up; please make it shorter, or put it in other words."
+    public = f"This question took too long and was given up; {_REWRITE}"
     own_doing = True
 
 
 class Refused(DndChatError):
-    """The ledger does not admit the question. `retry_after`: seconds (at least 1) until asking again makes sense."""
+    """The ledger does not admit the question. `retry_after`: seconds (at least 1) until a next try."""
 
     def __init__(self, detail: str, *, retry_after: int, quota: Quota) -> None:
         super().__init__(detail)
@@ -169,22 +171,20 @@ class DailyLimitExceeded(LimitReached):
 
 
 class ConcurrentRequest(LimitReached):
-    """As many questions of this user are being answered as may be at once."""
-
     code = "concurrent_request"
     public = "Your earlier question is still being answered; please wait for it."
 
 
 class BudgetExceeded(Refused):
-    """What the question may cost does not fit into the day's budget any more, or into the user's share of it.
+    """What the question may cost no longer fits into the day's budget, or into the user's share of it.
 
-    In nano-dollars: what was `spent` on the day, of its `budget`, and where it was for the share what the user has
-    spent of it.
+    In nano-dollars: what was `spent` on the day, of its `budget`, and where it was for the share what the
+    user has spent of it.
     """
 
     status = 503
     code = "budget_exceeded"
-    public = "Today's budget for answers is used up; here are the pages to read instead. It starts anew at midnight UTC."
+    public = f"Today's budget for answers is used up; {_READ_INSTEAD} It starts anew at midnight UTC."
 
     def __init__(
         self,
@@ -215,12 +215,15 @@ class SettingsError(DndChatError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("settings cannot be used:\n" + "\n".join(f"  ✗ {problem}" for problem in self.problems))
+        lines = (f"  ✗ {problem}" for problem in self.problems)
+        super().__init__("\n".join(("settings cannot be used:", *lines)))
 
 
 def is_own_doing(error: BaseException | None) -> bool:
-    """Whether the question that `error` ends has caused it. The one place that decides it, by cause and not by status.
+    """Whether the question has caused `error`. Only this function decides it, by cause and not by status.
 
-    Memory and the stack end under what is asked of them; a defect of any other kind is our fault.
+    A question can use up memory or the stack; a defect of any other kind is our fault.
     """
-    return isinstance(error, MemoryError | RecursionError) or (isinstance(error, DndChatError) and error.own_doing)
+    if isinstance(error, DndChatError):
+        return error.own_doing
+    return isinstance(error, MemoryError | RecursionError)

@@ -1,7 +1,7 @@
-"""The log: one line an event, UTC, in LOG_FILE, or on stderr when that cannot be written.
+"""The log: one line an event, UTC, in LOG_FILE, or on stderr if that cannot be written.
 
-A client's bytes never start a line of their own: control characters in messages are escaped. Tracebacks are the one thing
-that spans lines.
+A client's bytes never start a line of their own: control characters in messages are escaped. Only tracebacks
+span lines.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ class _Formatter(logging.Formatter):
 
 
 class _File(logging.FileHandler):
-    """The file at its path: when it was moved away (`app.ledger.rotation`), a process that lives on begins the next one.
+    """Begins a new file where the old one was moved away (`app.ledger.rotation`), for a process that lives
+    on.
 
-    As `logging.handlers.WatchedFileHandler`, whose module brings twenty others.
+    As `logging.handlers.WatchedFileHandler`, whose module loads twenty others.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Where it cannot be opened anew, the old one still takes lines.
+        # If no new file can be opened, the old one still takes lines.
         with contextlib.suppress(OSError):
             if self.stream is not None and self._was_moved(self.stream.fileno()):
                 moved, self.stream = self.stream, self._open()
@@ -55,7 +56,7 @@ class _File(logging.FileHandler):
         super().emit(record)
 
     def _open(self) -> TextIOWrapper:
-        # A named pipe that nobody reads is an error, not something to wait for.
+        # Opening a named pipe that nobody reads fails instead of waiting.
         def opener(path: str, flags: int) -> int:
             return os.open(path, flags | os.O_NONBLOCK, 0o666)
 

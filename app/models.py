@@ -31,7 +31,7 @@ class Turn(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A question that has passed validation: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages."""
+    """A valid question: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages."""
 
     text: str
     k: int = 15
@@ -111,7 +111,7 @@ class Usage(NamedTuple):
 
 
 class Payment(Protocol):
-    """One attempt at a paid call. Exactly one of these ends it; nothing said means that nobody knows what it cost."""
+    """One attempt at a paid call. Exactly one of these ends it; without either nobody knows what it cost."""
 
     def settle(self, usage: Usage | None) -> None:
         """It was answered, or may have been billed; None when the provider did not count."""
@@ -121,7 +121,7 @@ class Payment(Protocol):
 
 
 Pay = Callable[[], Payment]
-"""Called before each attempt at a paid call; what it raises (no budget, no ledger) keeps the attempt from being made."""
+"""Called before each attempt at a paid call; if it raises (no budget, no ledger), the attempt is not made."""
 
 
 CallKind = Literal["embeddings", "chat"]
@@ -139,7 +139,7 @@ class PlannedCall(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a question costs at most, when every call succeeds at once, in nano-dollars; and the call it begins with.
+    """What a question costs at most if every call succeeds at once, in nano-dollars, and its first call.
 
     `least`: what its calls will be bounded by however little is found for it.
     """
@@ -152,9 +152,9 @@ class Estimate(NamedTuple):
 class Quota(NamedTuple):
     """What a user may still ask and what was spent, at one moment.
 
-    Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means that there is no
-    burst limit. `burst_reset` is the time until one more question comes back to the burst (0: none is missing),
-    `burst_window` the time in which all of them do.
+    Times are whole seconds, rounded up; money is nano-dollars; days are UTC. `burst_capacity` 0 means no
+    burst limit. `burst_reset` is the time until one more question comes back to the burst (0: none is
+    missing), `burst_window` the time in which all of them do.
     """
 
     burst_capacity: int
