@@ -103,10 +103,8 @@ class Container:
     def after_reply(self) -> None:
         if not self.settings.alert_email:
             return
-        from app.ledger.delivery import start_sender
-
         try:
-            start_sender(self.ledger)
+            self.ledger.start_alerts()
         except LedgerUnavailable as error:
             log.error("alerts: %s", error)
 

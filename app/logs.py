@@ -41,7 +41,7 @@ class _Formatter(logging.Formatter):
 
 
 class _File(logging.FileHandler):
-    """Begins a new file where the old one was moved away (`app.ledger.rotation`), for a process that lives
+    """Begins a new file where the old one was moved away (`app.ledger.maintenance`), for a process that lives
     on.
 
     As `logging.handlers.WatchedFileHandler`, whose module loads twenty others.

@@ -21,7 +21,7 @@ from app import logs
 from app.bootstrap import Container
 from app.datadir import refusal
 from app.escaping import as_json
-from app.ledger import delivery, maintenance, rotation
+from app.ledger import alerts, mail, maintenance
 from app.operator import arguments
 from app.operator.console import EXIT_OK, Console
 from app.operator.problems import OperatorError
@@ -38,14 +38,14 @@ def positive(text: str) -> int:
 def run(settings: Settings, keep_days: int, dry_run: bool) -> dict[str, object]:
     """What was done, or would be. Raises LedgerUnavailable, AlreadyRunning, OSError."""
     ledger = Container(settings).ledger
-    rotates = rotation.is_due(settings.log_file)
+    rotates = maintenance.is_rotation_due(settings.log_file)
     if dry_run:
-        return {"dry_run": True, **asdict(maintenance.look(ledger, keep_days)), "log_rotated": rotates}
+        return {"dry_run": True, **asdict(maintenance.clean(ledger, keep_days, dry_run=True)), "log_rotated": rotates}
     with maintenance.only_one(settings.data_dir):
         counts = asdict(maintenance.clean(ledger, keep_days))
-        sent = delivery.deliver(ledger, settings, delivery.claim(ledger)) if settings.alert_email else 0
+        sent = mail.deliver(ledger, settings, alerts.claim(ledger)) if settings.alert_email else 0
         if rotates:
-            rotation.rotate(settings.log_file)
+            maintenance.rotate(settings.log_file)
     return {"dry_run": False, **counts, "alerts_sent": sent, "log_rotated": rotates}
 
 

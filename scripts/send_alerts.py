@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see app/ledger/delivery.py."""
+"""Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see app/ledger/alerts.py."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,8 @@ import json
 
 from app import datadir, logs
 from app.bootstrap import Container
-from app.ledger.delivery import deliver
+from app.ledger.alerts import Alert
+from app.ledger.mail import deliver
 from app.settings import load
 
 
@@ -23,12 +24,12 @@ def main() -> int:
     settings = load()
     logs.configure(settings.log_file)
     try:
-        alert = json.load(sys.stdin)
-    except ValueError:
+        claimed = [Alert(*key) for key in json.load(sys.stdin)]
+    except (ValueError, TypeError):
         sys.exit(
             "✗ The program starts this itself, with an alert as its input; scripts/cleanup_ledger.py sends what is left over."
         )
-    deliver(Container(settings).ledger, settings, alert)
+    deliver(Container(settings).ledger, settings, claimed)
     return 0
 
 

@@ -12,7 +12,7 @@ from app.models import Passage, Question, Usage, User
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
-    from app.ledger.spending import Receipt
+    from app.ledger.ledger import Receipt
 
 
 class Query(NamedTuple):

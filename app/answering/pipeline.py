@@ -26,8 +26,7 @@ from app.errors import (
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Text, Writer
     from app.grounding.check import Grounding
-    from app.ledger.ledger import Ledger
-    from app.ledger.spending import Admission
+    from app.ledger.ledger import Admission, Ledger
     from app.models import Estimate, Passage, Question
     from app.retrieval.retriever import Retriever
 

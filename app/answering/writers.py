@@ -18,7 +18,7 @@ from app.pricing import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from app.adapters.openai import OpenAI
-    from app.ledger.spending import Admission
+    from app.ledger.ledger import Admission
 
 # Between "!" and "["; "]" and "("; "<" and what begins a tag or an address; "]" and ":" before an address (a
 # link's that is given elsewhere), or before more blanks than anybody writes there.

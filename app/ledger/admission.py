@@ -1,124 +1,168 @@
-"""Whether a question is admitted: every limit and the reservation, in one transaction.
+"""An admitted question and its paid calls: reserve, sent, settle or release.
 
-The order is by how long a refusal lasts: who has used up the day is told so, not to wait a minute.
+A paid call is committed as sent before it is made, with the most that it can cost; the first one together
+with the admission, as nothing comes between the two. What it did cost is written with the next commit of the
+same question, which saves a transaction; if there is none, because the process died, the bound stands. So an
+interruption can make the ledger say too much, never too little.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import logging
+from types import TracebackType
+from typing import NamedTuple
 
-from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
-from app.ledger import alerts, orphans, process, share, sql
-from app.ledger.clock import Clock, Moment
-from app.ledger.quota import day_held, day_spent, read_bucket, read_quota, write_bucket
-from app.ledger.store import Store
+from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable, is_own_doing
+from app.ledger import settlement, sql
+from app.ledger.limits import budget_refusal, find_refusal, read_bucket, read_quota, write_bucket
+from app.ledger.orphans import close_orphans, origin
+from app.ledger.settlement import PaidCall, Settlement
+from app.ledger.transaction import Transaction, Transactions
 from app.models import PlannedCall, Quota
-from app.settings import LimitSettings
 
-# Nobody knows when an answer in flight will be complete; asking again costs nothing.
-IN_FLIGHT_RETRY_SECONDS = 2
+log = logging.getLogger(__name__)
+
+
+class Receipt(NamedTuple):
+    """What a closed question cost (nano-dollars) and what it left."""
+
+    cost: int
+    quota: Quota
+
+
+class Admission:
+    """One admitted question. As a context manager it is closed in every case: as failed, if not finished."""
+
+    def __init__(self, ledger: Transactions, user_id: str, request_id: str, day: str, quota: Quota) -> None:
+        self.request_id = request_id
+        self.day = day
+        """The UTC day that all of its cost belongs to, also when it ends on the next."""
+        self.quota = quota
+        """What the user had left right after the admission."""
+        self.pricing = ledger.pricing
+        self.counted = True
+        """Whether the question uses up quota: yes until the ledger has closed it otherwise."""
+        self.first: PaidCall | None = None
+        """The call that was committed as sent with the admission, until it is made."""
+        self._ledger, self._user_id = ledger, user_id
+        # What the next commit writes.
+        self._pending: list[Settlement] = []
+        self._receipt: Receipt | None = None
+
+    def sent(self, call: PlannedCall) -> PaidCall:
+        """Commit that `call` is being made; then make it.
+
+        It uses what the question holds; what that does not cover is reserved in the same transaction. The
+        call for the answer is the last, so what it leaves of the reservation is released. Raises
+        BudgetExceeded when the day or the user's share of it has no room, and LedgerUnavailable, also when
+        this question was taken for dead: then the call must not be made.
+        """
+        if self.first is not None:
+            first, self.first = self.first, None
+            if first.covers(call):
+                return first
+            first.free()
+        refusal: BudgetExceeded | None = None
+        sent = None
+        with self._ledger.writing() as db:
+            self._write_pending(db)
+            request = db.row(sql.REQUEST, request_id=self.request_id)
+            if request is None or request["outcome"] is not None:
+                raise LedgerUnavailable(
+                    f"request {self.request_id}: its reservation is gone, it took too long"
+                )
+            missing = call.bound - db.number(sql.UNASSIGNED, request_id=self.request_id)
+            if call.kind == "chat" or missing > 0:
+                refusal = budget_refusal(
+                    db, self.day, self._user_id, bound=call.bound, reserve=missing, request_id=self.request_id
+                )
+                if refusal is None:
+                    db.run(sql.HOLD_MORE, request_id=self.request_id, amount=missing)
+            if refusal is None:
+                sent = self.write_call(db, call)
+        self._pending.clear()
+        if refusal is not None:
+            raise refusal
+        assert sent is not None
+        return sent
+
+    def finish(self, outcome: str, latency_ms: int = 0, *, own_doing: bool = False) -> Receipt:
+        """Close the question; the first call counts. Raises LedgerUnavailable: then it becomes an orphan.
+
+        `outcome` is `answered`, `disconnected`, or the code of the error that the caller got, of which
+        `own_doing` says whether the question has caused it. `counted` then says whether the quota went back.
+        """
+        if self._receipt is not None:
+            return self._receipt
+        if self.first is not None:
+            self.first.free()
+        with self._ledger.writing() as db:
+            request = db.row(sql.REQUEST, request_id=self.request_id)
+            if request is None:
+                raise LedgerUnavailable(f"request {self.request_id}: the ledger has lost it")
+            if request["outcome"] is None:
+                self._write_pending(db)
+                settlement.close_request(db, self.request_id, outcome, latency_ms, own_doing=own_doing)
+            else:
+                log.warning("request %s: %s, after it was taken for dead", self.request_id, outcome)
+                was_paid = settlement.is_paid(db, self.request_id)
+                self._write_pending(db)
+                if was_paid and not settlement.is_paid(db, self.request_id) and not own_doing:
+                    settlement.give_back(db, self.request_id)
+            counted = settlement.is_counted(db, self.request_id)
+            cost = db.row(sql.REQUEST, request_id=self.request_id)["spent_nd"]
+            receipt = Receipt(cost, read_quota(db, self._user_id))
+        # Only what is committed is true.
+        self._receipt, self.counted = receipt, counted
+        self._pending.clear()
+        return receipt
+
+    def __enter__(self) -> Admission:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if isinstance(error, DndChatError):
+            outcome = error.code
+        else:
+            # A stream that its reader has left is closed by GeneratorExit.
+            gone = isinstance(error, GeneratorExit | ConnectionError)
+            outcome = settlement.DISCONNECTED if gone else DndChatError.code
+        self.finish(outcome, own_doing=is_own_doing(error))
+
+    def write_call(self, db: Transaction, call: PlannedCall) -> PaidCall:
+        """Write down that `call` is being made, for the question's reservation to cover."""
+        row = {"request_id": self.request_id, "kind": call.kind, "model": call.model, "bound_nd": call.bound}
+        call_id = db.run(sql.ADD_CALL, **row).lastrowid
+        assert call_id is not None
+        return PaidCall(self.pricing, self._pending, call_id, call)
+
+    def _write_pending(self, db: Transaction) -> None:
+        for pending in self._pending:
+            pending.write(db, self.request_id)
 
 
 def admit(
-    store: Store,
-    clock: Clock,
-    limits: LimitSettings,
-    orphan_after_us: int,
-    user_id: str,
-    request_id: str,
-    reserve: int,
-    first: PlannedCall | None = None,
-    least: int = 0,
-) -> tuple[str, Quota, int | None]:
-    """Open a question that holds `reserve` nano-dollars, `first` among them.
-
-    Returns its UTC day, what the user has left, and the id of the first call, which is committed as sent.
-
-    Raises the errors under Refused, and LedgerUnavailable.
-    """
-    me = process.current()
-    call_id = None
-    with store.writing() as db:
-        # Read under the lock: waiting for it may have taken us past midnight.
-        now = clock.now()
-        orphans.clear(db, limits, now, orphan_after_us, me.place)
-        refusal = _refusal(db, limits, now, user_id, reserve, least)
+    ledger: Transactions, user_id: str, request_id: str, reserve: int, first: PlannedCall | None, least: int
+) -> Admission:
+    """See `Ledger.admit`."""
+    with ledger.writing() as db:
+        day = db.now.day
+        close_orphans(db)
+        refusal = find_refusal(db, user_id, reserve, least)
         if refusal is None:
-            user_day = db.execute(sql.USER_DAY, {"day": now.day, "user_id": user_id}).fetchone()
+            user_day = db.row(sql.USER_DAY, day=day, user_id=user_id)
             if user_day is None or not user_day["admitted"] + user_day["given_back"]:
-                db.execute(sql.ADD_USER, {"day": now.day})
-            bucket = read_bucket(db, limits, user_id, now)
-            write_bucket(db, user_id, bucket.taken(), now)
-            db.execute(sql.add_user_day("admitted"), {"day": now.day, "user_id": user_id, "admitted": 1})
-            place = {"place": me.place, "pid": me.pid, "pid_started": me.started}
-            since = {"wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot}
-            request = {"request_id": request_id, "user_id": user_id, "day": now.day, "held_nd": reserve}
-            db.execute(sql.OPEN_REQUEST, {**request, **place, **since})
-            if first is not None:
-                call_id = add_call(db, request_id, first)
-        quota = read_quota(db, limits, user_id, now)
+                db.run(sql.ADD_USER, day=day)
+            write_bucket(db, user_id, read_bucket(db, user_id).taken())
+            db.add(day, user_id, admitted=1)
+            question = {"request_id": request_id, "user_id": user_id, "day": day, "held_nd": reserve}
+            db.run(sql.OPEN_REQUEST, **question, **origin(db))
+        admission = Admission(ledger, user_id, request_id, day, read_quota(db, user_id))
+        if refusal is None and first is not None:
+            admission.first = admission.write_call(db, first)
     # Only now: raised inside, it would undo the count of refusals and the orphans' settlement.
     if refusal is not None:
         raise refusal
-    return now.day, quota, call_id
-
-
-def add_call(db: sqlite3.Connection, request_id: str, call: PlannedCall) -> int:
-    """Write down that `call` is being made, for the question's reservation to cover; returns its id."""
-    row = {"request_id": request_id, "kind": call.kind, "model": call.model, "bound_nd": call.bound}
-    number = db.execute(sql.ADD_CALL, row).lastrowid
-    assert number is not None
-    return number
-
-
-def budget_refusal(
-    db: sqlite3.Connection, limits: LimitSettings, now: Moment, day: str, user_id: str, amount: int
-) -> BudgetExceeded | None:
-    """The refusal, counted and marked, if `amount` more nano-dollars do not fit into the budget of `day`."""
-    spent, held = day_spent(db, day), day_held(db, day)
-    budget = limits.daily_budget
-    if amount == 0 or spent + held + amount <= budget:
-        return None
-    db.execute(sql.add_user_day("refused_budget"), {"day": day, "user_id": user_id, "refused_budget": 1})
-    used_up = spent + amount > budget
-    if used_up:
-        alerts.mark_budget_used_up(db, day)
-    return BudgetExceeded(
-        f"budget of {day}: {spent} nano-dollars spent, {held} reserved, {amount} more asked for, {budget} allowed",
-        # While open questions hold the rest, one that ends may leave room.
-        retry_after=now.seconds_to_midnight if used_up else IN_FLIGHT_RETRY_SECONDS,
-        quota=read_quota(db, limits, user_id, now),
-        spent=spent,
-        budget=budget,
-    )
-
-
-def _refusal(
-    db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id: str, reserve: int, least: int
-) -> Refused | None:
-    """Why the question cannot be admitted, counted in the user's day."""
-    quota = read_quota(db, limits, user_id, now)
-    refusal: Refused
-    if not quota.daily_remaining:
-        column, wait = "refused_daily", quota.daily_reset
-        refusal = DailyLimitExceeded("daily limit", retry_after=wait, quota=quota)
-        alerts.mark_user_limit(db, now.day, user_id)
-    elif quota.burst_capacity and not quota.burst_remaining:
-        column = "refused_burst"
-        refusal = RateLimited("burst limit", retry_after=quota.burst_reset, quota=quota)
-    elif (crowded := in_flight_refusal(db, limits, user_id, quota)) is not None:
-        column, refusal = "refused_in_flight", crowded
-    else:
-        return share.refusal(db, limits, now, now.day, user_id, least) or budget_refusal(
-            db, limits, now, now.day, user_id, reserve
-        )
-    db.execute(sql.add_user_day(column), {"day": now.day, "user_id": user_id, column: 1})
-    return refusal
-
-
-def in_flight_refusal(db: sqlite3.Connection, limits: LimitSettings, user_id: str, quota: Quota) -> ConcurrentRequest | None:
-    """The refusal if the user has as much in flight as may be, questions and what costs no quota together."""
-    in_flight: int = db.execute(sql.IN_FLIGHT, {"user_id": user_id}).fetchone()[0]
-    if not limits.max_in_flight or in_flight < limits.max_in_flight:
-        return None
-    return ConcurrentRequest(f"{in_flight} in flight", retry_after=IN_FLIGHT_RETRY_SECONDS, quota=quota)
+    return admission

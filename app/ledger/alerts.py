@@ -1,45 +1,120 @@
-"""What the owner is told of, once a UTC day each: the budget at 80 and 100 %, every user who reaches the daily limit.
+"""What the owner is told, once a UTC day each: the budget at 80 and 100 %, a user at the daily limit.
 
-The row in the table is the mark. It is made in the transaction in which the thing happens, by whichever process that
-is; `delivery.py` sends the mail later, outside any request.
+The row in the table is the mark. It is made in the transaction in which the thing happens, by whichever
+process that is. After a reply, the process that finds a due alert claims it and starts
+`scripts/send_alerts.py` (see `mail.py`), which nobody waits for. A claim that led to nothing (no process
+left, mail server away) runs out, and the next reply or the next run of cleanup tries again, a few times. An
+alert is sent once, unless its sender dies between the mail server's word and writing it down.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import json
+import logging
+import sys
+from typing import NamedTuple
 
 from app.ledger import sql
-from app.ledger.quota import day_spent
-from app.settings import LimitSettings
+from app.ledger.clock import SECOND_US
+from app.ledger.transaction import Transaction, Transactions
+from app.settings import NAMES, PROJECT_ROOT, child_environment
+
+log = logging.getLogger(__name__)
 
 BUDGET_NEARLY = "budget_80"
 BUDGET_USED_UP = "budget_100"
 USER_LIMIT = "user_daily_limit"
 
+CLAIM_SECONDS = 600
+ATTEMPTS = 5
 
-def mark_closed(db: sqlite3.Connection, limits: LimitSettings, day: str, user_id: str) -> None:
+
+class Alert(NamedTuple):
+    """The key of a row in `alerts`; `subject` is a user's id, or empty."""
+
+    day: str
+    kind: str
+    subject: str = ""
+
+
+def mark_closed(db: Transaction, day: str, user_id: str) -> None:
     """Look at the budget and at the user after a question was closed."""
-    spent, budget = day_spent(db, day), limits.daily_budget
+    spent, budget = db.number(sql.DAY_SPENT, day=day), db.limits.daily_budget
     if spent and spent * 100 >= budget * 80:
-        _mark(db, day, BUDGET_NEARLY)
+        _mark(db, Alert(day, BUDGET_NEARLY))
     if spent and spent >= budget:
-        _mark(db, day, BUDGET_USED_UP)
-    row = db.execute(sql.USER_DAY, {"day": day, "user_id": user_id}).fetchone()
-    if row is not None and row["admitted"] >= limits.daily_requests:
+        mark_budget_used_up(db, day)
+    row = db.row(sql.USER_DAY, day=day, user_id=user_id)
+    if row is not None and row["admitted"] >= db.limits.daily_requests:
         mark_user_limit(db, day, user_id)
 
 
-def mark_budget_used_up(db: sqlite3.Connection, day: str) -> None:
-    """A question was refused because the day has no room for what it may cost: to its users the budget is used up.
+def mark_budget_used_up(db: Transaction, day: str) -> None:
+    """Also when a question was refused because the day has no room for what it may cost.
 
     Spend alone rarely meets the budget to the nano-dollar, as reservations are bounds.
     """
-    _mark(db, day, BUDGET_USED_UP)
+    _mark(db, Alert(day, BUDGET_USED_UP))
 
 
-def mark_user_limit(db: sqlite3.Connection, day: str, user_id: str) -> None:
-    _mark(db, day, USER_LIMIT, user_id)
+def mark_user_limit(db: Transaction, day: str, user_id: str) -> None:
+    _mark(db, Alert(day, USER_LIMIT, user_id))
 
 
-def _mark(db: sqlite3.Connection, day: str, kind: str, subject: str = "") -> None:
-    db.execute(sql.MARK_ALERT, {"day": day, "kind": kind, "subject": subject})
+def _mark(db: Transaction, alert: Alert) -> None:
+    db.run(sql.MARK_ALERT, **alert._asdict())
+
+
+def claim(ledger: Transactions) -> list[Alert]:
+    """The alerts that are due, now this process's to send. Raises LedgerUnavailable."""
+    with ledger.reading() as db:
+        due = _due(db)
+    if not due:
+        return []
+    with ledger.writing() as db:
+        due = _due(db)
+        for alert in due:
+            db.run(sql.CLAIM_ALERT, **alert._asdict(), now_us=db.now.wall_us)
+    return due
+
+
+def _due(db: Transaction) -> list[Alert]:
+    rows = db.rows(
+        sql.DUE_ALERTS,
+        # Yesterday's may have happened a minute before midnight; older news is none.
+        since=db.now.days_before(1),
+        claimed_before=db.now.wall_us - CLAIM_SECONDS * SECOND_US,
+        attempts=ATTEMPTS,
+    )
+    return [Alert(*row) for row in rows]
+
+
+def start_sender(ledger: Transactions) -> None:
+    """See `Ledger.start_alerts`."""
+    claimed = claim(ledger)
+    if not claimed:
+        return
+    # Loaded when there is something to send: this module is on the way of every answer.
+    import subprocess
+
+    program = [sys.executable, str(PROJECT_ROOT / "scripts" / "send_alerts.py")]
+    try:
+        # The shell leaves the sender behind in the background and ends, so that no process has to be waited
+        # for; away from Apache's session and descriptors it outlives the request. A shell gives what it
+        # leaves behind an empty stdin unless that comes by way of another descriptor.
+        subprocess.run(
+            ["/bin/sh", "-c", '{ "$@" <&3 3<&- & } 3<&0', "sh", *program],
+            input=json.dumps(claimed).encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            # Its settings are all that it gets of a request's environment.
+            env=child_environment(NAMES),
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        log.error(
+            "cannot start the sender of alerts (%s); scripts/cleanup_ledger.py will send them",
+            type(error).__name__,
+        )

@@ -1,76 +1,77 @@
-"""What costs neither quota nor money, but work: it has a bucket of its own and counts among what a user has in flight.
+"""What costs neither quota nor money, but work: it has a bucket of its own.
 
-The pages that are found in place of an answer, the deep health report, feedback; and answers at no cost, when there are any.
+The pages that are found in place of an answer, the deep health report, feedback; and answers at no cost, when
+there are any.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.errors import LedgerUnavailable, RateLimited, Refused
-from app.ledger import orphans, process, sql
-from app.ledger.admission import in_flight_refusal
-from app.ledger.clock import Clock, Moment
-from app.ledger.quota import read_free_bucket, read_quota, write_free_bucket
-from app.ledger.store import Store
+from app.errors import InvalidRequest, LedgerUnavailable, RateLimited
+from app.ledger import sql
+from app.ledger.limits import in_flight_refusal, take_free
+from app.ledger.orphans import close_orphans, origin
+from app.ledger.transaction import Transaction, Transactions
 from app.models import FreeKind
-from app.settings import LimitSettings
 
 log = logging.getLogger(__name__)
 
-PUBLIC = "You have asked for this many times in a short time; please wait a little."
+MAX_COMMENT = 2000
+
+_RATING_COLUMNS = {"up": "thumbs_up", "down": "thumbs_down"}
 
 
 @contextmanager
-def admit(
-    store: Store, clock: Clock, limits: LimitSettings, orphan_after_us: int, user_id: str, kind: FreeKind
-) -> Iterator[None]:
-    """Count a use and have it in flight until the context ends. Raises RateLimited, ConcurrentRequest, LedgerUnavailable."""
-    me = process.current()
+def admit(ledger: Transactions, user_id: str, kind: FreeKind) -> Iterator[None]:
+    """See `Ledger.admit_free`."""
     use_id = None
-    with store.writing() as db:
-        now = clock.now()
-        orphans.clear(db, limits, now, orphan_after_us, me.place)
-        refusal: Refused | None = in_flight_refusal(db, limits, user_id, read_quota(db, limits, user_id, now))
+    with ledger.writing() as db:
+        close_orphans(db)
+        refusal = in_flight_refusal(db, user_id) or take_free(db, user_id)
         if refusal is None:
-            refusal = take(db, limits, now, user_id)
-        else:
-            _count(db, now, user_id, "refused_in_flight")
-        if refusal is None:
-            place = {"place": me.place, "pid": me.pid, "pid_started": me.started}
-            since = {"wall_us": now.wall_us, "steady_us": now.steady_us, "boot": now.boot}
-            use_id = db.execute(sql.OPEN_FREE_USE, {"user_id": user_id, "kind": kind, **place, **since}).lastrowid
-    # Only now: raised inside, it would undo the count.
+            use_id = db.run(sql.OPEN_FREE_USE, user_id=user_id, kind=kind, **origin(db)).lastrowid
     if refusal is not None:
         raise refusal
     try:
         yield
     finally:
         try:
-            with store.writing() as db:
-                db.execute(sql.CLOSE_FREE_USE, {"use_id": use_id})
+            with ledger.writing() as db:
+                db.run(sql.CLOSE_FREE_USE, use_id=use_id)
         except LedgerUnavailable as error:
             # It stays in flight until this process has ended; the work is done, and was counted.
             log.error("%s of %s cannot be closed: %s", kind, user_id, error)
 
 
-def take(db: sqlite3.Connection, limits: LimitSettings, now: Moment, user_id: str) -> RateLimited | None:
-    """Take one from the user's bucket, inside a transaction of the caller's; the refusal, counted, if there is none."""
-    bucket = read_free_bucket(db, limits, user_id, now)
-    if bucket.may_take:
-        write_free_bucket(db, user_id, bucket.taken(), now)
-        _count(db, now, user_id, "free")
-        return None
-    _count(db, now, user_id, "refused_free")
-    refusal = RateLimited(
-        "limit of what costs no quota", retry_after=bucket.next_token_seconds, quota=read_quota(db, limits, user_id, now)
-    )
-    refusal.public = PUBLIC
-    return refusal
+def give_feedback(
+    ledger: Transactions, user_id: str, request_id: str, rating: str, comment: str | None
+) -> None:
+    """See `Ledger.give_feedback`."""
+    if rating not in _RATING_COLUMNS:
+        raise InvalidRequest("rating", "The rating must be up or down.")
+    if comment is not None and len(comment) > MAX_COMMENT:
+        raise InvalidRequest("comment", f"The comment must have at most {MAX_COMMENT} characters.")
+    error: InvalidRequest | RateLimited | None
+    with ledger.writing() as db:
+        error = take_free(db, user_id) or _rate(db, user_id, request_id, rating, comment)
+    if error is not None:
+        raise error
 
 
-def _count(db: sqlite3.Connection, now: Moment, user_id: str, column: str) -> None:
-    db.execute(sql.add_user_day(column), {"day": now.day, "user_id": user_id, column: 1})
+def _rate(
+    db: Transaction, user_id: str, request_id: str, rating: str, comment: str | None
+) -> InvalidRequest | None:
+    answer = db.row(sql.ANSWERED_DAY, request_id=request_id, user_id=user_id)
+    if answer is None:
+        # The same for an unknown answer and for somebody else's: ids cannot be probed.
+        return InvalidRequest("request_id", "You were given no answer with this id.")
+    before = db.row(sql.RATING, request_id=request_id)
+    if before is not None:
+        db.add(answer["day"], user_id, **{_RATING_COLUMNS[before["rating"]]: -1})
+    db.add(answer["day"], user_id, **{_RATING_COLUMNS[rating]: 1})
+    key = {"request_id": request_id, "user_id": user_id, "day": answer["day"]}
+    db.run(sql.SET_FEEDBACK, **key, rating=rating, comment=comment)
+    return None

@@ -1,7 +1,8 @@
-"""Cleaning up, for cron: what requests leave undone, and what is too old to keep. Idempotent, and safe beside live traffic.
+"""For cron: closing what requests leave undone, deleting what is too old to keep, rotating the log.
 
-Days have running totals, kept in the same transactions as the rows they are made of, and these stay for ever. Rows are deleted
-only after they were added up once more and agree with the totals; a day that does not is left alone and reported.
+All of it is idempotent, and safe beside live traffic. Days have running totals, kept in the same transactions
+as the rows they are made of, and these stay for ever. Rows are deleted only after they were added up once
+more and agree with the totals; a day that does not is left alone and reported.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import datadir
-from app.ledger import orphans, process, sql
-from app.ledger.clock import DAY_US, Moment
-from app.ledger.ledger import Ledger
+from app.ledger import sql
+from app.ledger.clock import DAY_US
+from app.ledger.limits import full_buckets
+from app.ledger.orphans import close_orphans, find_orphans
+from app.ledger.transaction import Transaction, Transactions
 
 log = logging.getLogger(__name__)
 
 LOCK_FILE = "cleanup.lock"
+MAX_LOG_BYTES = 5_000_000
+LOG_GENERATIONS = 5
 
 
 class AlreadyRunning(Exception):
@@ -31,7 +35,7 @@ class AlreadyRunning(Exception):
 
 @dataclass
 class Counts:
-    """What was done, or would be. `integrity` is `ok` or what SQLite found; `wrong_days` have totals that do not add up."""
+    """What was done, or would be. `integrity`: `ok` or what SQLite found; `wrong_days`: do not add up."""
 
     orphans: int = 0
     tokens: int = 0
@@ -56,75 +60,70 @@ def only_one(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def look(ledger: Ledger, keep_days: int) -> Counts:
-    """What `clean` would do, without doing it. Raises LedgerUnavailable."""
-    counts = Counts()
-    with ledger.store.reading() as db:
-        now = ledger.clock.now()
-        counts.orphans = len(orphans.find(db, now, ledger.orphan_after_us, process.current().place))
-        counts.tokens = _count(db, sql.EXPIRED_TOKENS, {"now_us": now.wall_us})
-        counts.alert_marks = _count(db, sql.OLD_ALERTS, {"before": now.days_before(keep_days)})
-        idle_since = {"before_us": _idle_since(ledger, now, keep_days)}
-        counts.buckets = _count(db, sql.IDLE_BUCKETS, idle_since) + _count(db, sql.IDLE_FREE_BUCKETS, idle_since)
-        for day in _old_days(db, now, keep_days):
-            if _adds_up(db, day):
-                counts.requests += _count(db, sql.OLD_REQUESTS, {"day": day})
-            else:
-                counts.wrong_days.append(day)
-        counts.integrity = _integrity(db)
-    return counts
+def clean(ledger: Transactions, keep_days: int, *, dry_run: bool = False) -> Counts:
+    """Close orphans, delete expired tokens and all older than `keep_days`; with `dry_run` only count them.
 
+    Raises LedgerUnavailable.
+    """
 
-def clean(ledger: Ledger, keep_days: int) -> Counts:
-    """Close orphans, forget expired tokens and what is older than `keep_days` days. Raises LedgerUnavailable."""
+    def delete(db: Transaction, rows: str, **parameters: object) -> int:
+        if dry_run:
+            return db.number(sql.count(rows), **parameters)
+        return db.run(sql.delete(rows), **parameters).rowcount
+
     counts = Counts()
-    with ledger.store.reading() as db:
-        counts.integrity = _integrity(db)
-    if counts.integrity != "ok":
+    with ledger.reading() as db:
+        counts.integrity = "; ".join(str(row[0]) for row in db.rows(sql.INTEGRITY))
+    if counts.integrity != "ok" and not dry_run:
         # Deleting from a damaged file can only make it worse.
         return counts
-    with ledger.store.writing() as db:
-        now = ledger.clock.now()
-        counts.orphans = orphans.clear(db, ledger.limits, now, ledger.orphan_after_us, process.current().place)
-        counts.tokens = db.execute(sql.DELETE_EXPIRED_TOKENS, {"now_us": now.wall_us}).rowcount
-        counts.alert_marks = db.execute(sql.DELETE_ALERTS, {"before": now.days_before(keep_days)}).rowcount
-        idle_since = {"before_us": _idle_since(ledger, now, keep_days)}
-        counts.buckets = db.execute(sql.DELETE_IDLE_BUCKETS, idle_since).rowcount
-        counts.buckets += db.execute(sql.DELETE_IDLE_FREE_BUCKETS, idle_since).rowcount
-        old_days = _old_days(db, now, keep_days)
+    begin = ledger.reading if dry_run else ledger.writing
+    with begin() as db:
+        now = db.now
+        before = now.days_before(keep_days)
+        counts.orphans = len(find_orphans(db)) if dry_run else close_orphans(db)
+        counts.tokens = delete(db, sql.EXPIRED_TOKENS, now_us=now.wall_us)
+        counts.alert_marks = delete(db, sql.OLD_ALERTS, before=before)
+        buckets = full_buckets(ledger.limits)
+        # Buckets untouched since then are full, whatever clocks have done, and so need no row.
+        idle_us = max(keep_days * DAY_US, *(2 * bucket.window_us for bucket in buckets))
+        for bucket in buckets:
+            counts.buckets += delete(db, sql.idle_buckets(bucket.table), before_us=now.wall_us - idle_us)
+        old_days = [row["day"] for row in db.rows(sql.OLD_DAYS, before=before)]
     for day in old_days:
         # A transaction for each day, so that questions get their turn in between.
-        with ledger.store.writing() as db:
+        with begin() as db:
             if not _adds_up(db, day):
                 log.error("the totals of %s do not add up with its rows, which are kept", day)
                 counts.wrong_days.append(day)
                 continue
-            db.execute(sql.DELETE_FEEDBACK, {"day": day})
-            db.execute(sql.DELETE_CALLS, {"day": day})
-            counts.requests += db.execute(sql.DELETE_REQUESTS, {"day": day}).rowcount
+            delete(db, sql.FEEDBACK_OF_DAY, day=day)
+            delete(db, sql.CALLS_OF_DAY, day=day)
+            counts.requests += delete(db, sql.REQUESTS_OF_DAY, day=day)
     return counts
 
 
-def _old_days(db: sqlite3.Connection, now: Moment, keep_days: int) -> list[str]:
-    return [row["day"] for row in db.execute(sql.OLD_DAYS, {"before": now.days_before(keep_days)}).fetchall()]
+def _adds_up(db: Transaction, day: str) -> bool:
+    return not db.rows(sql.WRONG_TOTALS, day=day) and not db.rows(sql.WRONG_DAY, day=day)
 
 
-def _adds_up(db: sqlite3.Connection, day: str) -> bool:
-    key = {"day": day}
-    return not db.execute(sql.WRONG_TOTALS, key).fetchall() and not db.execute(sql.WRONG_DAY, key).fetchall()
+def is_rotation_due(log_file: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
+    """Whether the log has grown beyond `max_bytes`."""
+    try:
+        return log_file.stat().st_size > max_bytes
+    except FileNotFoundError:
+        return False
 
 
-def _idle_since(ledger: Ledger, now: Moment, keep_days: int) -> int:
-    """Buckets untouched since then are full, whatever clocks have done, and so need no row."""
-    limits = ledger.limits
-    window = max(limits.bucket_capacity * limits.refill_interval_us, limits.free_capacity * limits.free_interval_us)
-    return now.wall_us - max(keep_days * DAY_US, 2 * window)
+def rotate(log_file: Path) -> None:
+    """`dndchat.log` becomes `dndchat.log.1`, that becomes `.2`, and the sixth is lost. Raises OSError.
 
-
-def _integrity(db: sqlite3.Connection) -> str:
-    return "; ".join(str(row[0]) for row in db.execute(sql.INTEGRITY).fetchall())
-
-
-def _count(db: sqlite3.Connection, statement: str, parameters: Mapping[str, object]) -> int:
-    counted: int = db.execute(statement, parameters).fetchone()[0]
-    return counted
+    No process need be told: `app.logs` looks for each line whether the file is still there, and begins the
+    next one.
+    """
+    older = log_file.with_name(f"{log_file.name}.{LOG_GENERATIONS}")
+    for number in reversed(range(LOG_GENERATIONS)):
+        newer = log_file.with_name(f"{log_file.name}.{number}") if number else log_file
+        if newer.exists():
+            newer.replace(older)
+        older = newer

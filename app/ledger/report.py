@@ -7,7 +7,7 @@ from typing import Any
 
 from app.escaping import escaped
 from app.ledger import sql
-from app.ledger.ledger import Ledger
+from app.ledger.transaction import Transactions
 from app.pricing import dollars
 
 REFUSALS = ("burst", "daily", "in_flight", "budget", "free")
@@ -16,11 +16,11 @@ BAR_WIDTH = 30
 Row = dict[str, Any]
 
 
-def usage(ledger: Ledger, days: int) -> dict[str, Any]:
-    """The last `days` UTC days, today included. Money in dollars, latency in milliseconds. Raises LedgerUnavailable."""
-    since = ledger.clock.now().days_before(days - 1)
-    with ledger.store.reading() as db:
-        rows = [dict(row) for row in db.execute(sql.USER_DAYS, {"since": since}).fetchall()]
+def usage(ledger: Transactions, days: int) -> dict[str, Any]:
+    """The last `days` UTC days, today included, in dollars and milliseconds. Raises LedgerUnavailable."""
+    with ledger.reading() as db:
+        since = db.now.days_before(days - 1)
+        rows = [dict(row) for row in db.rows(sql.USER_DAYS, since=since)]
     users = _summed(rows, "user_id")
     return {
         "since": since,
@@ -33,7 +33,11 @@ def usage(ledger: Ledger, days: int) -> dict[str, Any]:
 
 def as_text(report: dict[str, Any]) -> str:
     """For a terminal: a line with a bar for each day, then the users, the dearest first."""
-    lines = [f"Since {report['since']} (UTC), budget ${report['daily_budget']:.2f} a day", "", _HEADER.format("day")]
+    lines = [
+        f"Since {report['since']} (UTC), budget ${report['daily_budget']:.2f} a day",
+        "",
+        _HEADER.format("day"),
+    ]
     most = max([report["daily_budget"], *(day["spent"] for day in report["days"])]) or 1
     lines += [f"{_line(day, day['day'])}  {_bar(day['spent'] / most)}" for day in report["days"]]
     lines += [_line(report["total"], "in all"), "", _HEADER.format("user")]
@@ -66,7 +70,11 @@ def _summed(rows: Iterable[Row], key: str) -> list[Row]:
 
 
 def _figures(rows: list[Row]) -> Row:
-    total = {name: sum(row[name] for row in rows) for name in (rows[0] if rows else ()) if name not in ("day", "user_id")}
+    total = {
+        name: sum(row[name] for row in rows)
+        for name in (rows[0] if rows else ())
+        if name not in ("day", "user_id")
+    }
     answered = total.get("answered", 0)
     return {
         "spent": dollars(total.get("spent_nd", 0)),

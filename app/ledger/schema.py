@@ -1,9 +1,9 @@
 """The tables, as numbered migrations.
 
 Rules for the next one: append, never change one that was released; only add (tables, indexes, columns with a
-default), so that a program of the version before goes on working beside the new one during a deployment. A step that
-older programs could not live with also raises `oldest_program` in the table `meta`; they then refuse to work instead
-of miscounting.
+default), so that a program of the version before goes on working beside the new one during a deployment. A
+step that older programs could not live with also raises `oldest_program` in the table `meta`; they then
+refuse to work instead of miscounting.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 APPLICATION_ID = 0x646E644C
 
 MIGRATIONS: Sequence[tuple[str, ...]] = (
-    # 1: limits, reservations and spend. Money is in nano-dollars (`_nd`), moments in microseconds (`_us`), days are
-    # UTC.
+    # 1: limits, reservations and spend. Money is in nano-dollars (`_nd`), moments in microseconds (`_us`),
+    # days are UTC.
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         "INSERT INTO meta (name, value) VALUES ('oldest_program', '1')",
@@ -47,8 +47,8 @@ MIGRATIONS: Sequence[tuple[str, ...]] = (
             latency_ms_max INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (day, user_id)
         ) WITHOUT ROWID""",
-        # One row for each admitted question; open while `outcome` is NULL. `held_nd` is what it has reserved and not
-        # yet settled.
+        # One row for each admitted question; open while `outcome` is NULL. `held_nd` is what it has reserved
+        # and not yet settled.
         """CREATE TABLE requests (
             request_id TEXT PRIMARY KEY,
             user_id TEXT NOT NULL,
@@ -67,8 +67,8 @@ MIGRATIONS: Sequence[tuple[str, ...]] = (
         # Only open rows are in it, so it stays as small as what is in flight.
         "CREATE INDEX requests_open ON requests (user_id) WHERE outcome IS NULL",
         "CREATE INDEX requests_by_day ON requests (day)",
-        # One row for each paid call: sent, then settled (with the provider's count), charged (at its bound, as nobody
-        # knows) or free (certainly not billed).
+        # One row for each paid call: sent, then settled (with the provider's count), charged (at its bound,
+        # as nobody knows) or free (certainly not billed).
         """CREATE TABLE calls (
             call_id INTEGER PRIMARY KEY,
             request_id TEXT NOT NULL,
@@ -118,8 +118,8 @@ MIGRATIONS: Sequence[tuple[str, ...]] = (
             PRIMARY KEY (day, kind, subject)
         ) WITHOUT ROWID""",
     ),
-    # 5: limits for those who do not mean well. `days.users`: how many asked something that day; `requests.given_back`: 1 where
-    # the question does not count.
+    # 5: limits for those who do not mean well. `days.users`: how many asked something that day;
+    # `requests.given_back`: 1 where the question does not count.
     (
         "INSERT INTO days (day) SELECT DISTINCT day FROM user_days WHERE true ON CONFLICT (day) DO NOTHING",
         "ALTER TABLE days ADD COLUMN users INTEGER NOT NULL DEFAULT 0",
@@ -160,7 +160,7 @@ class NewerSchema(Exception):
 
 
 def is_current(db: sqlite3.Connection, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> bool:
-    """Whether the file can be used as it is; False when migrations are missing. Raises ForeignFile, NewerSchema.
+    """Whether the file can be used as it is; False: migrations are missing. Raises ForeignFile, NewerSchema.
 
     To be called inside a transaction.
     """

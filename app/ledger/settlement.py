@@ -1,18 +1,20 @@
 """Closing the books on a call and on a question; the same for one that ends well, fails, or is found dead.
 
-These functions run inside a transaction of the caller's.
+All but `PaidCall` runs inside a transaction of the caller's.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Literal
+import logging
+from typing import Literal, NamedTuple
 
-from app.ledger import sql
-from app.ledger.clock import Moment
-from app.ledger.quota import read_bucket, write_bucket
-from app.models import Usage
-from app.settings import LimitSettings
+from app.ledger import alerts, sql
+from app.ledger.limits import read_bucket, write_bucket
+from app.ledger.transaction import Transaction
+from app.models import PlannedCall, Usage
+from app.pricing import Pricing
+
+log = logging.getLogger(__name__)
 
 ANSWERED = "answered"
 DISCONNECTED = "disconnected"
@@ -21,85 +23,111 @@ TIMED_OUT = "timeout_error"
 
 CallState = Literal["settled", "charged", "free"]
 
-_UNCOUNTED = {"prompt_tokens": None, "completion_tokens": None, "cached_tokens": None, "cache_write_tokens": None}
+_TOKEN_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens")
 
 
-def settle_call(
-    db: sqlite3.Connection, request_id: str, call_id: int, state: CallState, cost: int, usage: Usage | None = None
-) -> None:
-    """Write what a call cost in nano-dollars and let go of its bound, unless it was free.
+class Settlement(NamedTuple):
+    """What a call came to: `cost` is in nano-dollars; `usage` None means that nobody counted."""
 
-    A call that was charged at its bound in the meantime (its process was taken for dead) is corrected; one that is
-    settled or free stays as it is.
-    """
-    call = db.execute(sql.CALL, {"call_id": call_id}).fetchone()
-    request = db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()
-    if call["state"] not in ("sent", "charged"):
-        return
-    counts = _UNCOUNTED if usage is None else {name: getattr(usage, name) for name in _UNCOUNTED}
-    db.execute(sql.SETTLE_CALL, {"call_id": call_id, "state": state, "cost_nd": cost, **counts})
-    amount = cost - call["cost_nd"]
-    # What was not billed stays reserved for the question's next attempt.
-    released = call["bound_nd"] if call["state"] == "sent" and state != "free" else 0
-    db.execute(sql.SPEND, {"request_id": request_id, "released": released, "amount": amount})
-    day = {"day": request["day"]}
-    db.execute(sql.ADD_DAY_SPENT, {**day, "amount": amount})
-    db.execute(sql.add_user_day("spent_nd"), {**day, "user_id": request["user_id"], "spent_nd": amount})
+    call_id: int
+    state: CallState
+    cost: int
+    usage: Usage | None = None
+
+    def write(self, db: Transaction, request_id: str) -> None:
+        """Write what the call cost and release its bound, unless it was free.
+
+        A call that was charged at its bound in the meantime (its process was taken for dead) is corrected;
+        one that is settled or free stays as it is.
+        """
+        call = db.row(sql.CALL, call_id=self.call_id)
+        if call["state"] not in ("sent", "charged"):
+            return
+        counts = {name: getattr(self.usage, name, None) for name in _TOKEN_COUNTS}
+        db.run(sql.SETTLE_CALL, call_id=self.call_id, state=self.state, cost_nd=self.cost, **counts)
+        amount = self.cost - call["cost_nd"]
+        # What was not billed stays reserved for the question's next attempt.
+        released = call["bound_nd"] if call["state"] == "sent" and self.state != "free" else 0
+        db.run(sql.SPEND, request_id=request_id, released=released, amount=amount)
+        request = db.row(sql.REQUEST, request_id=request_id)
+        db.run(sql.ADD_DAY_SPENT, day=request["day"], amount=amount)
+        db.add(request["day"], request["user_id"], spent_nd=amount)
+
+
+class PaidCall:
+    """One paid call that is made. The first of `settle` and `free` counts; it goes to `pending`."""
+
+    def __init__(
+        self, pricing: Pricing, pending: list[Settlement], call_id: int, planned: PlannedCall
+    ) -> None:
+        self._pricing, self._pending, self._call_id, self._planned = pricing, pending, call_id, planned
+        self._over = False
+
+    def covers(self, call: PlannedCall) -> bool:
+        """Whether `call` is what was committed, and costs no more."""
+        return self._planned[:2] == call[:2] and call.bound <= self._planned.bound
+
+    def settle(self, usage: Usage | None) -> None:
+        """The provider answered, and counted `usage`; None: it may have billed, nobody knows how much."""
+        cost = None if usage is None else self._pricing.cost(self._planned.model, usage)
+        if usage is None or cost is None:
+            self._close("charged", self._planned.bound)
+            return
+        if cost > self._planned.bound:
+            # The truth is booked all the same; the next admission is refused if the day has no room left.
+            log.error("%s cost %d nano-dollars, more than its bound: %s", self._planned, cost, usage)
+        self._close("settled", cost, usage)
+
+    def free(self) -> None:
+        """The call was certainly not billed: an error status, or no connection."""
+        self._close("free", 0)
+
+    def _close(self, state: CallState, cost: int, usage: Usage | None = None) -> None:
+        if not self._over:
+            self._over = True
+            self._pending.append(Settlement(self._call_id, state, cost, usage))
 
 
 def close_request(
-    db: sqlite3.Connection,
-    limits: LimitSettings,
-    now: Moment,
-    request_id: str,
-    outcome: str,
-    latency_ms: int = 0,
-    *,
-    own_doing: bool = False,
+    db: Transaction, request_id: str, outcome: str, latency_ms: int = 0, *, own_doing: bool = False
 ) -> None:
-    """Close an open question: unsettled calls count at their bound, the rest of the reservation is free again.
+    """Close an open question: unsettled calls count at their bound, the rest of the reservation is released.
 
-    Its quota goes back unless it was answered, an answer was paid for, or the failure was its `own_doing`; and not more often
-    than the day's limit.
+    Its quota goes back unless it was answered, an answer was paid for, or the failure was its `own_doing`;
+    and not more often than the day's limit. The owner's alerts are marked.
     """
-    key = {"request_id": request_id}
-    for call in db.execute(sql.SENT_CALLS, key).fetchall():
-        settle_call(db, request_id, call["call_id"], "charged", call["bound_nd"])
-    request = db.execute(sql.REQUEST, key).fetchone()
-    db.execute(sql.CLOSE_REQUEST, {**key, "outcome": outcome, "latency_ms": latency_ms})
-
-    user_day = {"day": request["day"], "user_id": request["user_id"]}
+    for call in db.rows(sql.SENT_CALLS, request_id=request_id):
+        Settlement(call["call_id"], "charged", call["bound_nd"]).write(db, request_id)
+    db.run(sql.CLOSE_REQUEST, request_id=request_id, outcome=outcome, latency_ms=latency_ms)
+    request = db.row(sql.REQUEST, request_id=request_id)
+    day, user_id = request["day"], request["user_id"]
     if outcome == ANSWERED:
-        counts = {"answered": 1, "latency_ms_total": latency_ms}
-        db.execute(sql.RAISE_LATENCY_MAX, {**user_day, "latency_ms": latency_ms})
+        db.add(day, user_id, answered=1, latency_ms_total=latency_ms)
+        db.run(sql.RAISE_LATENCY_MAX, day=day, user_id=user_id, latency_ms=latency_ms)
     else:
-        counts = {ORPHANED if outcome == ORPHANED else "failed": 1}
-    db.execute(sql.add_user_day(*counts), {**user_day, **counts})
-    if outcome != ANSWERED and not own_doing and not is_paid(db, request_id):
-        give_back(db, limits, now, request_id)
+        db.add(day, user_id, **{ORPHANED if outcome == ORPHANED else "failed": 1})
+        if not own_doing and not is_paid(db, request_id):
+            give_back(db, request_id)
+    alerts.mark_closed(db, day, user_id)
 
 
-def is_paid(db: sqlite3.Connection, request_id: str) -> bool:
-    """Whether an answer to a question has cost something, or may have.
-
-    What finding passages cost (a few nano-dollars for embeddings) is not enough: the caller got nothing for it.
-    """
-    return bool(db.execute(sql.ANSWER_COST, {"request_id": request_id}).fetchone()[0])
+def is_paid(db: Transaction, request_id: str) -> bool:
+    """Whether an answer has cost something, or may have; embeddings alone gave the caller nothing."""
+    return db.number(sql.ANSWER_COST, request_id=request_id) > 0
 
 
-def is_counted(db: sqlite3.Connection, request_id: str) -> bool:
+def is_counted(db: Transaction, request_id: str) -> bool:
     """Whether a question uses up quota."""
-    return not db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()["given_back"]
+    return not db.row(sql.REQUEST, request_id=request_id)["given_back"]
 
 
-def give_back(db: sqlite3.Connection, limits: LimitSettings, now: Moment, request_id: str, *, limited: bool = True) -> None:
-    """Let the user ask as often again as if this question had not been; once for each, and so often a day as the limit says."""
-    request = db.execute(sql.REQUEST, {"request_id": request_id}).fetchone()
-    user_day = {"day": request["day"], "user_id": request["user_id"]}
-    if request["given_back"] or (limited and db.execute(sql.USER_DAY, user_day).fetchone()["given_back"] >= limits.give_backs):
+def give_back(db: Transaction, request_id: str, *, limited: bool = True) -> None:
+    """Return the quota of a question, once; with `limited`, only as often a day as the user's limit says."""
+    request = db.row(sql.REQUEST, request_id=request_id)
+    day, user_id = request["day"], request["user_id"]
+    given_back = db.row(sql.USER_DAY, day=day, user_id=user_id)["given_back"]
+    if request["given_back"] or (limited and given_back >= db.limits.give_backs):
         return
-    db.execute(sql.GIVEN_BACK, {"request_id": request_id})
-    counts = {"admitted": -1, "given_back": 1}
-    db.execute(sql.add_user_day(*counts), {**user_day, **counts})
-    bucket = read_bucket(db, limits, request["user_id"], now)
-    write_bucket(db, request["user_id"], bucket.given_back(), now)
+    db.run(sql.GIVEN_BACK, request_id=request_id)
+    db.add(day, user_id, admitted=-1, given_back=1)
+    write_bucket(db, user_id, read_bucket(db, user_id).given_back())

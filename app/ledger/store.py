@@ -1,16 +1,16 @@
 """The file: opening it, transactions, and what is said when it cannot be used.
 
-The journal is a rollback journal, never WAL: WAL needs shared memory, which a home directory on NFS does not give. It
-is truncated, not deleted, at the end of a transaction, because with synchronous=FULL SQLite then syncs the truncation
-too: a "sent" mark that was committed before a paid call cannot be undone by a power cut after it.
+The journal is a rollback journal, never WAL: WAL needs shared memory, which a home directory on NFS does not
+give. It is truncated, not deleted, at the end of a transaction, because with synchronous=FULL SQLite then
+syncs the truncation, too: a "sent" mark that was committed before a paid call cannot be undone by a power cut
+after it.
 
-Nothing here repairs or replaces a file: whatever is wrong, the request is refused and the log says what to do.
+Nothing here repairs or replaces a file: whatever is wrong, the request is refused and the log has the remedy.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -29,22 +29,30 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 
-# What SQLite says, and what helps. The texts have been the same for decades; Python 3.10 gives no error codes.
-_REMEDIES = (
-    ("not a database", "it is no SQLite file; move it away, or set DATA_DIR to another directory"),
-    (
-        "malformed",
-        "it is damaged; stop the site, move it and its -journal aside, put a backup in its place or start anew",
-    ),
-    ("disk is full", "the disk or the account's quota is full; free some space"),
-    ("readonly", "it cannot be written; make the file and its directory writable for the account the program runs as"),
-    (
-        "unable to open",
-        "it cannot be opened; make its directory exist and writable for the account the program runs as",
-    ),
-    ("disk I/O error", "the disk or the account's quota may be full or failing; check it with df and quota"),
-    ("locked", f"another process held it for more than {BUSY_SECONDS:g} s; find what holds it with fuser or lsof"),
-    ("no such", "its tables are not those of a ledger; move it aside and put a backup in its place"),
+# What SQLite says, and what helps. The texts are decades old; Python 3.10 gives no error codes.
+_REMEDIES = {
+    "not a database": "it is no SQLite file; move it away, or set DATA_DIR to another directory",
+    "malformed": "it is damaged; stop the site, move it and its -journal aside, put a backup in its place or"
+    " start anew",
+    "disk is full": "the disk or the account's quota is full; free some space",
+    "readonly": "it cannot be written; make the file and its directory writable for the account the program"
+    " runs as",
+    "unable to open": "it cannot be opened; make its directory exist and writable for the account the program"
+    " runs as",
+    "disk I/O error": "the disk or the account's quota may be full or failing; check it with df and quota",
+    "locked": f"another process held it for more than {BUSY_SECONDS:g} s; find what holds it with fuser or"
+    " lsof",
+    "no such": "its tables are not those of a ledger; move it aside and put a backup in its place",
+}
+_FOREIGN = "it is another program's database; move it away, or set DATA_DIR to another directory"
+_NEWER = "a newer version of this program has changed it; run that version, or put back a backup from before"
+_NO_LOCKS = (
+    "its file system gives no locks, as some network file systems;"
+    " set DATA_DIR to a directory on a local disk"
+)
+_NO_DIRECTORY = (
+    "DATA_DIR is no directory, or a link to nothing;"
+    " move away what is there, or set DATA_DIR to another place"
 )
 
 
@@ -59,6 +67,7 @@ class Store:
         self.path = path
         self._migrations = migrations
         self._lock = threading.Lock()
+        self._journal = path.with_name(path.name + "-journal")
         self._turnstile = Turnstile(path.with_name(path.name + ".lock"))
         self._db: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int, int] | None = None
@@ -77,7 +86,7 @@ class Store:
             yield db
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             self._close()
             self._turnstile.close()
@@ -112,7 +121,7 @@ class Store:
         return self._db
 
     def _identity(self) -> tuple[int, int, int] | None:
-        """Who opened what: changes after a fork, and when the file was replaced (by a backup put in its place)."""
+        """Who opened what: changes after a fork, and when a backup was put in the file's place."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -121,14 +130,14 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         datadir.ensure(self.path.parent)
-        for file in (self.path, self.path.with_name(self.path.name + "-journal")):
-            if place := datadir.intruded(file):
-                raise _Intruded(intrusion(place))
+        for file in (self.path, self._journal):
+            if foreign := datadir.intruded(file):
+                raise _Intruded(intrusion(foreign))
         with suppress(FileExistsError):
             # SQLite would make it with whatever rights the umask leaves to others.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             log.warning("%s: new ledger, nothing is counted yet", self.path)
-        self._need_locks()
+        self._turnstile.need_locks()
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
@@ -149,21 +158,6 @@ class Store:
             raise
         return db
 
-    def _need_locks(self) -> None:
-        """Raises OSError (ENOLCK) on a file system without locks: SQLite would wait, as for a lock that others hold."""
-        try:
-            # Not the ledger itself: closing it once more would let go of this process's locks on it.
-            file = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:
-            return
-        try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-                raise OSError(errno.ENOLCK, "no locks") from error
-        finally:
-            os.close(file)
-
     def _close(self) -> None:
         if self._db is not None:
             with suppress(sqlite3.Error):
@@ -174,26 +168,23 @@ class Store:
         if isinstance(error, _Intruded):
             return f"ledger {self.path}: not used, as {error}"
         if isinstance(error, schema.ForeignFile):
-            why = "it is another program's database; move it away, or set DATA_DIR to another directory"
+            why = _FOREIGN
         elif isinstance(error, schema.NewerSchema):
-            why = "a newer version of this program has changed it; run that version, or put back a backup from before"
+            why = _NEWER
         elif "locked" not in str(error) and (refused := self._refusal()):
             why = refused
         elif isinstance(error, OSError) and error.errno == errno.ENOLCK:
-            why = "its file system gives no locks, as some network file systems; set DATA_DIR to a directory on a local disk"
+            why = _NO_LOCKS
         elif isinstance(error, FileExistsError | NotADirectoryError):
-            why = "DATA_DIR is no directory, or a link to nothing; move away what is there, or set DATA_DIR to another place"
+            why = _NO_DIRECTORY
         elif isinstance(error, OSError):
             why = f"{error.strerror or type(error).__name__}; check DATA_DIR and the disk"
         else:
-            text = str(error)
-            why = next(
-                (remedy for words, remedy in _REMEDIES if words in text),
-                "check it with scripts/cleanup_ledger.py --dry-run",
-            )
+            known = (remedy for words, remedy in _REMEDIES.items() if words in str(error))
+            why = next(known, "check it with scripts/cleanup_ledger.py --dry-run")
         return f"ledger {self.path}: {type(error).__name__}: {error}: {why}"
 
     def _refusal(self) -> str:
-        """Whose files keep this account out, in words; "" when none do. SQLite says no more than that it cannot open."""
-        journal = self.path.with_name(self.path.name + "-journal")
-        return refusal(self.path, write=True) or (refusal(journal, write=True) if journal.exists() else "")
+        """Whose files keep this account out, in words; "" when none do. SQLite itself does not say why."""
+        files = [self.path, self._journal] if self._journal.exists() else [self.path]
+        return next((reason for file in files if (reason := refusal(file, write=True))), "")

@@ -1,12 +1,14 @@
-"""A queue at the door of the ledger, so that many writers at once do not wear each other out.
+"""A queue in front of the ledger, so that many writers at once do not wear each other out.
 
-SQLite's own waiting for a lock works, but badly in a crowd: waiters come back ever more rarely, and while they look they
-keep the writer from committing (200 processes at once: 8 s; with this queue 1.2 s). Nothing depends on it: who cannot use it,
-or has waited long enough, goes on and leaves the rest to SQLite, whose locks alone keep the ledger right.
+SQLite's own waiting for a lock works badly in a crowd: waiters come back ever more rarely, and while they
+look they keep the writer from committing (200 processes at once: 8 s; with this queue 1.2 s). Nothing depends
+on it: a process that cannot use it, or has waited long enough, goes on and leaves the rest to SQLite, whose
+locks alone keep the ledger right.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -16,6 +18,8 @@ from pathlib import Path
 
 WAIT_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.004
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class Turnstile:
@@ -39,17 +43,38 @@ class Turnstile:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of the file; the next turn opens it again."""
+        """Close the file; the next turn opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def need_locks(self) -> None:
+        """Try the kind of lock that SQLite uses. Raises OSError (ENOLCK) on a file system without locks.
+
+        SQLite itself would wait there, as for a lock that others hold.
+        """
+        try:
+            # Not the ledger itself: closing it once more would release this process's locks on it.
+            file = self._open()
+        except OSError:
+            return
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                raise OSError(errno.ENOLCK, "no locks") from error
+        finally:
+            os.close(file)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
 
     def _wait(self) -> None:
         if self._file is not None and self._opened_by != os.getpid():
             # The lock belongs to what a fork has copied; a process of its own needs its own.
             self.close()
         if self._file is None:
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._file = self._open()
             self._opened_by = os.getpid()
         give_up = time.monotonic() + WAIT_SECONDS
         while True:

@@ -25,7 +25,7 @@ from app.retrieval.selection import Limits, Selected, required, select
 from app.retrieval.support import Support, support
 
 if TYPE_CHECKING:
-    from app.ledger.spending import Admission
+    from app.ledger.ledger import Admission
     from app.retrieval.vectors import Embedder, VectorStore
 
 log = logging.getLogger(__name__)

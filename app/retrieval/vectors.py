@@ -18,7 +18,7 @@ from app.retrieval import shorthand
 from app.retrieval.fusion import REFERENCE
 
 if TYPE_CHECKING:
-    from app.ledger.spending import Admission
+    from app.ledger.ledger import Admission
 
 # How many passages are fetched, over what is needed, so that query_must can drop many without another call.
 # Where they bring their texts along (some 50 kB), no more than are evidence.

@@ -27,7 +27,7 @@ from app.pricing import dollars, shutdown_warnings
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
-    from app.ledger.spending import Receipt
+    from app.ledger.ledger import Receipt
     from app.settings import Settings
 
 EXCERPT_CHARACTERS = 300

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import BudgetExceeded, Refused
-from app.ledger.spending import Admission
+from app.ledger.ledger import Admission
 from app.models import PlannedCall, Usage
 from app.pricing import MAX_ANSWER_TOKENS, MAX_EMBEDDED_TOKENS, MAX_PROMPT_TOKENS
 from tests.ledger.support import CHAT, EMBEDDINGS, PRICING, SetClock, open_ledger, query

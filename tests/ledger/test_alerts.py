@@ -14,9 +14,9 @@ import pytest
 from app import settings
 from app.bootstrap import Container
 from app.errors import BudgetExceeded, DailyLimitExceeded
-from app.ledger.delivery import claim, deliver, start_sender
+from app.ledger.alerts import Alert, claim
 from app.ledger.ledger import Ledger
-from app.ledger.mail import MailError, send
+from app.ledger.mail import MailError, deliver, send
 from app.models import PlannedCall
 from app.settings import Settings, SmtpSettings
 from tests.doubles.tls import make_certificate
@@ -74,7 +74,7 @@ def test_each_is_claimed_once_and_again_when_its_claim_has_run_out(tmp_path: Pat
     clock = SetClock()
     ledger = open_ledger(tmp_path, clock, daily=1)
     ledger.admit("gary", "a", 0).finish("answered")
-    assert claim(ledger) == [{"day": "2026-11-21", "kind": "user_daily_limit", "subject": "gary"}]
+    assert claim(ledger) == [Alert("2026-11-21", "user_daily_limit", "gary")]
     assert claim(ledger) == []
     for _ in range(4):
         clock.advance(600)
@@ -206,12 +206,12 @@ def test_a_host_that_cannot_start_a_process_fails_no_answer(
 ) -> None:
     container = Container(configured)
     spend(container.ledger, "gary", "a", 9_000_000)
-    monkeypatch.setattr("app.ledger.delivery.PROJECT_ROOT", Path("/nonexistent"))
+    monkeypatch.setattr("app.ledger.alerts.PROJECT_ROOT", Path("/nonexistent"))
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    start_sender(container.ledger)
+    container.ledger.start_alerts()
     monkeypatch.setattr("subprocess.run", lambda *_, **__: (_ for _ in ()).throw(OSError("no more processes")))
     container.ledger.clock = SetClock(time.time() + 700)
-    start_sender(container.ledger)
+    container.ledger.start_alerts()
     assert "cleanup_ledger.py will send them" in caplog.text
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app import logs
-from app.ledger import maintenance, report, rotation
+from app.ledger import maintenance, report
 from app.ledger.ledger import Ledger
 from app.models import PlannedCall, Usage
 from scripts import bench_ledger
@@ -72,7 +72,7 @@ def test_old_rows_go_and_their_totals_stay(old: Ledger) -> None:
     old.clock.advance(301)  # type: ignore[attr-defined]
     totals = query(old, "SELECT * FROM user_days ORDER BY day, user_id")
     days = query(old, "SELECT * FROM days ORDER BY day")
-    planned = maintenance.look(old, 90)
+    planned = maintenance.clean(old, 90, dry_run=True)
     assert query(old, "SELECT COUNT(*) FROM requests") == [(600,)]
     done = maintenance.clean(old, 90)
     assert done == planned
@@ -94,7 +94,7 @@ def test_a_day_that_does_not_add_up_is_kept_and_reported(old: Ledger) -> None:
     db.execute("UPDATE days SET spent_nd = spent_nd + 1 WHERE day = ?", (second,))
     db.commit()
     db.close()
-    assert maintenance.look(old, 90).wrong_days == [first, second]
+    assert maintenance.clean(old, 90, dry_run=True).wrong_days == [first, second]
     done = maintenance.clean(old, 90)
     assert (done.wrong_days, done.requests) == ([first, second], 48)
     assert query(old, "SELECT DISTINCT day FROM requests WHERE day <= ?", second) == [(first,), (second,)]
@@ -109,7 +109,7 @@ def test_orphans_are_closed_by_cleaning_up_too(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert maintenance.look(ledger, 90).orphans == 1
+    assert maintenance.clean(ledger, 90, dry_run=True).orphans == 1
     assert maintenance.clean(ledger, 90).orphans == 1
     assert query(ledger, "SELECT outcome, held_nd, spent_nd FROM requests") == [("orphaned", 0, 2000)]
     assert query(ledger, "SELECT spent_nd FROM days") == [(2000,)]
@@ -149,19 +149,19 @@ def test_cleaning_up_beside_live_traffic(tmp_path: Path) -> None:
 def test_the_command_counts_and_a_dry_run_does_nothing(tmp_path: Path) -> None:
     bench_ledger.fill(tmp_path / "ledger.sqlite3", 900)
     log = tmp_path / "dndchat.log"
-    log.write_text("x" * (rotation.MAX_BYTES + 1))
+    log.write_text("x" * (maintenance.MAX_LOG_BYTES + 1))
     before = (tmp_path / "ledger.sqlite3").read_bytes()
     dry = script("cleanup_ledger.py", "--dry-run", "--json", "--keep-days", "30", data_dir=tmp_path)
     assert dry.returncode == 0, dry.stderr
     assert (tmp_path / "ledger.sqlite3").read_bytes() == before
-    assert log.stat().st_size > rotation.MAX_BYTES
+    assert log.stat().st_size > maintenance.MAX_LOG_BYTES
     done = script("cleanup_ledger.py", "--json", "--keep-days", "30", data_dir=tmp_path)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said == {**json.loads(dry.stdout), "dry_run": False, "alerts_sent": 0}
     assert (said["requests"], said["log_rotated"], said["integrity"]) == (600, True, "ok")
     assert not log.exists()
-    assert (tmp_path / "dndchat.log.1").stat().st_size > rotation.MAX_BYTES
+    assert (tmp_path / "dndchat.log.1").stat().st_size > maintenance.MAX_LOG_BYTES
     plain = script("cleanup_ledger.py", data_dir=tmp_path)
     assert "requests: 0" in plain.stdout
     assert "integrity: ok" in plain.stdout
@@ -173,7 +173,7 @@ def test_a_process_that_lives_on_writes_to_the_new_log(tmp_path: Path) -> None:
     try:
         log = logging.getLogger("app.test")
         log.info("one")
-        rotation.rotate(log_file)
+        maintenance.rotate(log_file)
         log.info("two")
         assert [path.read_text().split()[-1] for path in (log_file.with_suffix(".log.1"), log_file)] == ["one", "two"]
         # With its directory gone there is nowhere to write, and nobody is troubled by that.
@@ -213,11 +213,11 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
 
 def test_log_generations(tmp_path: Path) -> None:
     log = tmp_path / "dndchat.log"
-    assert not rotation.is_due(log)
+    assert not maintenance.is_rotation_due(log)
     for number in range(8):
         log.write_text(f"log {number}")
-        assert rotation.is_due(log, max_bytes=4)
-        rotation.rotate(log)
+        assert maintenance.is_rotation_due(log, max_bytes=4)
+        maintenance.rotate(log)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"dndchat.log.{number}" for number in range(1, 6)]
     assert [(tmp_path / f"dndchat.log.{number}").read_text() for number in (1, 5)] == ["log 7", "log 3"]
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
-from app.ledger.spending import Admission, PaidCall
+from app.ledger.ledger import Admission
+from app.ledger.settlement import PaidCall
 from app.models import PlannedCall, Usage
 from tests.ledger.support import CHAT, SetClock, open_ledger, query
 

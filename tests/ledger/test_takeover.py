@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import AIServiceError, LedgerUnavailable, TooMuchWork
-from app.ledger.ledger import Ledger
-from app.ledger.spending import Admission
+from app.ledger.ledger import Admission, Ledger
 from app.models import PlannedCall
 from tests.ledger.support import CHAT as MODEL
 from tests.ledger.support import open_ledger, query

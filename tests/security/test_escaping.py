@@ -16,7 +16,8 @@ import pytest
 from app import logs
 from app.errors import DndChatError
 from app.escaping import as_json, escaped, in_json
-from app.ledger.delivery import compose
+from app.ledger.alerts import Alert
+from app.ledger.mail import compose
 from app.operator.console import Console, Progress
 from app.operator.problems import OperatorError
 from tests.doubles.delivery import Reply
@@ -102,7 +103,7 @@ def test_a_user_of_any_name_in_the_report_and_in_the_mail(tmp_path: Path) -> Non
     name = HOSTILE.replace("\udc9b", "")
     ledger = open_ledger(tmp_path, SetClock(), daily=1)
     ledger.admit(name, "a", 0).finish("answered")
-    subject, text = compose(ledger, {"day": "2026-11-21", "kind": "user_daily_limit", "subject": name})
+    subject, text = compose(ledger, Alert("2026-11-21", "user_daily_limit", name))
     assert steering(subject + text) == set()
     assert "\n✓ all" not in text
     shown = report(tmp_path, "--days", "36500")
