@@ -21,7 +21,7 @@ _MOST_REFERENCES = 2
 
 
 class Limits(NamedTuple):
-    """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured: docs/retrieval.md."""
+    """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured: docs/retrieval-figures.md."""
 
     # The part of the best score, and the budget, for the rest: in a question that names its subject, in one
     # that does not.

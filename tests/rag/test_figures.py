@@ -1,6 +1,6 @@
 """The repository's own questions over the sample rules: what retrieval finds must not get worse unnoticed.
 
-Without vectors, so that the figures are the same on every machine. Those with a real model are in docs/retrieval.md. A change
+Without vectors, so that the figures are the same on every machine. Those with a real model are in docs/retrieval-figures.md. A change
 that makes a figure better moves the bound here with it.
 """
 
