@@ -35,8 +35,9 @@ def ensure(name: str) -> Path:
 
 def host_installation() -> Path:
     """What scripts/setup.sh makes on a host, with the programs and the interpreter that started this one."""
-    parts = ("app", "cgi-bin", "scripts", "requirements-host.txt")
-    contents = "".join(ROOT.joinpath(name).read_text() for name in ("requirements-host.txt", "scripts/setup.sh"))
+    requirements = ("requirements-host.txt", "requirements-host.lock")
+    parts = ("app", "cgi-bin", "scripts", *requirements)
+    contents = "".join(ROOT.joinpath(name).read_text() for name in (*requirements, "scripts/setup.sh"))
     return _kept("host", contents, lambda place: _set_up(place, parts))
 
 
