@@ -194,8 +194,8 @@ def _plain(record: Record) -> dict[str, Any]:
         raise OperatorError(f"Record {record.id} has no embedding.")
     if not is_finite(record.embedding):
         raise OperatorError(
-            f"The embedding of record {record.id} {NOT_FINITE}: it could not be restored. "
-            "Embed it again with scripts/ingest.py, or delete it."
+            f"The embedding of record {record.id} {NOT_FINITE}: it could not be restored. Embed it again "
+            "with scripts/ingest.py, or delete it."
         )
     return {
         "id": record.id,

@@ -106,8 +106,7 @@ class ChromaApi:
         if reply.status == 403:
             raise OperatorError(
                 f"{self.label}: the key does not open tenant {self.where.tenant}, database "
-                f"{self.where.database}; "
-                "check chroma_cloud_tenant_id and chroma_cloud_database."
+                f"{self.where.database}; check chroma_cloud_tenant_id and chroma_cloud_database."
             )
         if not 200 <= reply.status < 300:
             raise OperatorError(

@@ -126,8 +126,8 @@ def _where(mode: str, settings: Settings, api_key: str | None) -> ChromaSettings
         return settings.chroma_local
     if settings.chroma_cloud is None:
         raise UsageError(
-            "Chroma Cloud is not configured: set chroma_cloud_api_key and chroma_cloud_tenant_id "
-            f"in {settings.source or 'the environment or .env'}."
+            "Chroma Cloud is not configured: set chroma_cloud_api_key and chroma_cloud_tenant_id in "
+            f"{settings.source or 'the environment or .env'}."
         )
     return settings.chroma_cloud._replace(api_key=api_key) if api_key else settings.chroma_cloud
 

@@ -24,8 +24,7 @@ VECTORS = frozenset(
 LANGCHAIN = frozenset(("type", "lc"))
 _LLAMAINDEX = (
     "excluded_embed_metadata_keys excluded_llm_metadata_keys relationships start_char_idx end_char_idx "
-    "text_template "
-    "class_name metadata_template metadata_separator metadata_seperator hash mimetype __type__"
+    "text_template class_name metadata_template metadata_separator metadata_seperator hash mimetype __type__"
 )
 LLAMAINDEX = frozenset(_LLAMAINDEX.split())
 HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_keys"))

@@ -1,4 +1,4 @@
-"""What a reader sees of a heading: no attributes, anchors, addresses of links, footnote marks or entities."""
+"""What a reader sees of a heading or caption: no attributes, anchors, addresses, notes or entities."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ def visible(source: str, environment: MutableMapping[str, Any] | None = None) ->
     source = _CLOSING.sub("", _ATTRIBUTE.sub("", source))
     (token,) = _INLINE.parseInline(source, environment if environment is not None else {})
     return " ".join("".join(_words(token.children or [])).split())
+
+
+def is_bold(line: str) -> bool:
+    """Whether a line of Markdown begins and ends in bold."""
+    (token,) = _INLINE.parseInline(line.strip()[:_LONGEST], {})
+    marks = [child.type for child in token.children or [] if child.type != "text" or child.content]
+    return "strong_open" in marks[:2] and "text" not in (marks[0], marks[-1]) and "strong_close" in marks[-2:]
 
 
 def _words(tokens: list[Token]) -> Iterable[str]:

@@ -76,9 +76,8 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     estimate = embedder.estimate(_embedded(changes.to_embed))
     console.line(
         f"{request.collection}: {len(changes.to_embed)} to embed with {embedder.model} (about "
-        f"${dollars(estimate):.4f}), "
-        f"{len(changes.to_rewrite)} with new metadata only, {changes.unchanged} unchanged, "
-        f"{len(changes.vanished)} not in the files"
+        f"${dollars(estimate):.4f}), {len(changes.to_rewrite)} with new metadata only, {changes.unchanged} "
+        f"unchanged, {len(changes.vanished)} not in the files"
     )
     console.facts.update(
         collection=request.collection,
@@ -149,8 +148,7 @@ def _names_model(target: StoredCollection, model: str) -> bool:
     if theirs and theirs != model:
         raise OperatorError(
             f"{target.name} was embedded with {theirs}, the settings say {model}: set "
-            f"OPENAI_EMBEDDING_MODEL={theirs}, "
-            "or give another --collection to embed everything anew."
+            f"OPENAI_EMBEDDING_MODEL={theirs}, or give another --collection to embed everything anew."
         )
     return bool(theirs)
 
@@ -203,22 +201,21 @@ def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, conso
             progress.end()
             raise OperatorError(
                 f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. "
-                f"{done} passages are "
-                "embedded and kept; run the same command again with a higher --max-cost to go on."
+                f"{done} passages are embedded and kept; run the same command again with a higher --max-cost "
+                "to go on."
             ) from None
         if bad := [record.id for record, vector in zip(batch, vectors, strict=True) if not usable(vector)]:
             progress.end()
             raise OperatorError(
                 f"{embedder.model} gave {', '.join(map(shown, bad[:5]))}{' …' * (len(bad) > 5)} an embedding "
-                "of zeros, or one "
-                f"that {NOT_FINITE}: look at the text and at the server. {done} passages are embedded and "
-                "kept."
+                f"of zeros, or one that {NOT_FINITE}: look at the text and at the server. {done} passages "
+                "are embedded and kept."
             )
         if target.dimension and len(vectors[0]) != target.dimension:
             raise OperatorError(
                 f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: "
-                "it was embedded "
-                "with another model. Set OPENAI_EMBEDDING_MODEL to that one, or give another --collection."
+                "it was embedded with another model. Set OPENAI_EMBEDDING_MODEL to that one, or give "
+                "another --collection."
             )
         _write(target, [replace(r, embedding=v) for r, v in zip(batch, vectors, strict=True)], changes)
         target.dimension = len(vectors[0])

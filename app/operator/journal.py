@@ -149,8 +149,8 @@ class Journal:
                 if known.get(record.id) != record.digest():
                     what = "changed" if record.id in known else "appeared"
                     raise SourceChanged(
-                        f"The source was written to while it was copied: record {record.id} {what}. "
-                        "Nothing was switched; run the same command again, it takes up the change."
+                        f"The source was written to while it was copied: record {record.id} {what}. Nothing "
+                        "was switched; run the same command again, it takes up the change."
                     )
             total += len(page)
             yield page
@@ -229,12 +229,11 @@ class Journal:
             if type(error) is sqlite3.DatabaseError:
                 raise OperatorError(
                     f"{self.path} is damaged ({error}). Delete it and run the same command again, with "
-                    "--restart: "
-                    "the upload begins anew, and what was left of it is removed."
+                    "--restart: the upload begins anew, and what was left of it is removed."
                 ) from error
             raise OperatorError(
-                f"Cannot write {self.path} ({error}): make room on the disk or make DATA_DIR writable, "
-                "then run the same command again; what is uploaded already is not sent twice."
+                f"Cannot write {self.path} ({error}): make room on the disk or make DATA_DIR writable, then "
+                "run the same command again; what is uploaded already is not sent twice."
             ) from error
 
 

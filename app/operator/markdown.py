@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from app.operator.headings import visible
+from app.operator.headings import is_bold, visible
 from app.operator.records import Record
 
 HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
@@ -32,8 +32,6 @@ FRONT_MATTER = re.compile(
     re.DOTALL,
 )
 DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-# A line in bold, or one that begins with the word, directly above a table (or with one blank line between).
-CAPTION = re.compile(r"[ \t]*(?:\*\*.+\*\*|__.+__|(?:\*|_)?Table\b.*)[ \t]*$", re.IGNORECASE)
 ID_BYTES = 100
 
 # Positions are all that is wanted of a document: what stands inside its blocks is not parsed.
@@ -184,10 +182,15 @@ def _loose_table(lines: list[str], start: int, end: int) -> int | None:
 def _caption(waiting: list[str], blocks: list[_Block]) -> list[str]:
     """Take the caption of the table that comes now from what was read before it."""
     if waiting:
-        return [waiting.pop()] if CAPTION.match(waiting[-1]) else []
-    if blocks and not blocks[-1].table and "\n" not in blocks[-1].text and CAPTION.match(blocks[-1].text):
+        return [waiting.pop()] if _is_caption(waiting[-1]) else []
+    if blocks and not blocks[-1].table and "\n" not in blocks[-1].text and _is_caption(blocks[-1].text):
         return [blocks.pop().text, ""]
     return []
+
+
+def _is_caption(line: str) -> bool:
+    """Whether a line directly above a table (or with one blank line between) belongs to it."""
+    return is_bold(line) or re.match(r"[*_ ]*table\b", visible(line), re.IGNORECASE) is not None
 
 
 def _parts(blocks: list[_Block], limit: int) -> list[list[_Block]]:

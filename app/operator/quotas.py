@@ -159,8 +159,8 @@ class Plan:
         monthly = self.logical_bytes / GIB * STORED_PER_GIB_MONTH
         return (
             f"To send: {size(self.wire_bytes)}, and to read back and compare: {size(self.returned_bytes)}",
-            f"About {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, "
-            f"${self.dollars:.4f} once and ${monthly:.4f} a month to store",
+            f"About {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, ${self.dollars:.4f} "
+            f"once and ${monthly:.4f} a month to store",
         )
 
 

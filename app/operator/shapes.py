@@ -83,8 +83,8 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
         ]
         if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
             raise Foreign(
-                f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; "
-                f"a passage needs one of {', '.join(IDS[:2])} and one of {', '.join(TEXTS)}: rename them"
+                f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; a passage needs one "
+                f"of {', '.join(IDS[:2])} and one of {', '.join(TEXTS)}: rename them"
             )
         for row in rows:
             if len(row) > len(header):
@@ -199,8 +199,8 @@ def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
     if ids and all(isinstance(some, list) for some in ids):
         raise Foreign(
             "is the output of collection.query(): the answers to a question, not the collection; write that "
-            "with "
-            "json.dump(collection.get()), or bring the collection itself over: scripts/backup.py NAME FILE"
+            "with json.dump(collection.get()), or bring the collection itself over: scripts/backup.py NAME "
+            "FILE"
         )
     if not isinstance(documents, list):
         raise Foreign(

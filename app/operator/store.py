@@ -29,8 +29,8 @@ class Database(ChromaApi):
         owner = identity.get("tenant")
         if self.where.api_key and isinstance(owner, str) and owner not in ("*", self.where.tenant):
             raise OperatorError(
-                f"{self.label}: the key belongs to tenant {owner}, not to {self.where.tenant}; "
-                "correct chroma_cloud_tenant_id or chroma_cloud_api_key."
+                f"{self.label}: the key belongs to tenant {owner}, not to {self.where.tenant}; correct "
+                "chroma_cloud_tenant_id or chroma_cloud_api_key."
             )
         reply = self.call("GET", self.base, patient=False)
         if reply.status == 404:

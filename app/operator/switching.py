@@ -119,15 +119,14 @@ def complete(database: Database, journal: Journal, name: str) -> None:
             journal.forget()
             raise OperatorError(
                 f"The uploaded collection {state['staging']} is gone from {database.label}; {name} is as it "
-                "was. "
-                "Run the same command again to upload once more."
+                "was. Run the same command again to upload once more."
             )
         if current is not None:
             if current.id != old:
                 raise NameTaken(
                     f"{database.label}: {name} is not the collection that was to be replaced: somebody else "
-                    "made it meanwhile. "
-                    f"The upload is complete as {state['staging']}; with --restart the upload begins anew."
+                    f"made it meanwhile. The upload is complete as {state['staging']}; with --restart the "
+                    "upload begins anew."
                 )
             current.change(name=retired)
         staging.change(name=name)

@@ -168,8 +168,7 @@ def _decoded(data: bytes) -> tuple[str, str]:
         if any("\x7f" < character != "\ufffd" for character in data.decode(errors="replace")):
             raise Foreign(
                 f"is UTF-8 with a broken character in line {line}; mend it there, or leave such characters "
-                "out: "
-                "iconv -c -f UTF-8 -t UTF-8"
+                "out: iconv -c -f UTF-8 -t UTF-8"
             ) from None
     text = _strictly(data, "cp1252")
     return (
