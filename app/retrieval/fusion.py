@@ -26,7 +26,7 @@ KIND = {"full": 1.0, "variant": 0.9, "heading": 0.7, "word": 0.6, "row": 0.4}
 
 
 class Weights(NamedTuple):
-    """What each kind of evidence counts; measured on the questions of three rule books: docs/retrieval-figures.md."""
+    """What each kind of evidence counts; measured on three rule books: docs/retrieval-figures.md."""
 
     dense: float = 1.0
     lexical: float = 0.6

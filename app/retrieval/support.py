@@ -4,7 +4,7 @@ The answer is no only where the evidence is clearly nil: nothing in the question
 subject is in no passage, in any form, vectors and words do not find the same passage first, and the question
 is in English. In doubt the answer is yes: a model may read what this cannot. How near the nearest vector is
 does not tell: unanswerable questions and paraphrases of answerable ones lie equally far out
-(docs/retrieval-figures.md has them), and every embedding model has a scale of its own.
+(docs/retrieval-figures.md has the figures), and every embedding model has a scale of its own.
 """
 
 from __future__ import annotations

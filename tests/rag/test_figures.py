@@ -1,7 +1,7 @@
 """The repository's own questions over the sample rules: what retrieval finds must not get worse unnoticed.
 
-Without vectors, so that the figures are the same on every machine. Those with a real model are in docs/retrieval-figures.md. A change
-that makes a figure better moves the bound here with it.
+Without vectors, so that the figures are the same on every machine. Those with a real model are in
+docs/retrieval-figures.md. A change that makes a figure better moves the bound here with it.
 """
 
 from __future__ import annotations

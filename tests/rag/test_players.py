@@ -1,7 +1,8 @@
 """Questions as players type them over the sample rules: what is found, and that nothing there is said to be in no book.
 
-Without vectors, so that the counts are the same on every machine; those with a real model are in docs/retrieval-figures.md. The
-`unseen` files were written after the rules were made, and nothing was mended for the question they still deny.
+Without vectors, so that the counts are the same on every machine; those with a real model are in
+docs/retrieval-figures.md. The `unseen` files were written after the rules were made, and nothing was mended for
+the question they still deny.
 """
 
 from __future__ import annotations
