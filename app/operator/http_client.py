@@ -23,15 +23,8 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPConnectionPool, exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    ProtocolError,
-    ReadTimeoutError,
-)
 
 from app import tls
 from app.adapters import http
@@ -89,7 +82,7 @@ class HttpClient:
             try:
                 reply = self._within_time(method, path, body)
             except TransportError as error:
-                kind = ProtocolError if error.sent else ConnectTimeoutError
+                kind = exceptions.ProtocolError if error.sent else exceptions.ConnectTimeoutError
                 if error.explained or error.too_large or not attempts.again(kind(str(error))):
                     raise
             else:
@@ -136,7 +129,7 @@ class HttpClient:
                     pieces.append(piece)
                 return Reply(response.status_code, response.headers, b"".join(pieces))
         # An OSError, too: of `requests` all errors are, and a bundle of certificates that is not there.
-        except (OSError, HTTPError, ValueError) as error:
+        except (OSError, exceptions.HTTPError, ValueError) as error:
             raise _failure(error) from error
 
 
@@ -214,16 +207,16 @@ def _failure(error: Exception) -> TransportError:
         return TransportError(
             "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY", sent=False, explained=True
         )
-    if caused_by(NameResolutionError):
+    if caused_by(exceptions.NameResolutionError):
         return TransportError(NO_SUCH_HOST, sent=False)
-    if caused_by(ReadTimeoutError) or isinstance(error, TimeoutError):
+    if caused_by(exceptions.ReadTimeoutError) or isinstance(error, TimeoutError):
         return TransportError("no reply in time", sent=True, timed_out=True)
     if isinstance(error, requests.ConnectTimeout):
         return TransportError("cannot connect in time", sent=False)
     if type(error) is OSError:
         reason = "the authorities' certificates cannot be read; check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
         return TransportError(reason, sent=False, explained=True)
-    sent = not caused_by(ConnectTimeoutError)
+    sent = not caused_by(exceptions.ConnectTimeoutError)
     reason = f"{'connection broke' if sent else 'cannot connect'}: {type(causes[-1]).__name__}"
     # Not the connection's fault: an address or a key that no request can be made with.
     wrong = isinstance(error, ValueError) and not isinstance(error, requests.ConnectionError)
