@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.operator.backup import FORMAT as BACKUP
@@ -52,23 +52,19 @@ def json_entries(text: str, say: Say) -> Iterator[Entry]:
         raise Foreign("is empty")
     if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
         raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
+    if len(found) == 1:
+        line, value = found[0]
+        yield from ((f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say))
+        return
     for line, value in found:
-        if len(found) == 1:
-            yield from (
-                (f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say)
-            )
-        elif isinstance(value, list) and not value:
+        if not (isinstance(value, dict | list) and value != []):
             yield f":{line}", value
-        elif isinstance(value, dict | list):
-            try:
-                yield from (
-                    (f":{line}" + (f": {where}" if where else ""), entry)
-                    for where, entry in _entries(value, say)
-                )
-            except Foreign as error:
-                yield f":{line}", Wrong(str(error))
-        else:
-            yield f":{line}", value
+            continue
+        try:
+            for where, entry in _entries(value, say):
+                yield f":{line}" + (f": {where}" if where else ""), entry
+        except Foreign as error:
+            yield f":{line}", Wrong(str(error))
 
 
 def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
@@ -97,11 +93,7 @@ def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Every JSON value of `text` with its line; where one line is wrong among others, that line with what is
-    wrong.
-
-    Raises Foreign when it is no JSON.
-    """
+    """Every JSON value with its line; one line that is wrong among others comes as Wrong. Raises Foreign."""
     try:
         yield from list(_documents(text))
         return
@@ -147,7 +139,7 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
             )
         if value and all(isinstance(text, str) for text in value):
             raise Foreign('is a list of texts without ids; write {"id": …, "text": …} for each')
-        yield from ((f"passage {number}", entry) for number, entry in enumerate(value, 1))
+        yield from _numbered(value)
     elif not isinstance(value, dict):
         raise Foreign(f"is a single {_kind(value)} of JSON, not a passage nor a list of passages")
     elif isinstance(value.get("ids"), list) and _CHROMA & value.keys():
@@ -160,16 +152,15 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
         named = (
             dict(zip(map(str, columns), row, strict=False)) if isinstance(row, list) else row for row in rows
         )
-        yield from ((f"passage {number}", entry) for number, entry in enumerate(named, 1))
+        yield from _numbered(named)
     elif (table := _columns(value)) is not None:
-        yield from ((f"passage {number}", entry) for number, entry in enumerate(table, 1))
+        yield from _numbered(table)
     elif lists := {
         key: part for key, part in value.items() if isinstance(part, list) and any(map(_is_object, part))
     }:
         _left_out(value.keys() - lists.keys(), say)
         for key, part in lists.items():
-            where = f"{key}, " if len(lists) > 1 else ""
-            yield from ((f"{where}passage {number}", entry) for number, entry in enumerate(part, 1))
+            yield from _numbered(part, f"{key}, " if len(lists) > 1 else "")
     elif value and all(
         isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()
     ):
@@ -191,6 +182,10 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
     else:
         fields = ", ".join(map(repr, list(value)[:12])) or "nothing"
         raise Foreign(f"is an object with {fields} in it: neither a passage nor a list of passages")
+
+
+def _numbered(entries: Iterable[Any], where: str = "") -> Iterator[Entry]:
+    return ((f"{where}passage {number}", entry) for number, entry in enumerate(entries, 1))
 
 
 def _collection(value: Mapping[str, Any], say: Say) -> Iterator[Entry]:
