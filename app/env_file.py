@@ -70,9 +70,15 @@ def read(path: Path) -> Lines:
 
 
 def parse(text: str) -> Lines:
-    """The settings in `text`; the last of several with the same name counts. Raises ValueError."""
-    # Needed only where there is a file: it takes 2 ms to load.
-    from dotenv.parser import parse_stream
+    """The settings in `text`; the last of several with the same name counts.
+
+    Raises ValueError, and ModuleNotFoundError after an update without `scripts/setup.sh`.
+    """
+    try:
+        # Needed only where there is a file: it takes 2 ms to load.
+        from dotenv.parser import parse_stream
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("python-dotenv is not installed: run scripts/setup.sh") from error
 
     if "\0" in text[:4]:
         raise ValueError("it is not UTF-8 but, it seems, UTF-16")

@@ -100,8 +100,6 @@ def _read_file(environ: Mapping[str, str], root: Path) -> tuple[Path | None, env
         problems += [f"{problem}; correct it or delete it" for problem in lines.problems]
     except ValueError as error:
         problems.append(f"cannot be read ({error}); make it NAME=value lines in UTF-8")
-    except ImportError:
-        problems.append("cannot be read (python-dotenv is not installed); run scripts/setup.sh")
     except OSError as error:
         problems.append(f"cannot be read ({type(error).__name__}); {datadir.refusal(path) or error.strerror}")
     if intruded := datadir.intruded(path, for_root=True):

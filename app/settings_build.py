@@ -53,7 +53,7 @@ class Reader:
         except ValueError:
             # The text is not repeated: it may be a secret that was pasted into the wrong line.
             self.problems.append(f"{used}: not usable; {setting.kind.hint}")
-        return self._root if setting.kind is PATH else setting.default
+        return self._root / (setting.default or "") if setting.kind is PATH else setting.default
 
     def part(self, prefix: str) -> dict[str, Any]:
         """The fields of one part of `Settings` by name; `prefix` is empty for those of `Settings` itself."""
