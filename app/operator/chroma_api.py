@@ -82,7 +82,7 @@ class ChromaApi:
             return f"{self.label}: {NO_SUCH_HOST}; check {self._host_setting()} and this machine's network."
         if error.timed_out:
             return f"{self.label}: no answer within {self.http.patience.seconds_a_call:g} s; try again later."
-        if error.explained:
+        if error.explained or "HTTPS_PROXY" in str(error):
             return f"{self.label}: {error}."
         remedy = f"check {self._host_setting()} and the network"
         if not self.where.api_key:

@@ -36,6 +36,7 @@ from app.operator.retries import Attempts, Overloaded, Patience
 CONNECT_SECONDS = 5.0
 """For each address of a host."""
 CHUNK = 65536
+PROXY_FAILED = "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY"
 
 
 @dataclass
@@ -204,9 +205,7 @@ def _failure(error: Exception) -> TransportError:
     if (code := tls.verify_code(error)) is not None:
         return TransportError(tls.complaint(code), sent=False, explained=True)
     if caused_by(requests.exceptions.ProxyError):
-        return TransportError(
-            "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY", sent=False, explained=True
-        )
+        return TransportError(PROXY_FAILED, sent=False)
     if caused_by(exceptions.NameResolutionError):
         return TransportError(NO_SUCH_HOST, sent=False)
     if caused_by(exceptions.ReadTimeoutError) or isinstance(error, TimeoutError):
