@@ -1,7 +1,8 @@
-"""What a paid call cost and what it can cost at most, in exact integers; `prices.json` has the prices, their date and source.
+"""What a paid call cost and what it can cost at most, in exact integers.
 
-Money is in nano-dollars (a thousand millionth of a dollar) everywhere in the program; dollars are written as decimal
-text and never become a float on the way in. This module knows nothing of settings or of the ledger.
+The prices, their date and source are in `prices.json`. Money is in nano-dollars (a thousand millionth of a
+dollar) everywhere in the program; dollars are written as decimal text and never become a float on the way in.
+This module knows nothing of settings or of the ledger.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ PRICES_FILE = Path(__file__).with_name("prices.json")
 NANODOLLARS = 1_000_000_000
 MILLION = 1_000_000
 
-# More than any context window: a `usage` beyond it is not a count, and what it would cost does not fit into the ledger.
+# More than any context window: a `usage` beyond it is not a count, and what it would cost does not fit into
+# the ledger.
 MAX_CREDIBLE_TOKENS = 10_000_000
 
 SHUTDOWN_WARNING_DAYS = 60
 
-# The most model tokens that one question sends and gets, as `token_bound` counts them; a model counts about a fourth.
+# The most model tokens that one question sends and gets, as `token_bound` counts them; a model counts about a
+# fourth.
 MAX_PROMPT_TOKENS = 40_000
 MAX_ANSWER_TOKENS = 1_200
 # OpenAI's embedding models refuse a text of more than 8,191.
@@ -36,7 +39,8 @@ TOKENS_PER_MESSAGE = 16
 def token_bound(text: str) -> int:
     """No fewer model tokens than `text` has: byte-level tokenizers never make more than one of a UTF-8 byte.
 
-    English rule text has about four bytes a token. A tokenizer would be exact, but its tables are larger than this program.
+    English rule text has about four bytes a token. A tokenizer would be exact, but its tables are larger than
+    this program.
     """
     return len(text.encode())
 
@@ -47,7 +51,7 @@ def last_tokens(text: str, most: int) -> str:
 
 
 def nanodollars(dollars: str) -> int:
-    """`"1.25"` as nano-dollars, exactly. Raises ValueError for anything but digits with at most 9 decimals."""
+    """`"1.25"` as nano-dollars, exactly. Raises ValueError but for digits with at most 9 decimals."""
     match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?", dollars)
     if not match:
         raise ValueError(f"not an amount in dollars: {dollars!r}")
@@ -60,7 +64,7 @@ def dollars(amount: int) -> float:
 
 
 class Price(NamedTuple):
-    """Nano-dollars per million tokens. `cached` and `cache_write` replace `input` for the tokens they apply to."""
+    """Nano-dollars per million model tokens. `cached`, `cache_write`: in place of `input` for such tokens."""
 
     input: int
     cached: int
@@ -79,7 +83,7 @@ class Price(NamedTuple):
         return -(-exact // MILLION)
 
     def bound(self, prompt_tokens: int, completion_tokens: int = 0) -> int:
-        """Nano-dollars that a call with at most so many tokens can cost, whatever part of them is or gets cached."""
+        """Nano-dollars that a call of at most so many tokens can cost, whatever is or gets cached."""
         dearest = max(self.input, self.cached, self.cache_write)
         return -(-(prompt_tokens * dearest + completion_tokens * self.output) // MILLION)
 
@@ -108,11 +112,13 @@ class Pricing:
         return self.of(model).bound(prompt_tokens, completion_tokens)
 
     def embeddings_call(self, model: str, text_tokens: int) -> PlannedCall:
-        """The call that embeds one text of at most `text_tokens`. Estimates and payments share it. Raises KeyError."""
-        return PlannedCall("embeddings", model, self.bound(model, min(MAX_EMBEDDED_TOKENS, text_tokens + TOKENS_PER_MESSAGE)))
+        """The call that embeds a text of at most `text_tokens`, for estimate and payment. Raises KeyError."""
+        return PlannedCall(
+            "embeddings", model, self.bound(model, min(MAX_EMBEDDED_TOKENS, text_tokens + TOKENS_PER_MESSAGE))
+        )
 
     def chat_call(self, model: str, prompt_tokens: int) -> PlannedCall:
-        """The call that writes the answer to a prompt of at most `prompt_tokens`. Shared likewise. Raises KeyError."""
+        """The call that answers a prompt of at most `prompt_tokens`, for both, too. Raises KeyError."""
         return PlannedCall("chat", model, self.bound(model, prompt_tokens, MAX_ANSWER_TOKENS))
 
     def longest_question(self, model: str, embedding_model: str) -> int:
@@ -131,7 +137,7 @@ class Overrides(NamedTuple):
 
 
 def price_list(chat_model: str, embedding_model: str, given: Overrides) -> tuple[Pricing, list[str]]:
-    """The prices of the two models, and the problems that a settings check reports. Raises OSError, ValueError."""
+    """The prices of the two models, and the problems for the settings check. Raises OSError, ValueError."""
     models = _models()
     problems = []
     prices = {}
@@ -139,7 +145,8 @@ def price_list(chat_model: str, embedding_model: str, given: Overrides) -> tuple
     if chat is None:
         problems.append(
             f"OPENAI_MODEL: no price is known for {chat_model!r}; "
-            "set OPENAI_PRICE_INPUT and OPENAI_PRICE_OUTPUT (dollars per million tokens), or choose a known model"
+            "set OPENAI_PRICE_INPUT and OPENAI_PRICE_OUTPUT (dollars per million tokens),"
+            " or choose a known model"
         )
     else:
         prices[chat_model] = chat
@@ -156,14 +163,16 @@ def price_list(chat_model: str, embedding_model: str, given: Overrides) -> tuple
 
 
 def shutdown_warnings(model_names: Sequence[str], today: str) -> list[str]:
-    """A sentence for each model whose published last day is past or within 60 days of `today` (`YYYY-MM-DD`, UTC)."""
+    """A sentence for each model whose last day is past or within 60 days of `today` (`YYYY-MM-DD`, UTC)."""
     models = _models()
     warnings = []
     for name in model_names:
         last_day = models.get(_base_name(name), {}).get("shutdown")
         if last_day and (days := _day_number(last_day) - _day_number(today)) <= SHUTDOWN_WARNING_DAYS:
             when = f"in {days} days" if days > 0 else "today" if days == 0 else "already past"
-            warnings.append(f"model {name} is shut down by its provider on {last_day} ({when}); set another one")
+            warnings.append(
+                f"model {name} is shut down by its provider on {last_day} ({when}); set another one"
+            )
     return warnings
 
 
@@ -181,7 +190,8 @@ def _price(entry: Mapping[str, str], given: Overrides) -> Price | None:
         return None
     plain = nanodollars(input_text)
     if given.input:
-        # A discount nobody has stated is none; the provider's surcharge for writing to its cache is a quarter.
+        # A discount nobody has stated is none; the provider's surcharge for writing to its cache is a
+        # quarter.
         cached, cache_write = plain, -(-plain * 5 // 4)
     else:
         cached = nanodollars(entry.get("cached", input_text))

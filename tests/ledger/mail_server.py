@@ -1,4 +1,4 @@
-"""A small SMTP server that keeps what it is given: HELO to QUIT, STARTTLS, AUTH PLAIN, and refusals on demand."""
+"""A small SMTP server that keeps what it gets: HELO to QUIT, STARTTLS, AUTH PLAIN, refusals on demand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class MailServer:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.delay.set()
         self._server.shutdown()
         self._server.server_close()

@@ -1,10 +1,11 @@
-"""A day of fifty users who ask and ten who do what they can, against the real ledger file, with a clock that jumps.
+"""A day of fifty users who ask and ten abusers, against the real ledger file, with a clock that jumps.
 
     python3 -m tests.ledger.simulation            the table
     python3 -m tests.ledger.simulation --seed 7   another day
 
-Only the clock is not real: every limit, reservation and settlement is the program's own. What HTTP lets a caller do is done as
-the program does it (`app/answering/pipeline.py`): admission, embeddings, retrieval, the call for the answer, the end.
+Only the clock is not real: every limit, reservation and settlement is the program's own. What HTTP lets a
+caller do is done as the program does it (`app/answering/pipeline.py`): admission, embeddings, retrieval, the
+call for the answer, the end.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Tally:
 
 @dataclass
 class Outcome:
-    """What a day was like. `spent` (of one: `dearest`), `given_back`, `free` are of the abusers; money is in nano-dollars."""
+    """A day. `spent` (of one: `dearest`), `given_back`, `free`: of the abusers; money in nano-dollars."""
 
     honest: dict[str, Tally] = field(default_factory=dict)
     abusers: dict[str, Tally] = field(default_factory=dict)
@@ -104,9 +105,9 @@ class World:
         try:
             admission = self.admit(user, size)
             yield 0.3
-            admission.sent(PlannedCall("embeddings", EMBEDDINGS, PRICING.bound(EMBEDDINGS, size.embedded))).settle(
-                Usage(size.embedded // 4)
-            )
+            admission.sent(
+                PlannedCall("embeddings", EMBEDDINGS, PRICING.bound(EMBEDDINGS, size.embedded))
+            ).settle(Usage(size.embedded // 4))
             yield from end(admission, size)
         except Refused as refusal:
             tally.refused += 1
@@ -125,23 +126,25 @@ class World:
 
     def pay(self, admission: Admission, size: Size) -> Callable[[Usage | None], None]:
         try:
-            return admission.sent(PlannedCall("chat", CHAT, PRICING.bound(CHAT, size.prompt_bytes, MAX_ANSWER_TOKENS))).settle
+            return admission.sent(
+                PlannedCall("chat", CHAT, PRICING.bound(CHAT, size.prompt_bytes, MAX_ANSWER_TOKENS))
+            ).settle
         except Refused as refusal:
             admission.finish(refusal.code)
             raise
 
 
-# -- those who ask -----------------------------------------------------------------------------------------------------
+# -- those who ask --
 
 
 def typical(chance: random.Random) -> Size:
-    """As measured with questions of tests/data over the sample rules: 2,800 to 14,000 bytes of prompt, 7,800 in the middle."""
+    """As measured with tests/data over the sample rules: 2,800 to 14,000 bytes of prompt, median 7,800."""
     prompt = round(chance.triangular(2_800, 14_000, 6_500))
     return Size(chance.randint(80, 300), prompt, Usage(prompt // 4, chance.randint(150, 450)))
 
 
 def honest(world: World, user: str) -> Steps:
-    """5 to 25 questions in up to three sittings between 7 and 23 o'clock; one in fifty meets a provider in trouble."""
+    """5 to 25 questions in up to three sittings from 7 to 23 o'clock; one in fifty meets provider trouble."""
     chance = random.Random(f"{world.seed} {user}")
     tally = world.outcome.honest.setdefault(user, Tally())
     count = chance.randint(5, 25)
@@ -172,9 +175,10 @@ def honest(world: World, user: str) -> Steps:
         yield pause
 
 
-# -- those who do what they can ----------------------------------------------------------------------------------------
+# -- those who do what they can --
 
-# Every byte a token, as with letters that no tokenizer knows: a prompt that is as long as it may be, and counted so.
+# Every byte a token, as with letters that no tokenizer knows: a prompt that is as long as it may be, and
+# counted so.
 LONGEST = Size(MAX_EMBEDDED_TOKENS, MAX_PROMPT_TOKENS, Usage(MAX_PROMPT_TOKENS, MAX_ANSWER_TOKENS))
 
 
@@ -218,7 +222,7 @@ def too_much_work(world: World, admission: Admission, size: Size) -> Steps:
 
 
 def killed(world: World, admission: Admission, size: Size) -> Steps:
-    """The process has died before the answer was asked for: nobody closes its books but the next admission."""
+    """The process has died before the answer was asked for: the next admission closes its books."""
     yield 10
     db = sqlite3.connect(world.ledger.store.path, isolation_level=None)
     db.execute("UPDATE requests SET pid_started = 1 WHERE request_id = ?", (admission.request_id,))
@@ -231,7 +235,8 @@ def killed_while_it_is_answered(world: World, admission: Admission, size: Size) 
 
 
 ENDS = (
-    answered, timed_out, left, tried_three_times, refused_by_the_provider, too_much_work, killed, killed_while_it_is_answered,
+    answered, timed_out, left, tried_three_times, refused_by_the_provider, too_much_work, killed,
+    killed_while_it_is_answered,
 )  # fmt: skip
 
 
@@ -250,10 +255,12 @@ def abuser(world: World, user: str, number: int, lane: int) -> Steps:
         yield chance.uniform(0.1, 120)
 
 
-# -- a day -------------------------------------------------------------------------------------------------------------
+# -- a day --
 
 
-def simulate(directory: Path, seed: int, *, abusers: int = ABUSERS, known: bool = True, **rules: int) -> Outcome:
+def simulate(
+    directory: Path, seed: int, *, abusers: int = ABUSERS, known: bool = True, **rules: int
+) -> Outcome:
     """A day after one on which everybody asked something; the abusers only if they are `known`."""
     world = World(directory, seed, **rules)
     honest_users = [f"honest-{number:02}" for number in range(HONEST)]
@@ -271,7 +278,8 @@ def simulate(directory: Path, seed: int, *, abusers: int = ABUSERS, known: bool 
     world.run(MIDNIGHT + DAY - 1)
     rows = query(
         world.ledger,
-        "SELECT user_id, spent_nd, given_back, free FROM user_days WHERE day = '2026-11-22' ORDER BY spent_nd",
+        "SELECT user_id, spent_nd, given_back, free FROM user_days"
+        " WHERE day = '2026-11-22' ORDER BY spent_nd",
     )
     outcome = world.outcome
     outcome.day_spent = world.ledger.quota("").day_spent
@@ -315,7 +323,9 @@ COLUMNS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=1978, help="which day (default %(default)s)")
     seed = parser.parse_args().seed
     logging.disable(logging.WARNING)
@@ -323,7 +333,9 @@ def main() -> None:
     for name, given in DAYS:
         with directory() as made:
             day = simulate(made, seed, **given)
-        print(f"{name:24}" + "".join(f"{value(day):>{max(10, len(column) + 2)}}" for column, value in COLUMNS))
+        print(
+            f"{name:24}" + "".join(f"{value(day):>{max(10, len(column) + 2)}}" for column, value in COLUMNS)
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests of the ledger share: a clock that can be set, limits, prices, and looking into the file from outside."""
+"""What the ledger's tests share: a clock that can be set, limits, prices, and a look into the file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ class SetClock(Clock):
 
 
 def limits(
-    capacity: int = 15, interval_us: int = 60_000_000, daily: int = 30, in_flight: int = 0, budget: str = "1.00", **given: int
+    capacity: int = 15,
+    interval_us: int = 60_000_000,
+    daily: int = 30,
+    in_flight: int = 0,
+    budget: str = "1.00",
+    **given: int,
 ) -> LimitSettings:
     return LimitSettings(capacity, interval_us, daily, in_flight, budget, **given)
 

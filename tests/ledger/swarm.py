@@ -1,8 +1,9 @@
 """Many processes that ask one ledger at the same moment.
 
-Each is a real process with its own connection. They wait at a barrier, then all go; what each was told comes back over a
-pipe. With `hold`, whoever is admitted keeps the question open until all have been told; with `until`, those that are
-refused for questions in flight or for the budget try again until they are admitted or told that the money is spent.
+Each is a real process with its own connection. They wait at a barrier, then all go; what each was told comes
+back over a pipe. With `hold`, whoever is admitted keeps the question open until all have been told; with
+`until`, those that are refused for questions in flight or for the budget try again until they are admitted or
+told that the money is spent.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def ask_until_admitted(ledger: Ledger, plan: dict[str, Any], user: str, report: 
             call.settle(None)
         else:
             call.settle(Usage(prompt_tokens=chance.randrange(plan["reserve"] // 200)))
-        report({"user": user, "said": "admitted", "refused": refused, "cost": admission.finish("answered").cost})
+        report(
+            {"user": user, "said": "admitted", "refused": refused, "cost": admission.finish("answered").cost}
+        )
         return
     report({"user": user, "said": "gave up", "refused": refused})
 
@@ -79,7 +82,9 @@ def main() -> None:
             ask(ledger, plan, user, lambda what: os.write(tell, json.dumps(what).encode() + b"\n"), release)
             code = 0
         except Exception as error:
-            os.write(tell, json.dumps({"user": "", "said": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            os.write(
+                tell, json.dumps({"user": "", "said": f"{type(error).__name__}: {error}"}).encode() + b"\n"
+            )
         finally:
             os._exit(code)
     os.close(tell)

@@ -1,4 +1,4 @@
-"""Ten users who do what they can among fifty who ask: nobody is refused for it, and they get no more than their part."""
+"""Ten abusers among fifty who ask: nobody is refused for it, and they get no more than their part."""
 
 from __future__ import annotations
 

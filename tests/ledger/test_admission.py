@@ -1,4 +1,4 @@
-"""Limits as one user meets them: refusals with the exact time to wait, quota given back, and clocks that misbehave."""
+"""Limits as one user meets them: refusals with the time to wait, quota given back, clocks that misbehave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, InvalidRequest, LedgerUnavailable, RateLimited
+from app.errors import (
+    BudgetExceeded,
+    ConcurrentRequest,
+    DailyLimitExceeded,
+    InvalidRequest,
+    LedgerUnavailable,
+    RateLimited,
+)
 from app.ledger.ledger import Ledger
 from app.models import PlannedCall, Usage
 from app.web.flask_app import rate_limit_headers as headers
@@ -83,7 +90,10 @@ def test_questions_in_flight_are_limited_for_each_user(tmp_path: Path, clock: Se
     with pytest.raises(ConcurrentRequest) as caught:
         ledger.admit("gary", "c", 0)
     assert (caught.value.status, caught.value.code) == (429, "concurrent_request")
-    assert error_details(caught.value)["rate_info"] == {"daily_remaining": 28, "retry_after": caught.value.retry_after}
+    assert error_details(caught.value)["rate_info"] == {
+        "daily_remaining": 28,
+        "retry_after": caught.value.retry_after,
+    }
     assert caught.value.retry_after > 0
     ledger.admit("someone else", "d", 0)
     first.finish("answered")
@@ -109,13 +119,17 @@ def test_the_budget_refuses_what_does_not_fit(tmp_path: Path, clock: SetClock) -
         ledger.admit("dave", "b", 6_000_000)
     assert (caught.value.status, caught.value.code) == (503, "budget_exceeded")
     # It may fit in a moment: nothing is spent yet.
-    assert error_details(caught.value) == {"budget_info": {"daily_total": 0.0, "daily_budget": 0.01, "percent_used": 0.0}}
+    assert error_details(caught.value) == {
+        "budget_info": {"daily_total": 0.0, "daily_budget": 0.01, "percent_used": 0.0}
+    }
     assert caught.value.retry_after < 60
     held.sent(PlannedCall("chat", CHAT, 6_000_000)).settle(None)
     held.finish("answered")
     with pytest.raises(BudgetExceeded) as caught:
         ledger.admit("dave", "c", 6_000_000)
-    assert error_details(caught.value) == {"budget_info": {"daily_total": 0.006, "daily_budget": 0.01, "percent_used": 60.0}}
+    assert error_details(caught.value) == {
+        "budget_info": {"daily_total": 0.006, "daily_budget": 0.01, "percent_used": 60.0}
+    }
     assert caught.value.retry_after == MIDNIGHT
     # What costs nothing is answered all the same, and tomorrow everything is.
     ledger.admit("dave", "free", 0).finish("answered")
@@ -141,7 +155,9 @@ def test_an_attempt_that_was_free_leaves_its_reservation_to_the_next(tmp_path: P
     admission = ledger.admit("gary", "a", 4_000_000)
     for _ in range(3):
         admission.sent(PlannedCall("chat", CHAT, 4_000_000)).free()
-    admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(Usage(1000, 100, cached_tokens=400, cache_write_tokens=200))
+    admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(
+        Usage(1000, 100, cached_tokens=400, cache_write_tokens=200)
+    )
     assert admission.finish("answered").cost == 400 * 100 + 400 * 10 + 200 * 125 + 100 * 500
 
 
@@ -196,7 +212,9 @@ def test_what_a_question_costs_and_whether_its_quota_comes_back(
         ("process died", 1000),
     ],
 )
-def test_the_first_call_is_committed_with_the_admission(tmp_path: Path, clock: SetClock, end: str, cost: int) -> None:
+def test_the_first_call_is_committed_with_the_admission(
+    tmp_path: Path, clock: SetClock, end: str, cost: int
+) -> None:
     ledger = open_ledger(tmp_path, clock)
     admission = ledger.admit("gary", "a", 5_001_000, PlannedCall("embeddings", EMBEDDINGS, 1000))
     # Whatever happens from here on, the books have it.
@@ -231,7 +249,9 @@ def test_the_first_call_is_committed_with_the_admission(tmp_path: Path, clock: S
         (KeyboardInterrupt(), "internal_error"),
     ],
 )
-def test_a_question_that_ends_in_an_error_is_closed(tmp_path: Path, error: BaseException, outcome: str) -> None:
+def test_a_question_that_ends_in_an_error_is_closed(
+    tmp_path: Path, error: BaseException, outcome: str
+) -> None:
     ledger = open_ledger(tmp_path)
     with pytest.raises(type(error)), ledger.admit("gary", "a", 1000):
         raise error
@@ -239,7 +259,9 @@ def test_a_question_that_ends_in_an_error_is_closed(tmp_path: Path, error: BaseE
     assert ledger.quota("gary").daily_remaining == 30
 
 
-def test_a_bill_over_the_bound_is_booked_as_it_is(tmp_path: Path, clock: SetClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bill_over_the_bound_is_booked_as_it_is(
+    tmp_path: Path, clock: SetClock, caplog: pytest.LogCaptureFixture
+) -> None:
     ledger = open_ledger(tmp_path, clock)
     admission = ledger.admit("gary", "a", 1000)
     admission.sent(PlannedCall("chat", CHAT, 1000)).settle(Usage(1000, 1000))
@@ -248,7 +270,7 @@ def test_a_bill_over_the_bound_is_booked_as_it_is(tmp_path: Path, clock: SetCloc
 
 
 def test_midnight_between_admission_and_settlement(tmp_path: Path, clock: SetClock) -> None:
-    """A question belongs wholly to the day of its admission: its cost, its quota, and the quota that it gives back."""
+    """A question belongs wholly to the day of its admission: its cost, its quota, and what it gives back."""
     ledger = open_ledger(tmp_path, clock, budget="0.01")
     clock.advance(MIDNIGHT - 1)
     answered, failed = ledger.admit("gary", "a", 5_000_000), ledger.admit("gary", "b", 5_000_000)
@@ -326,14 +348,18 @@ def test_a_question_that_is_open_for_too_long_is_closed_by_age(tmp_path: Path, c
         ledger.admit("gary", "b", 0)
     clock.advance(1)
     ledger.admit("gary", "c", 0)
-    assert query(ledger, "SELECT outcome, spent_nd FROM requests WHERE request_id = 'a'") == [("orphaned", 1_000_000)]
+    assert query(ledger, "SELECT outcome, spent_nd FROM requests WHERE request_id = 'a'") == [
+        ("orphaned", 1_000_000)
+    ]
     # It was only slow: it may not send anything more, and what it did send is corrected.
     with pytest.raises(LedgerUnavailable):
         forgotten.sent(PlannedCall("chat", CHAT, 1_000_000))
     call.settle(Usage(100, 100))
     assert forgotten.finish("answered").cost == 60_000
     assert query(ledger, "SELECT spent_nd FROM days") == [(60_000,)]
-    assert query(ledger, "SELECT outcome, spent_nd, held_nd FROM requests WHERE request_id = 'a'") == [("orphaned", 60_000, 0)]
+    assert query(ledger, "SELECT outcome, spent_nd, held_nd FROM requests WHERE request_id = 'a'") == [
+        ("orphaned", 60_000, 0)
+    ]
 
 
 def test_a_clock_set_back_does_not_keep_orphans_of_another_machine(tmp_path: Path, clock: SetClock) -> None:

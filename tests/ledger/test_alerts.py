@@ -1,4 +1,4 @@
-"""Alerts: once a day each, whoever notices and however many at once, by a real mail server, with nobody waiting for it."""
+"""Alerts: once a day each, whoever notices and however many at once, by a real mail server; nobody waits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ def test_what_is_marked_and_when(tmp_path: Path) -> None:
     spend(ledger, "gary", "g", 1_000_000)
     with pytest.raises(DailyLimitExceeded):
         ledger.admit("gary", "h", 0)
-    today = [("2026-11-21", "budget_100", ""), ("2026-11-21", "budget_80", ""), ("2026-11-21", "user_daily_limit", "gary")]
+    today = [
+        ("2026-11-21", "budget_100", ""),
+        ("2026-11-21", "budget_80", ""),
+        ("2026-11-21", "user_daily_limit", "gary"),
+    ]
     assert marks(ledger) == today
     clock.advance(86_400)
     spend(ledger, "gary", "i", 9_000_000)
@@ -125,7 +129,9 @@ def test_the_mail_has_the_figures_and_the_dearest_users(configured: Settings, ma
     assert "Spent so far: $0.0081 of $0.0100." in text
     assert text.index("$0.0054     1 questions  user-1") < text.index("$0.0027     1 questions  user-0")
     give_up = time.monotonic() + 10
-    while query(container.ledger, "SELECT delivered_us FROM alerts") == [(None,)] and time.monotonic() < give_up:
+    while (
+        query(container.ledger, "SELECT delivered_us FROM alerts") == [(None,)] and time.monotonic() < give_up
+    ):
         time.sleep(0.02)
     assert query(container.ledger, "SELECT delivered_us IS NOT NULL, attempts FROM alerts") == [(1, 1)]
     container.after_reply()
@@ -152,7 +158,10 @@ def test_of_20_processes_at_once_one_sends(configured: Settings, mail: MailServe
     mail.delay.clear()
     asking = [
         subprocess.Popen(
-            [sys.executable, "-c", ASK_AND_LEAVE, f"r{number}"], cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-c", ASK_AND_LEAVE, f"r{number}"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         for number in range(20)
     ]
@@ -209,7 +218,9 @@ def test_a_host_that_cannot_start_a_process_fails_no_answer(
     monkeypatch.setattr("app.ledger.alerts.PROJECT_ROOT", Path("/nonexistent"))
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     container.ledger.start_alerts()
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: (_ for _ in ()).throw(OSError("no more processes")))
+    monkeypatch.setattr(
+        "subprocess.run", lambda *_, **__: (_ for _ in ()).throw(OSError("no more processes"))
+    )
     container.ledger.clock = SetClock(time.time() + 700)
     container.ledger.start_alerts()
     assert "cleanup_ledger.py will send them" in caplog.text
@@ -251,7 +262,9 @@ def test_a_password_is_not_sent_in_the_clear_to_another_host(monkeypatch: pytest
         assert len(server.mails) == 1
 
 
-def test_without_smtp_host_the_hosts_sendmail_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_smtp_host_the_hosts_sendmail_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "sendmail"
     program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/mail\n')
     program.chmod(0o700)

@@ -1,6 +1,7 @@
 """Questions through the whole application over HTTP: who pays for what, in which way ever they end.
 
-The OpenAI and auth APIs are the doubles; only the vector database is replaced, by the sample rules' own index.
+The OpenAI and auth APIs are the doubles; only the vector database is replaced, by the sample rules' own
+index.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ class Site:
         }
         self.services = TestContainer(settings.load(environ, root=directory))
         self.path = directory / "ledger.sqlite3"
-        self._server = make_server("127.0.0.1", 0, create_app(self.services.settings, services=self.services), Server, Quiet)
+        self._server = make_server(
+            "127.0.0.1", 0, create_app(self.services.settings, services=self.services), Server, Quiet
+        )
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -178,14 +181,23 @@ def test_an_answer_says_what_it_cost_and_what_is_left(site: Site) -> None:
 
 EMBED, CHAT = "/v1/embeddings", "/v1/chat/completions"
 
-NO_WORDS = {"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]}
+NO_WORDS = {
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]
+}
 
 OUTCOMES = {
     # name: (faults, streamed, status, error, quota back, money)
     "nothing wrong": ([], False, 200, None, False, "as billed"),
     "chat 500, always": ([Fault(path=CHAT, times=None)], False, 502, "ai_service_error", True, "as billed"),
     "chat 500, once": ([Fault(path=CHAT)], False, 200, None, False, "as billed"),
-    "chat 429, once, streamed": ([Fault(path=CHAT, status=429, retry_after=0)], True, 200, None, False, "as billed"),
+    "chat 429, once, streamed": (
+        [Fault(path=CHAT, status=429, retry_after=0)],
+        True,
+        200,
+        None,
+        False,
+        "as billed",
+    ),
     "chat 400": ([Fault(path=CHAT, status=400)], False, 502, "ai_service_error", True, "as billed"),
     "chat 401": ([Fault(path=CHAT, status=401)], True, 502, "ai_service_error", True, "as billed"),
     "chat 429, always": (
@@ -197,7 +209,14 @@ OUTCOMES = {
         "as billed",
     ),
     "embeddings hang": ([Fault("hang", path=EMBED)], False, 504, "timeout_error", True, "bound"),
-    "no words": ([Fault("garbage", path=CHAT, body=NO_WORDS)], False, 502, "ai_service_error", False, "bound"),
+    "no words": (
+        [Fault("garbage", path=CHAT, body=NO_WORDS)],
+        False,
+        502,
+        "ai_service_error",
+        False,
+        "bound",
+    ),
     "no words, streamed": (
         [Fault("garbage", path=CHAT, body="data: [DONE]\n\n")],
         True,
@@ -206,21 +225,51 @@ OUTCOMES = {
         False,
         "bound",
     ),
-    "embeddings 500, always": ([Fault(path=EMBED, times=None)], False, 502, "ai_service_error", True, "nothing"),
+    "embeddings 500, always": (
+        [Fault(path=EMBED, times=None)],
+        False,
+        502,
+        "ai_service_error",
+        True,
+        "nothing",
+    ),
     "embeddings garbage": ([Fault("garbage", path=EMBED)], False, 502, "ai_service_error", True, "bound"),
     "chat hangs": ([Fault("hang", path=CHAT)], False, 504, "timeout_error", False, "bound"),
-    "chat hangs before work": ([Fault("hang", path=CHAT, before_work=True)], False, 504, "timeout_error", False, "bound"),
+    "chat hangs before work": (
+        [Fault("hang", path=CHAT, before_work=True)],
+        False,
+        504,
+        "timeout_error",
+        False,
+        "bound",
+    ),
     "chat garbage": ([Fault("garbage", path=CHAT)], False, 502, "ai_service_error", False, "bound"),
     "chat cut": ([Fault("cut", path=CHAT, times=None)], False, 502, "ai_service_error", False, "bound"),
     "chat lost once": ([Fault("close_before_headers", path=CHAT)], False, 200, None, False, "bound"),
     "no usage in the stream": ([Fault("stream_no_usage", path=CHAT)], True, 200, None, False, "bound"),
-    "stream breaks off": ([Fault("stream_error", path=CHAT, after=2)], True, 200, "ai_service_error", False, "bound"),
-    "stream stalls": ([Fault("stream_stall", path=CHAT, after=2)], True, 200, "timeout_error", False, "bound"),
+    "stream breaks off": (
+        [Fault("stream_error", path=CHAT, after=2)],
+        True,
+        200,
+        "ai_service_error",
+        False,
+        "bound",
+    ),
+    "stream stalls": (
+        [Fault("stream_stall", path=CHAT, after=2)],
+        True,
+        200,
+        "timeout_error",
+        False,
+        "bound",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_who_pays_for_what_goes_wrong(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble], name: str) -> None:
+def test_who_pays_for_what_goes_wrong(
+    tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble], name: str
+) -> None:
     faults, streamed, status, error, quota_back, money = OUTCOMES[name]
     site = Site(tmp_path, *doubles, REQUEST_TIMEOUT_SECONDS="4")
     try:
@@ -230,7 +279,8 @@ def test_who_pays_for_what_goes_wrong(tmp_path: Path, doubles: tuple[OpenAIDoubl
         if error:
             event, said = reply.events[-1] if status == 200 else ("error", reply.json)
             assert (event, said["error"]) == ("error", error)
-            # What the reply says, what the ledger says (below), and what is there to read in place of an answer.
+            # What the reply says, what the ledger says (below), and what is there to read in place of an
+            # answer.
             assert said["counted"] is not quota_back
             assert said["passages"][0]["name"] == "Owlbear"
             assert "hug" in said["passages"][0]["text"].lower()
@@ -247,13 +297,17 @@ def test_who_pays_for_what_goes_wrong(tmp_path: Path, doubles: tuple[OpenAIDoubl
         else:
             assert spent > billed
             bounds = query(site.path, "SELECT SUM(bound_nd) FROM calls WHERE state = 'charged'")[0][0]
-            settled = query(site.path, "SELECT COALESCE(SUM(cost_nd), 0) FROM calls WHERE state = 'settled'")[0][0]
+            settled = query(site.path, "SELECT COALESCE(SUM(cost_nd), 0) FROM calls WHERE state = 'settled'")[
+                0
+            ][0]
             assert spent == bounds + settled
     finally:
         site.close()
 
 
-def test_a_provider_that_cannot_be_reached_costs_nothing(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]) -> None:
+def test_a_provider_that_cannot_be_reached_costs_nothing(
+    tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         site = Site(tmp_path, *doubles, OPENAI_BASE_URL=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
@@ -287,7 +341,9 @@ def test_an_answer_that_came_to_nothing_says_why_and_stays_counted(site: Site, n
     assert told in reply.json["message"] and "try again" not in reply.json["message"]
     left = site.services.ledger.quota(site.auth.users["alice"].profile()["id"])
     assert (left.burst_remaining, left.daily_remaining) == (14, 29)
-    assert query(site.path, "SELECT state, prompt_tokens FROM calls WHERE kind = 'chat'") == [("settled", 900)]
+    assert query(site.path, "SELECT state, prompt_tokens FROM calls WHERE kind = 'chat'") == [
+        ("settled", 900)
+    ]
 
 
 def test_what_a_model_thinks_is_neither_shown_nor_checked(site: Site) -> None:
@@ -295,9 +351,15 @@ def test_what_a_model_thinks_is_neither_shown_nor_checked(site: Site) -> None:
     for stream in (False, True):
         reply = site.ask(stream=stream)
         done = reply.events[-1][1] if stream else reply.json
-        shown = "".join(data["text"] for name, data in reply.events if name == "delta") if stream else done["answer"]
+        shown = (
+            "".join(data["text"] for name, data in reply.events if name == "delta")
+            if stream
+            else done["answer"]
+        )
         assert shown == "Owlbears hug [1]."
-        assert "99" not in json.dumps(done["meta"]["grounding"]) and "Strahd" not in json.dumps(done["meta"]["grounding"])
+        assert "99" not in json.dumps(done["meta"]["grounding"]) and "Strahd" not in json.dumps(
+            done["meta"]["grounding"]
+        )
         assert done["meta"]["grounding"]["removed_citations"] == []
 
 
@@ -314,7 +376,9 @@ def test_what_a_provider_refuses_costs_one_request_once_and_no_money(site: Site)
 
 
 def test_vectors_that_are_no_numbers_end_the_question_before_the_answer_is_paid_for(site: Site) -> None:
-    site.openai.faults.push(Fault("garbage", path=EMBED, body='{"data": [{"index": 0, "embedding": [NaN, 1.0]}]}'))
+    site.openai.faults.push(
+        Fault("garbage", path=EMBED, body='{"data": [{"index": 0, "embedding": [NaN, 1.0]}]}')
+    )
     reply = site.ask()
     assert (reply.status, reply.json["error"]) == (502, "ai_service_error")
     assert [request.path for request in site.openai.requests] == [EMBED]
@@ -340,7 +404,8 @@ def test_a_reader_who_leaves_in_mid_answer_pays(site: Site) -> None:
     site.openai.script_answer("An owlbear is a beast. " * 20)
     with socket.create_connection(("127.0.0.1", site.port)) as client:
         body = json.dumps({**QUESTION, "stream": True}).encode()
-        head = f"POST /api/query HTTP/1.0\r\nAuthorization: Bearer {site.token}\r\nContent-Type: application/json\r\n"
+        head = f"POST /api/query HTTP/1.0\r\nAuthorization: Bearer {site.token}\r\n"
+        head += "Content-Type: application/json\r\n"
         client.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         received = b""
         while b"event: delta" not in received:
@@ -358,7 +423,7 @@ def test_a_reader_who_leaves_in_mid_answer_pays(site: Site) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answered_question_costs_three_transactions(site: Site, stream: bool) -> None:
-    """Each waits for the disk five times: admission with the first paid call, one before the second, and the end."""
+    """Each waits for the disk five times: admission with the first call, one before the second, the end."""
     site.ask()
     said: list[str] = []
     db = site.services.ledger.store._db
@@ -395,14 +460,19 @@ def test_limits_reach_the_caller(tmp_path: Path, doubles: tuple[OpenAIDouble, Au
         site.close()
 
 
-def test_a_second_question_at_once_is_refused(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]) -> None:
+def test_a_second_question_at_once_is_refused(
+    tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]
+) -> None:
     site = Site(tmp_path, *doubles, MAX_IN_FLIGHT_PER_USER="1")
     try:
         site.openai.word_delay = 0.05
         first = threading.Thread(target=site.ask)
         first.start()
         give_up = time.monotonic() + 10
-        while not (site.path.exists() and site.services.ledger.store and site.requests()) and time.monotonic() < give_up:
+        while (
+            not (site.path.exists() and site.services.ledger.store and site.requests())
+            and time.monotonic() < give_up
+        ):
             time.sleep(0.02)
         refused = site.ask()
         assert (refused.status, refused.json["error"]) == (429, "concurrent_request")
@@ -494,10 +564,17 @@ def test_feedback_over_http(site: Site) -> None:
     request_id = site.ask().json["meta"]["request_id"]
     given = {"request_id": request_id, "rating": "up", "comment": "  the hug!  "}
     assert site.call("POST", "/api/feedback", given).status == 200
-    assert query(site.path, "SELECT request_id, rating, comment FROM feedback") == [(request_id, "up", "the hug!")]
+    assert query(site.path, "SELECT request_id, rating, comment FROM feedback") == [
+        (request_id, "up", "the hug!")
+    ]
     foreign = site.call("POST", "/api/feedback", given, token=site.auth.token_for("bob"))
     assert (foreign.status, foreign.json["field"]) == (400, "request_id")
-    for wrong in ({"rating": "up"}, {**given, "rating": "great"}, {**given, "comment": 5}, {**given, "comment": "x" * 2001}):
+    for wrong in (
+        {"rating": "up"},
+        {**given, "rating": "great"},
+        {**given, "comment": 5},
+        {**given, "comment": "x" * 2001},
+    ):
         assert site.call("POST", "/api/feedback", wrong).status == 400
     assert query(site.path, "SELECT COUNT(*) FROM feedback") == [(1,)]
 

@@ -28,7 +28,8 @@ def test_of_200_processes_at_once_the_bucket_admits_exactly_15(tmp_path: Path) -
     # Not even the file is there: the 200 also race to make it.
     result = swarm(path, 200, ["gary"], {})
     assert result["said"] == {"admitted": 15, "rate_limited": 185}
-    # The first token is back 60 s after the first was taken: the seconds that the swarm took have passed already.
+    # The first token is back 60 s after the first was taken: the seconds that the swarm took have passed
+    # already.
     assert all(60 - result["seconds"] - 2 <= seconds <= 60 for seconds in result["retry_after"])
     assert query(path, "SELECT admitted, answered, refused_burst FROM user_days") == [(15, 15, 185)]
     assert integrity(path) == "ok"
@@ -56,7 +57,8 @@ def test_with_an_in_flight_limit_of_2_never_more_than_2_are_open(tmp_path: Path)
     with Watcher(ledger.store.path) as watcher:
         plan = {"reserve": 1_000_000, "hold_ms": 20, "until": 110}
         limits = {**NO_BUCKET, "in_flight": 2, "daily": 1000, "budget": "5.00"}
-        # All are admitted in the end, two at a time: more would wait for longer than the ledger lets anybody wait.
+        # All are admitted in the end, two at a time: more would wait for longer than the ledger lets anybody
+        # wait.
         result = swarm(ledger.store.path, 100, ["gary"], limits, **plan)
     print(watcher.seen, witnessed(ledger.store.path))
     assert result["said"] == {"admitted": 100}

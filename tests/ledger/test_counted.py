@@ -1,4 +1,4 @@
-"""Whether a question counts is said with its error as the ledger has it, also where the ledger itself or this program fails.
+"""An error says whether its question counts, as the ledger has it, also where ledger or program fails.
 
 What goes wrong outside is in `test_answering.OUTCOMES`.
 """
@@ -108,19 +108,26 @@ def test_what_fails_before_the_admission_is_not_counted(site: Site) -> None:
     assert (reply.json["error"], reply.json["counted"]) == ("auth_unavailable", False)
 
 
-def test_a_defect_in_writing_the_reply_belongs_to_the_question(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_in_writing_the_reply_belongs_to_the_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(replies, "EXCERPT_CHARACTERS", None)
     for number, stream in enumerate((False, True), 1):
         body = said(site.ask(stream=stream))
         assert (body["error"], body["counted"]) == ("internal_error", True)
         assert counted(site) == number
     # Of the stream the sources could not be sent: nobody has had the answer, but it was paid for.
-    assert [(outcome, held) for outcome, held, _ in site.requests()] == [("answered", 0), ("internal_error", 0)]
+    assert [(outcome, held) for outcome, held, _ in site.requests()] == [
+        ("answered", 0),
+        ("internal_error", 0),
+    ]
 
 
 @pytest.mark.parametrize(("kind", "counts"), [(Sources, False), (Delta, True), (Done, True)])
 def test_what_is_thrown_at_an_event_ends_its_question(site: Site, kind: type, counts: bool) -> None:
-    events = site.services.answering.events(Query(Question("owlbear"), User("anne"), "first", Deadline(20), stream=True))
+    events = site.services.answering.events(
+        Query(Question("owlbear"), User("anne"), "first", Deadline(20), stream=True)
+    )
     next(event for event in events if isinstance(event, kind))
     with pytest.raises(DndChatError) as caught:
         events.throw(ValueError("no such thing"))
@@ -129,7 +136,8 @@ def test_what_is_thrown_at_an_event_ends_its_question(site: Site, kind: type, co
     assert [row[1] for row in site.requests()] == [0]
 
 
-# -- a worker that is lost ---------------------------------------------------------------------------------------------
+# -- a worker that is lost
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -155,7 +163,9 @@ def test_an_answer_at_no_cost_that_nobody_has_got_counts_once(ledger: Ledger) ->
 def test_whether_a_lost_worker_has_counted_it_is_not_said_where_nobody_knows(site: Site) -> None:
     site.path.write_text("this is no ledger")
     answering = site.services.answering
-    events = answering.events(Query(Question("owlbear"), User("anne"), "second", Deadline(20), lost_id="first"))
+    events = answering.events(
+        Query(Question("owlbear"), User("anne"), "second", Deadline(20), lost_id="first")
+    )
     with pytest.raises(LedgerUnavailable) as caught:
         next(events)
     assert caught.value.counted is None
@@ -185,12 +195,17 @@ def test_it_is_counted_until_its_books_are_closed(ledger: Ledger) -> None:
     assert not admission.counted
 
 
-# -- by whose fault it fails -------------------------------------------------------------------------------------------
+# -- by whose fault it fails
+# -------------------------------------------------------------------------------------------
 
 TOO_LONG = {"error": {"message": "no", "type": "invalid_request_error", "code": "context_length_exceeded"}}
 NOT_ALLOWED = {"error": {"message": "triggering the content management policy", "code": "content_filter"}}
 UNKNOWN_OPTION = {
-    "error": {"message": "Unsupported parameter", "type": "invalid_request_error", "code": "unsupported_parameter"}
+    "error": {
+        "message": "Unsupported parameter",
+        "type": "invalid_request_error",
+        "code": "unsupported_parameter",
+    }
 }
 SLOW_DOWN = {"error": {"message": "Reduce the length of the messages or wait", "code": "rate_limit_exceeded"}}
 
@@ -203,7 +218,11 @@ SLOW_DOWN = {"error": {"message": "Reduce the length of the messages or wait", "
         (400, TOO_LONG, True),
         (400, NOT_ALLOWED, True),
         (413, {}, True),
-        (500, {"error": {"message": "input is too large to process. increase the physical batch size"}}, True),
+        (
+            500,
+            {"error": {"message": "input is too large to process. increase the physical batch size"}},
+            True,
+        ),
         (400, UNKNOWN_OPTION, False),
         (429, SLOW_DOWN, False),
         (401, TOO_LONG, False),
@@ -221,7 +240,7 @@ def test_what_the_provider_refuses_for_the_question_counts(
 
 
 class Laborious(HybridRetriever):
-    """Computes for longer than half of the time, as a question can make it do; then it goes on as it would."""
+    """Computes for longer than half of the time, as a question can make it do; then it goes on."""
 
     memory = False
 
@@ -289,7 +308,9 @@ def test_processes_that_are_killed_give_back_as_often_and_no_more(tmp_path: Path
         worker(ledger, lambda there, number=number: there.admit("anne", f"r{number}", 1000) and None)  # type: ignore[misc]
         ledger.admit("visitor", f"v{number}", 0).finish("answered")
     assert ledger.quota("anne").daily_remaining == 28
-    assert query(ledger, "SELECT admitted, given_back, orphaned FROM user_days WHERE user_id = 'anne'") == [(2, 2, 4)]
+    assert query(ledger, "SELECT admitted, given_back, orphaned FROM user_days WHERE user_id = 'anne'") == [
+        (2, 2, 4)
+    ]
 
 
 def test_a_day_starts_with_all_of_them_again(tmp_path: Path) -> None:

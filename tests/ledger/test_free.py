@@ -1,4 +1,4 @@
-"""What costs no quota has limits of its own: pages in place of an answer, the deep health report, feedback."""
+"""What costs no quota has limits of its own: pages in place of an answer, deep health report, feedback."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def test_ten_at_once_and_one_every_ten_seconds(tmp_path: Path) -> None:
     # Questions are another matter.
     quota = ledger.quota("gary")
     assert (quota.burst_remaining, quota.daily_remaining) == (15, 30)
-    assert query(ledger, "SELECT user_id, free, refused_free FROM user_days") == [("dave", 1, 0), ("gary", 11, 1)]
+    assert query(ledger, "SELECT user_id, free, refused_free FROM user_days") == [
+        ("dave", 1, 0),
+        ("gary", 11, 1),
+    ]
 
 
 def test_it_is_in_flight_beside_questions(tmp_path: Path) -> None:
@@ -101,7 +104,8 @@ def test_eight_processes_at_once_and_one_that_is_killed(tmp_path: Path) -> None:
     assert query(ledger, "SELECT COUNT(*) FROM free_uses") == [(0,)]
 
 
-# -- over HTTP ---------------------------------------------------------------------------------------------------------
+# -- over HTTP
+# ---------------------------------------------------------------------------------------------------------
 
 
 class GatedRetriever(HybridRetriever):

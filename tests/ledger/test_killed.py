@@ -27,7 +27,11 @@ def test_300_processes_killed_at_random_moments(tmp_path: Path) -> None:
         result = run_module("tests.ledger.victims", plan, timeout=220)
         billed: Counter[str] = Counter()
         for request in provider.requests:
-            text = request.body["input"][0] if "input" in request.body else request.body["messages"][0]["content"]
+            text = (
+                request.body["input"][0]
+                if "input" in request.body
+                else request.body["messages"][0]["content"]
+            )
             billed[text] += request.notes.get("nano_usd", 0)
         spent_there = provider.spend["nano_usd"]
 
@@ -47,7 +51,9 @@ def test_300_processes_killed_at_random_moments(tmp_path: Path) -> None:
     assert spent_here >= spent_there > 0
     assert spent_here == sum(booked.values())
     # A question that ended well costs exactly what was billed; only the dead are charged their bound.
-    answered = dict(query(path, "SELECT request_id, spent_nd FROM requests WHERE outcome = 'answered' AND spent_nd > 0"))
+    answered = dict(
+        query(path, "SELECT request_id, spent_nd FROM requests WHERE outcome = 'answered' AND spent_nd > 0")
+    )
     assert answered == {text: billed[text] for text in answered}
     # The moments were spread over the whole of a question, or this proves little.
     dead_unsent = query(
@@ -61,5 +67,6 @@ def test_300_processes_killed_at_random_moments(tmp_path: Path) -> None:
     assert len(answered) > 20
     assert query(
         path,
-        "SELECT SUM(spent_nd) FROM requests WHERE outcome = 'orphaned' AND request_id NOT IN (SELECT request_id FROM calls)",
+        "SELECT SUM(spent_nd) FROM requests"
+        " WHERE outcome = 'orphaned' AND request_id NOT IN (SELECT request_id FROM calls)",
     ) in ([(0,)], [(None,)])

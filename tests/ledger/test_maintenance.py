@@ -27,7 +27,12 @@ DAY = 86_400
 
 
 def script(name: str, *arguments: str, data_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "DATA_DIR": str(data_dir), "DNDCHAT_ENV_FILE": str(data_dir / "empty.env"), **environ}
+    env = {
+        **os.environ,
+        "DATA_DIR": str(data_dir),
+        "DNDCHAT_ENV_FILE": str(data_dir / "empty.env"),
+        **environ,
+    }
     (data_dir / "empty.env").touch()
     command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -79,7 +84,9 @@ def test_old_rows_go_and_their_totals_stay(old: Ledger) -> None:
     # 100 days were asked on; of the 90 days before today all are kept.
     assert (done.requests, done.tokens, done.wrong_days, done.integrity) == (60, 1, [], "ok")
     assert query(old, "SELECT COUNT(DISTINCT day) FROM requests") == [(90,)]
-    assert query(old, "SELECT COUNT(*) FROM calls WHERE request_id NOT IN (SELECT request_id FROM requests)") == [(0,)]
+    assert query(
+        old, "SELECT COUNT(*) FROM calls WHERE request_id NOT IN (SELECT request_id FROM requests)"
+    ) == [(0,)]
     assert query(old, "SELECT COUNT(*) FROM feedback") == [(180,)]
     assert query(old, "SELECT * FROM user_days ORDER BY day, user_id") == totals
     assert query(old, "SELECT * FROM days ORDER BY day") == days
@@ -103,7 +110,8 @@ def test_a_day_that_does_not_add_up_is_kept_and_reported(old: Ledger) -> None:
 def test_orphans_are_closed_by_cleaning_up_too(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     code = (
-        "import os, signal\nfrom pathlib import Path\nfrom tests.ledger.support import PlannedCall, open_ledger\n"
+        "import os, signal\nfrom pathlib import Path\n"
+        "from tests.ledger.support import PlannedCall, open_ledger\n"
         f"admission = open_ledger(Path({str(tmp_path)!r})).admit('gary', 'r1', 3000)\n"
         f"admission.sent(PlannedCall('chat', '{CHAT}', 2000))\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -123,7 +131,8 @@ def test_cleaning_up_beside_live_traffic(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from pathlib import Path\nfrom app.ledger import maintenance\nfrom tests.ledger.support import open_ledger\n"
+            "from pathlib import Path\nfrom app.ledger import maintenance\n"
+            "from tests.ledger.support import open_ledger\n"
             f"ledger = open_ledger(Path({str(tmp_path)!r}))\n"
             "print(sum(maintenance.clean(ledger, keep).requests for keep in range(89, 0, -4)))",
         ],
@@ -135,14 +144,24 @@ def test_cleaning_up_beside_live_traffic(tmp_path: Path) -> None:
     limits = {"budget": "1000"}
     result = run_module(
         "tests.ledger.swarm",
-        {"path": str(path), "processes": 60, "users": users, "limits": limits, "reserve": 1000, "hold_ms": 50, "until": 60},
+        {
+            "path": str(path),
+            "processes": 60,
+            "users": users,
+            "limits": limits,
+            "reserve": 1000,
+            "hold_ms": 50,
+            "until": 60,
+        },
     )
     out, _ = cleaning.communicate(timeout=60)
     assert result["said"] == {"admitted": 60}
     assert cleaning.returncode == 0
     # 90 days of about 55 questions; those of the last day and of today stay.
     assert int(out) > 4800
-    assert query(path, "SELECT COUNT(*) FROM requests WHERE user_id LIKE 'player-%' AND outcome = 'answered'") == [(60,)]
+    assert query(
+        path, "SELECT COUNT(*) FROM requests WHERE user_id LIKE 'player-%' AND outcome = 'answered'"
+    ) == [(60,)]
     assert integrity(path) == "ok"
 
 
@@ -175,7 +194,10 @@ def test_a_process_that_lives_on_writes_to_the_new_log(tmp_path: Path) -> None:
         log.info("one")
         maintenance.rotate(log_file)
         log.info("two")
-        assert [path.read_text().split()[-1] for path in (log_file.with_suffix(".log.1"), log_file)] == ["one", "two"]
+        assert [path.read_text().split()[-1] for path in (log_file.with_suffix(".log.1"), log_file)] == [
+            "one",
+            "two",
+        ]
         # With its directory gone there is nowhere to write, and nobody is troubled by that.
         shutil.rmtree(log_file.parent)
         log.info("three")
@@ -187,7 +209,9 @@ def test_a_second_cleanup_says_so_and_is_content(tmp_path: Path) -> None:
     with maintenance.only_one(tmp_path):
         second = script("cleanup_ledger.py", data_dir=tmp_path)
         assert (second.returncode, second.stdout) == (0, "Another cleanup is at work; nothing to do.\n")
-        assert json.loads(script("cleanup_ledger.py", "--json", data_dir=tmp_path).stdout) == {"already_running": True}
+        assert json.loads(script("cleanup_ledger.py", "--json", data_dir=tmp_path).stdout) == {
+            "already_running": True
+        }
     assert script("cleanup_ledger.py", data_dir=tmp_path).returncode == 0
 
 
@@ -218,7 +242,9 @@ def test_log_generations(tmp_path: Path) -> None:
         log.write_text(f"log {number}")
         assert maintenance.is_rotation_due(log, max_bytes=4)
         maintenance.rotate(log)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"dndchat.log.{number}" for number in range(1, 6)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"dndchat.log.{number}" for number in range(1, 6)
+    ]
     assert [(tmp_path / f"dndchat.log.{number}").read_text() for number in (1, 5)] == ["log 7", "log 3"]
 
 

@@ -1,4 +1,4 @@
-"""The ledger against a plain model of it, over random histories of questions, times and clocks (hypothesis, stateful).
+"""The ledger against a plain model of it, over random histories of questions, times and clocks.
 
 The model knows no file, no transactions and no microseconds: exact fractions, lists and loops.
 """
@@ -87,10 +87,16 @@ class LedgerModel(RuleBasedStateMachine):
         """Whether `amount` more is within the user's part of the day, or all that the user asks of it."""
         others = self.people[user].spent.get(day, 0) - (asked.spent if asked else 0)
         others += sum(
-            bound for one in self.open if (one.user, one.day) == (user, day) and one is not asked for _, bound in one.sent
+            bound
+            for one in self.open
+            if (one.user, one.day) == (user, day) and one is not asked
+            for _, bound in one.sent
         )
         own = (asked.spent + sum(bound for _, bound in asked.sent)) if asked else 0
-        counts = [sum(d in person.days for person in self.people.values()) for d in range(self.day - SHARE_DAYS, day + 1)]
+        counts = [
+            sum(d in person.days for person in self.people.values())
+            for d in range(self.day - SHARE_DAYS, day + 1)
+        ]
         most = max(counts, default=0)
         return not amount or not others or others + own + amount <= BUDGET // max(1, most + most // 4)
 
@@ -189,12 +195,17 @@ class LedgerModel(RuleBasedStateMachine):
             cost = tokens * 100
         asked.held -= 0 if how == "free" else bound
         self.spend(asked, cost)
-        # A settlement is written with the question's next commit; another call brings it about, and lets go of the rest.
+        # A settlement is written with the question's next commit; another call brings it about, and lets go
+        # of the rest.
         asked.admission.sent(PlannedCall("chat", CHAT, 0)).free()
         asked.held = sum(bound for _, bound in asked.sent)
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), outcome=st.sampled_from(["answered", "disconnected", "ai_service_error"]), own_doing=st.booleans())
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from(["answered", "disconnected", "ai_service_error"]),
+        own_doing=st.booleans(),
+    )
     def finish(self, data: st.DataObject, outcome: str, own_doing: bool) -> None:
         self.end(data.draw(st.sampled_from(self.open)), outcome, own_doing)
 

@@ -1,4 +1,4 @@
-"""A user's part of a day's money: the whole of it for who is alone, and no more than all can have where there are many."""
+"""A user's part of a day's money: all of it for a user who is alone, an equal part among many."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_a_share_is_the_day_by_the_users_and_a_quarter_more(tmp_path: Path, cloc
     assert (caught.value.status, caught.value.code) == (503, "budget_exceeded")
     assert caught.value.public.startswith("Your share of today's budget")
     assert error_details(caught.value)["budget_info"] == {
-        "daily_total": 0.01, "daily_budget": 0.1, "percent_used": 10.0, "user_total": 0.01, "user_budget": 0.01,
+        "daily_total": 0.01, "daily_budget": 0.1, "percent_used": 10.0,
+        "user_total": 0.01, "user_budget": 0.01,
     }  # fmt: skip
     assert caught.value.retry_after == DAY // 2
     assert query(ledger, "SELECT refused_budget FROM user_days WHERE user_id = 'gary'") == [(1,)]
@@ -66,7 +67,9 @@ def test_a_share_is_the_day_by_the_users_and_a_quarter_more(tmp_path: Path, cloc
     spend(ledger, "gary", 10_000_000)
 
 
-def test_at_midnight_the_shares_are_as_they_were_and_a_week_later_as_they_are(tmp_path: Path, clock: SetClock) -> None:
+def test_at_midnight_the_shares_are_as_they_were_and_a_week_later_as_they_are(
+    tmp_path: Path, clock: SetClock
+) -> None:
     ledger = open_ledger(tmp_path, clock, budget="0.100", capacity=0)
     others_ask(ledger, 16)
     clock.advance(7 * DAY)
@@ -78,7 +81,9 @@ def test_at_midnight_the_shares_are_as_they_were_and_a_week_later_as_they_are(tm
     spend(ledger, "gary", 50_000_000)
 
 
-def test_the_only_question_of_a_day_is_answered_however_small_the_shares_are(tmp_path: Path, clock: SetClock) -> None:
+def test_the_only_question_of_a_day_is_answered_however_small_the_shares_are(
+    tmp_path: Path, clock: SetClock
+) -> None:
     ledger = open_ledger(tmp_path, clock, budget="0.100")
     others_ask(ledger, 100)
     first = PlannedCall("embeddings", EMBEDDINGS, 10)
@@ -121,11 +126,16 @@ def test_shares_can_be_switched_off(tmp_path: Path, clock: SetClock) -> None:
         spend(ledger, "gary", 10_000_000)
 
 
-def test_users_of_the_days_before_are_known_to_a_ledger_of_an_older_version(tmp_path: Path, clock: SetClock) -> None:
+def test_users_of_the_days_before_are_known_to_a_ledger_of_an_older_version(
+    tmp_path: Path, clock: SetClock
+) -> None:
     path = tmp_path / "ledger.sqlite3"
     with Store(path, schema.MIGRATIONS[:4]).writing() as db:
         for number in range(8):
-            db.execute("INSERT INTO user_days (day, user_id, given_back) VALUES ('2026-11-20', ?, 1)", (f"other-{number}",))
+            db.execute(
+                "INSERT INTO user_days (day, user_id, given_back) VALUES ('2026-11-20', ?, 1)",
+                (f"other-{number}",),
+            )
         db.execute("INSERT INTO user_days (day, user_id, refused_daily) VALUES ('2026-11-20', 'refused', 1)")
         db.execute("INSERT INTO days (day, spent_nd) VALUES ('2026-11-20', 7)")
     ledger = open_ledger(tmp_path, clock, budget="0.100")

@@ -1,4 +1,4 @@
-"""The file: made privately, refused when it is not ours or cannot be trusted, never overwritten, with a remedy each time."""
+"""The file: made privately, refused when it cannot be trusted, never overwritten, with a remedy each time."""
 
 from __future__ import annotations
 
@@ -148,12 +148,15 @@ if os.getuid() == 0:
 
 
 def run_script(directory: Path, code: str, *, as_ordinary_user: bool = False) -> str:
-    """Run code in a process of its own, with `directory` as DIRECTORY; what it prints. Root is bound by no file's rights."""
+    """What code prints in a process of its own. Files' rights do not bind root."""
     # Everything is loaded before the rights are dropped: the interpreter may live where only root can read.
-    head = "import os\nfrom pathlib import Path\nfrom tests.ledger.support import PlannedCall, Usage, open_ledger\n"
+    head = "import os\nfrom pathlib import Path\n"
+    head += "from tests.ledger.support import PlannedCall, Usage, open_ledger\n"
     head += "from app.errors import LedgerUnavailable\n"
     text = f"{head}DIRECTORY = {str(directory)!r}\n{DROP_RIGHTS if as_ordinary_user else ''}{code}"
-    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -223,7 +226,9 @@ def check_full(path: Path, said: str) -> None:
     assert integrity(path) == "ok"
     answered = query(path, "SELECT COUNT(*), SUM(spent_nd) FROM requests WHERE outcome = 'answered'")[0]
     assert answered == (done, done * 100)
-    booked, extra = query(path, "SELECT spent_nd, (SELECT COUNT(*) FROM requests WHERE outcome IS NULL) FROM days")[0]
+    booked, extra = query(
+        path, "SELECT spent_nd, (SELECT COUNT(*) FROM requests WHERE outcome IS NULL) FROM days"
+    )[0]
     assert booked == done * 100
     assert extra <= 1
 
@@ -249,7 +254,8 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     mount = f"mount -t tmpfs -o size=600k tmpfs {disk} && exec {sys.executable} {tmp_path}/fill.py"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     if "unshare failed" in done.stderr:
         pytest.skip("this kernel gives no user namespaces: a size-limited file is tested instead")
@@ -267,7 +273,9 @@ def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int
     if version:
         with Store(path, schema.MIGRATIONS[:version]).writing() as db:
             db.execute("INSERT INTO days (day, spent_nd) VALUES ('2026-11-21', 5)")
-            db.execute("INSERT INTO user_days (day, user_id, admitted, spent_nd) VALUES ('2026-11-21', 'gary', 3, 5)")
+            db.execute(
+                "INSERT INTO user_days (day, user_id, admitted, spent_nd) VALUES ('2026-11-21', 'gary', 3, 5)"
+            )
     fresh = Store(tmp_path / "fresh.sqlite3")
     with fresh.reading(), Store(path).reading():
         pass
@@ -277,14 +285,19 @@ def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, version: int
     if version:
         assert query(path, "SELECT admitted, spent_nd, thumbs_up, free FROM user_days") == [(3, 5, 0, 0)]
         # Who asked before the shares were there has one: the last schema counts by itself.
-        assert query(path, "SELECT day, spent_nd, users FROM days") == [("2026-11-21", 5, 1 if version < 5 else 0)]
+        assert query(path, "SELECT day, spent_nd, users FROM days") == [
+            ("2026-11-21", 5, 1 if version < 5 else 0)
+        ]
 
 
-NEXT = (*schema.MIGRATIONS, ("ALTER TABLE requests ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'", "CREATE TABLE later (x)"))
+NEXT = (
+    *schema.MIGRATIONS,
+    ("ALTER TABLE requests ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'", "CREATE TABLE later (x)"),
+)
 
 
 def test_an_older_program_works_beside_a_newer_one(tmp_path: Path) -> None:
-    """During a deployment: processes of this version are at work while one of the next migrates the file under them."""
+    """During a deployment: this version works while one of the next migrates the file under it."""
     path = tmp_path / "ledger.sqlite3"
     open_worker = open_ledger(tmp_path, capacity=0, daily=1000)
     open_worker.admit("worker", "before", 0).finish("answered")
@@ -300,7 +313,9 @@ def test_an_older_program_works_beside_a_newer_one(tmp_path: Path) -> None:
     assert '"admitted": 60' in out
     open_worker.admit("worker", "after", 0).finish("answered")
     assert query(path, "PRAGMA user_version") == [(len(NEXT),)]
-    assert query(path, "SELECT COUNT(*) FROM requests WHERE colour = 'red' AND outcome = 'answered'") == [(63,)]
+    assert query(path, "SELECT COUNT(*) FROM requests WHERE colour = 'red' AND outcome = 'answered'") == [
+        (63,)
+    ]
 
 
 def test_an_older_program_refuses_a_schema_it_cannot_work_with(tmp_path: Path) -> None:
@@ -309,7 +324,9 @@ def test_an_older_program_refuses_a_schema_it_cannot_work_with(tmp_path: Path) -
     with Store(path, (*NEXT[:-1], (*NEXT[-1], breaking))).reading():
         pass
     before = path.read_bytes()
-    assert "a newer version of this program has changed it; run that version" in refusal(open_ledger(tmp_path))
+    assert "a newer version of this program has changed it; run that version" in refusal(
+        open_ledger(tmp_path)
+    )
     assert path.read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""A worker that dies or falls silent under a question: it is answered once more at most, nobody pays twice, it counts once."""
+"""A worker dies or falls silent under a question: it is tried once more at most, paid once, counted once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def test_a_question_that_was_not_paid_for_may_be_asked_again_and_takes_one_quota
     ledger.take_over("anne", "first")
     ledger.admit("anne", "second", 1000).finish("answered")
     assert left(ledger) == (29, 14)
-    assert query(ledger, "SELECT request_id, outcome FROM requests") == [("first", "orphaned"), ("second", "answered")]
+    assert query(ledger, "SELECT request_id, outcome FROM requests") == [
+        ("first", "orphaned"),
+        ("second", "answered"),
+    ]
 
 
 def test_it_counts_once_also_when_nothing_more_is_given_back(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Processes that ask questions, with real paid calls over HTTP, until they are killed with SIGKILL at a random moment.
+"""Processes that ask questions, with real paid calls over HTTP, until SIGKILL at a random moment.
 
-After each death one other question is admitted, as the next visitor's would be; then nothing of the dead may be open.
+After each death one other question is admitted, as the next visitor's would be; then nothing of the dead may
+be open.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def ask(plan: dict[str, Any], name: str, ready: int, questions: Iterable[int]) -
     for number in questions:
         request_id = f"{name}-{number}"
         with ledger.admit(name, request_id, BOUND_EMBEDDINGS + BOUND_CHAT) as admission:
-            openai.embed([request_id], Deadline(20), pay=partial(admission.sent, "embeddings", EMBEDDINGS, BOUND_EMBEDDINGS))
+            openai.embed(
+                [request_id],
+                Deadline(20),
+                pay=partial(admission.sent, "embeddings", EMBEDDINGS, BOUND_EMBEDDINGS),
+            )
             pay = partial(admission.sent, "chat", CHAT, BOUND_CHAT)
             prompt = [{"role": "user", "content": request_id}]
             for _ in openai.chat(prompt, 100, Deadline(20), pay=pay, stream=number % 2 == 0):
@@ -68,7 +73,8 @@ def main() -> None:
     for number in range(plan["kills"]):
         ready, tell = os.pipe()
         if not (pid := os.fork()):
-            # SQLite's connections must not be used after a fork: the child opens its own, and these are its parent's.
+            # SQLite's connections must not be used after a fork: the child opens its own, and these are its
+            # parent's.
             ask(plan, f"victim-{number}", tell, itertools.count())
         os.close(tell)
         os.read(ready, 1)
@@ -80,7 +86,11 @@ def main() -> None:
         visitor.admit("visitor", f"visitor-{number}", 0).finish("answered")
         outlived += look.execute("SELECT COUNT(*) FROM requests WHERE outcome IS NULL").fetchone()[0]
         damaged += look.execute("PRAGMA integrity_check").fetchone()[0] != "ok"
-    print(json.dumps({"killed": plan["kills"], "left_open": left_open, "outlived": outlived, "damaged": damaged}))
+    print(
+        json.dumps(
+            {"killed": plan["kills"], "left_open": left_open, "outlived": outlived, "damaged": damaged}
+        )
+    )
 
 
 if __name__ == "__main__":

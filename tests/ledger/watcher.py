@@ -1,7 +1,7 @@
 """Looks at a ledger from outside while others use it, with nothing of the program's own code.
 
-`Watcher` polls in a process of its own: what it reads was committed. `witness` goes further and lets the file itself note
-the highest values ever written, by triggers, so that no moment between two looks is missed.
+`Watcher` polls in a process of its own: what it reads was committed. `witness` goes further and lets the file
+itself note the highest values ever written, by triggers, so that no moment between two looks is missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ COMMITTED = """
     SELECT (SELECT COALESCE(SUM(spent_nd), 0) FROM days)
          + (SELECT COALESCE(SUM(held_nd), 0) FROM requests WHERE outcome IS NULL)"""
 OPEN = "SELECT COUNT(*) FROM requests WHERE outcome IS NULL"
-OPEN_OF_ONE = f"SELECT COALESCE(MAX(n), 0) FROM ({OPEN.replace('COUNT(*)', 'COUNT(*) AS n')} GROUP BY user_id)"
+OPEN_OF_ONE = (
+    f"SELECT COALESCE(MAX(n), 0) FROM ({OPEN.replace('COUNT(*)', 'COUNT(*) AS n')} GROUP BY user_id)"
+)
 PEAKS = {"money": COMMITTED, "open": OPEN, "open_of_one": OPEN_OF_ONE}
 
 
@@ -55,13 +57,18 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self._path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, str(self._path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout
         self._process.stdout.readline()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         told, _nothing = self._process.communicate("", timeout=30)
         if kind is None:
             self.seen = json.loads(told)
