@@ -100,7 +100,6 @@ class CgiProgram:
         self.account = account or Account.current()
         self.environ: dict[str, str] = {}
         self.settings = {**limits, **settings}
-        self.script = root / "cgi-bin/dndchat.cgi"
         self.settings_file = directory / "settings.env"
         self.data_dir = data_dir or Path(settings.get("DATA_DIR", directory / "data"))
         self.configure()
@@ -112,6 +111,10 @@ class CgiProgram:
         self.settings_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
         self.settings_file.chmod(0o600)
         self.account.owns(self.settings_file)
+
+    @property
+    def script(self) -> Path:
+        return self.root / "cgi-bin/dndchat.cgi"
 
     @property
     def log_file(self) -> Path:
