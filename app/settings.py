@@ -64,8 +64,9 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
         raise SettingsError(problems + read.problems)
     warnings, dangers = (*settings.warnings, *lines.warnings), settings.dangers
     if path and _has_secrets(lines.values) and datadir.exposed(path):
-        danger = f"other accounts on this machine can read the keys in it; run: chmod 600 {path}"
-        warnings, dangers = ((*found, f"settings file {path}: {danger}") for found in (warnings, dangers))
+        what = f"other accounts on this machine can read the keys in it; run: chmod 600 {path}"
+        danger = f"settings file {path}: {what}"
+        warnings, dangers = (*warnings, danger), (*dangers, danger)
     return settings._replace(source=path, warnings=warnings, dangers=dangers, origin=origin)
 
 
@@ -91,10 +92,9 @@ def _read_file(environ: Mapping[str, str], root: Path) -> tuple[Path | None, env
         path = env_file.find(environ, root)
     except ValueError as error:
         return None, env_file.Lines({}), [f"DNDCHAT_ENV_FILE: {error}"]
-    lines = env_file.Lines({})
+    lines, problems = env_file.Lines({}), []
     if path is None:
         return None, lines, []
-    problems = []
     try:
         lines = env_file.read(path)
         problems += [f"{problem}; correct it or delete it" for problem in lines.problems]

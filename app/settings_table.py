@@ -43,6 +43,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
+    """Settings that stand together in the documents, below a title and a note."""
+
     title: str
     note: str
     settings: tuple[Setting, ...]
