@@ -1,5 +1,4 @@
-"""Whether the answer says what the passages say: citations, numbers and names looked up, without another
-model.
+"""Whether the passages support the answer: its citations, numbers and names are looked up, without a model.
 
 What this finds is a reason to look, not a proof: a number worked out from two others stands in no passage,
 and a wrong statement can be made of right numbers. What it does not find is no proof either.
@@ -16,27 +15,28 @@ from app.index import terms
 from app.models import Passage
 
 _DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
-_NUMBER = re.compile(r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)")
+_NUMBER = re.compile(
+    r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)"
+)
 _ORDERED_LIST = re.compile(r"^[ \t]*\d{1,2}[.)]\s", re.MULTILINE)
 # A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
 _WORD = r"[A-Z][a-z][a-z'’-]*"
 _CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
-# What stands before the first word of a sentence, a list entry, a heading, a cell, a quotation: there a
-# capital says nothing.
+# Before the first word of a sentence, a list entry, a heading, a cell, a quotation a capital says nothing.
 _OPENING = re.compile(r"(?:[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
 _OPENING_LENGTH = 12
 # Said in any answer, whatever it is about.
-_USUAL_NAMES = frozenset(terms.key(name) for name in ("Advanced Dungeons", "Dungeons", "Dragons", "Dungeon Master"))
-# A model writes small counts of its own ("two monsters"): only as digits, and from this on, they are looked
-# up.
+_USUAL_NAMES = frozenset(
+    terms.key(name) for name in ("Advanced Dungeons", "Dungeons", "Dragons", "Dungeon Master")
+)
+# A model counts by itself ("two monsters"): numbers are looked up only as digits, and from this one on.
 _SMALLEST_NUMBER = 2
 
 
 class Grounding(NamedTuple):
     """The report on one answer: what is in it that no passage has, each as the answer writes it, in order.
 
-    `removed`: citation numbers without a passage; `cited`: those with one; `numbers` and `names`: without
-    support.
+    `removed` and `cited`: citations without and with a passage; `numbers` and `names`: without support.
     """
 
     removed: tuple[int, ...]
@@ -55,7 +55,9 @@ class Grounding(NamedTuple):
             numbers = ", ".join(f"[{n}]" for n in self.removed)
             found.append(f"The answer cited passages that do not exist; removed: {numbers}")
         if self.numbers:
-            found.append(f"Numbers in the answer that stand in none of the passages: {', '.join(self.numbers)}")
+            found.append(
+                f"Numbers in the answer that stand in none of the passages: {', '.join(self.numbers)}"
+            )
         if self.names:
             found.append(f"Names in the answer that stand in none of the passages: {', '.join(self.names)}")
         return found
@@ -73,7 +75,9 @@ def ground(
     citations = Citations(len(passages))
     cleaned = citations.feed(answer) + citations.end()
     prose = _ORDERED_LIST.sub("", CITATION.sub(" ", cleaned))
-    source = terms.both_readings("\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)]))
+    source = terms.both_readings(
+        "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
+    )
     return cleaned, Grounding(
         tuple(dict.fromkeys(citations.removed)),
         tuple(dict.fromkeys(citations.cited)),
@@ -102,7 +106,11 @@ def _unsupported_numbers(prose: str, source: str) -> tuple[str, ...]:
     without_dice = _DICE.sub(" ", prose)
     missing = [match[0].strip() for match in _DICE.finditer(prose) if _dice(match) not in known_dice]
     known = {_value(number) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", source.replace("½", " 1/2"))}
-    known |= {terms.NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", source.lower()) if word in terms.NUMBER_WORDS}
+    known |= {
+        terms.NUMBER_WORDS[word]
+        for word in re.findall(r"[a-z]+", source.lower())
+        if word in terms.NUMBER_WORDS
+    }
     for match in _NUMBER.finditer(without_dice):
         value = _value(match[0])
         if value not in known and float(value) >= _SMALLEST_NUMBER:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 
 _NUMBERS = r"\[([0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*)\]"
-# `[1]`, `[1, 3]`, `[2-4]`, and the blank before it; not the text of a Markdown link. As
-# public_html/markdown.js has it.
+# `[1]`, `[1, 3]`, `[2-4]`, and the blank before it; no Markdown link. As public_html/markdown.js has it.
 CITATION = re.compile(rf"[ \t]?{_NUMBERS}(?!\()")
 _WHOLE = re.compile(rf"[ \t]?{_NUMBERS}")
 _INSIDE = frozenset("0123456789,;–-")
@@ -21,8 +20,7 @@ _WIDEST_RANGE = 50
 
 
 class Citations:
-    """Takes citations above `passages` out of the text that it is fed; `cited` and `removed` are the numbers
-    met so far.
+    """Takes citations above `passages` out of the text it is fed; `cited` and `removed`: the numbers so far.
 
     What is left of `[[9]7]` when `[9]` is gone is a citation again.
     """
@@ -114,5 +112,7 @@ def _numbers(citation: str) -> list[int]:
     found: list[int] = []
     for part in re.split(r"[,;]", citation):
         first, *last = (int(n) for n in re.findall(r"[0-9]+", part))
-        found += range(first, last[0] + 1) if last and first < last[0] <= first + _WIDEST_RANGE else [first, *last]
+        found += (
+            range(first, last[0] + 1) if last and first < last[0] <= first + _WIDEST_RANGE else [first, *last]
+        )
     return found

@@ -82,8 +82,7 @@ def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mappin
 
 
 def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
-    """The passages as they are shown; what is searched are their words in the form that questions are read
-    in."""
+    """The passages as they are shown, and their words in the form that questions are read in."""
     for number, passage in enumerate(rows, start=1):
         metadata = json.dumps(dict(passage.metadata), ensure_ascii=False)
         connection.execute(
@@ -92,9 +91,14 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
         )
         table = read_table(passage.text)
         labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
-        searched = [number, *map(terms.fold, (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text)))]
+        searched = [
+            number,
+            *map(terms.fold, (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text))),
+        ]
         for words in ("passage_words", "table_words") if labels else ("passage_words",):
-            connection.execute(f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched)
+            connection.execute(
+                f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched
+            )
     for words in ("passage_words", "table_words"):
         connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
 
@@ -105,7 +109,9 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
     frequency: Counter[str] = Counter()
     written: set[str] = set()
     for passage in rows:
-        words = [terms.bare(word) for word in terms.tokens(f"{passage.name}\n{terms.both_readings(passage.text)}")]
+        words = [
+            terms.bare(word) for word in terms.tokens(f"{passage.name}\n{terms.both_readings(passage.text)}")
+        ]
         written.update(words)
         stems = [terms.stem(word) for word in words]
         frequency.update(set(stems))
@@ -120,16 +126,18 @@ def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> Non
         everyday = not people and (mentions[key] > most or plain.issuperset(stems_of_name))
         keys.append((key, len(stems_of_name), everyday))
         named.update(stems_of_name)
-    # A misspelling is corrected into a word that is written somewhere: "zombei" into "zombie", not into its
-    # stem.
-    spelt = {word for word in written if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()}
+    # A misspelling is corrected into a written word: "zombei" into "zombie", not into its stem.
+    spelt = {
+        word
+        for word in written
+        if terms.stem(word) in named and len(word) >= _SHORTEST_CORRECTED and word.isalpha()
+    }
     connection.executemany(
         "INSERT INTO names VALUES (?, ?, ?)",
         ((key, number, kind) for key, (_, owners) in names.items() for number, kind in owners.items()),
     )
     connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys)
-    # A common English word counts as known even where the collection never uses it: it is not a misspelt
-    # monster.
+    # A common English word that the collection never uses is known, too: it is no misspelt monster.
     connection.executemany(
         "INSERT INTO words VALUES (?, ?)",
         ((word, frequency[word]) for word in frequency.keys() | plain | named),

@@ -1,5 +1,4 @@
-"""The names that a collection knows: how rule books head an entry, and how people call it. Used to build the
-index.
+"""The names a collection knows: how rule books head an entry, and what people call it. To build the index.
 
 Names are plain strings until `app.index.terms.key` makes them comparable.
 """
@@ -27,17 +26,20 @@ _LONGEST_NAME = 6
 _PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
 _LEADING = re.compile(r"(?:and|or|including|also|see|with|the|an?)\s+", re.IGNORECASE)
 _CONJUNCTION = re.compile(r"(?<!\s)\s+(?:and|or|&)\s+|/|;", re.IGNORECASE)
-_DESCRIPTION = re.compile(r"(?<!\s)\s+(?:tables?|charts?|matrix|matrices|lists?|general|traits|template)$", re.IGNORECASE)
+_DESCRIPTION = re.compile(
+    r"(?<!\s)\s+(?:tables?|charts?|matrix|matrices|lists?|general|traits|template)$", re.IGNORECASE
+)
 _SIZE = re.compile(r"^(?:giant|huge|large|small|normal|common|ordinary)\s+", re.IGNORECASE)
 # A heading that opens a paragraph: "Drow Poison (Injury). A creature …", "**Infravision:** …".
-_RUN_IN = re.compile(r"^(?:\*\*|__)?([A-Z][\w'’/ ()+,-]{2,48}?)(?:\*\*|__)?[.:](?:\*\*|__)?(?=\s)", re.MULTILINE)
+_RUN_IN = re.compile(
+    r"^(?:\*\*|__)?([A-Z][\w'’/ ()+,-]{2,48}?)(?:\*\*|__)?[.:](?:\*\*|__)?(?=\s)", re.MULTILINE
+)
 
 _Add = Callable[[str, int, str], None]
 
 
 def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
-    """For every key the stems of the name and its owners: row number of the passage → best kind of name it is
-    there."""
+    """Key → the name's stems, and its owners: row number of the passage → the best kind of name there."""
     found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
 
     def add(name: str, number: int, kind: str) -> None:
@@ -60,8 +62,7 @@ def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], d
             add(name, number, "variant" if terms.key(name) in above else "full")
         head, colon, _ = written.partition(":")
         if colon and passage.id in has_children:
-            # "Paladin: Class Features", the parent of "Paladin: Lay on Hands" and the rest, is what "paladin"
-            # means.
+            # "Paladin: Class Features", the parent of "Paladin: Lay on Hands", is what "paladin" means.
             add(head, number, "variant")
         parent = terms.plain(str(passage.metadata.get("parent_category") or ""))
         for name in _variants(written, parent or parents.get(passage.parent or "", ""), common):
@@ -159,8 +160,7 @@ def _run_in_headings(text: str) -> Iterator[str]:
 
 
 def _uninverted(name: str) -> Iterator[str]:
-    """`Golem, Iron` as `Iron Golem`; `Weasel, Normal and Giant` as both; nothing for a name without a
-    comma."""
+    """`Golem, Iron` as `Iron Golem`; `Weasel, Normal and Giant` as both; nothing without a comma."""
     genus, comma, species = name.partition(", ")
     if not comma or not species[:1].isalpha():
         return

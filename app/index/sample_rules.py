@@ -32,16 +32,14 @@ def passages() -> Iterator[Passage]:
 
 
 def index(data_dir: Path) -> SampleIndex:
-    """The index over the sample rules, built now if it is missing, damaged or older than the rules. Raises
-    DatabaseError."""
+    """The index, built now if it is missing, damaged or older than the rules. Raises DatabaseError."""
     return SampleIndex(data_dir / "index" / "sample-rules.sqlite3")
 
 
 class SampleIndex(LexicalIndex):
     """The index in the file at `path`, which mends itself: whatever is in it can be had from the rules again.
 
-    Where the file cannot be written the index is built in memory, by every process for itself; `problem` then
-    says why.
+    Where the file cannot be written every process builds the index in memory; `problem` then says why.
     """
 
     problem = ""
@@ -50,7 +48,9 @@ class SampleIndex(LexicalIndex):
         super().__init__(path)
         try:
             # Who may not look into the directory learns it here.
-            fresh = path.is_file() and super()._rows("SELECT value FROM facts WHERE name = 'source'", ()) == [(_stamp(),)]
+            fresh = path.is_file() and super()._rows("SELECT value FROM facts WHERE name = 'source'", ()) == [
+                (_stamp(),)
+            ]
         except (OSError, DatabaseError) as error:
             log.warning(_DAMAGED, path, error.__cause__ or error)
             fresh = False
@@ -85,7 +85,9 @@ class SampleIndex(LexicalIndex):
         except (OSError, sqlite3.Error) as error:
             remedy = refusal(self.path, write=True) or "make DATA_DIR writable, with room for it"
             self.problem = f"cannot write {self.path}: {error}; {remedy}"
-            log.warning("%s. Until then every process builds the index over the sample rules for itself", self.problem)
+            log.warning(
+                "%s. Until then every process builds the index over the sample rules for itself", self.problem
+            )
             try:
                 self._file.use(in_memory(rows, facts))
             except sqlite3.Error as damage:
@@ -95,7 +97,9 @@ class SampleIndex(LexicalIndex):
 def _stamp() -> str:
     """Changes whenever a file of the rules does."""
     files = ((file.name, file.stat()) for file in sorted(DIRECTORY.glob("*.jsonl")))
-    return f"{SCHEMA_VERSION} " + " ".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in files)
+    return f"{SCHEMA_VERSION} " + " ".join(
+        f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in files
+    )
 
 
 if __name__ == "__main__":

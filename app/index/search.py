@@ -1,4 +1,4 @@
-"""The lexical index: full-text search over a collection's passages, and their names; read-only for a question.
+"""The lexical index: full-text search over a collection's passages, and its names; read-only in a request.
 
 One SQLite file (FTS5, Porter stemming) that `app.index.build` writes and replaces whole. It is never changed
 in place, so it is opened as immutable: no locks are taken, which also works on network file systems.
@@ -58,7 +58,7 @@ class Match(NamedTuple):
 class Name(NamedTuple):
     """A name the collection knows. `owners`: passage id → kind of name; `types`: the types of these passages.
 
-    `everyday`: all its words are plain English or in every other passage, so a text may have it and not mean it.
+    `everyday`: all its words are plain English or in every other passage, so a text need not mean the name.
     """
 
     words: int
@@ -68,7 +68,7 @@ class Name(NamedTuple):
 
     @property
     def is_heading(self) -> bool:
-        """Whether it heads an entry; otherwise it is a row, a heading inside a passage, or one word of one."""
+        """Whether it heads an entry; otherwise it is a row, a heading inside a passage, or a word of one."""
         return any(kind in ("full", "variant") for kind in self.owners.values())
 
 
@@ -107,7 +107,10 @@ class LexicalIndex:
             " ORDER BY score DESC, number",
             (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
         )
-        return [Match(Passage(identity, text, json.loads(metadata)), score) for identity, text, metadata, score in rows]
+        return [
+            Match(Passage(identity, text, json.loads(metadata)), score)
+            for identity, text, metadata, score in rows
+        ]
 
     def names(self, keys: Iterable[str]) -> dict[str, Name]:
         """Those of `keys` (see `app.index.terms.key`) that are names, with what they name."""
@@ -123,7 +126,10 @@ class LexicalIndex:
             owners.setdefault(key, {})[identity] = NAME_KINDS[kind]
             if NAME_KINDS[kind] != "row":
                 types.setdefault(key, set()).add(passage_type)
-        return {row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ()))) for row in rows}
+        return {
+            row[0]: Name(row[1], bool(row[2]), owners[row[0]], frozenset(types.get(row[0], ())))
+            for row in rows
+        }
 
     def words(self, stems: Iterable[str]) -> dict[str, int]:
         """Those of `stems` that are known, with how many passages have them (plain English: also 0)."""
@@ -132,17 +138,23 @@ class LexicalIndex:
     def has_word_beginning(self, start: str) -> bool:
         """Whether a passage has a word that begins with `start`."""
         # Words are lower-case letters and digits: "{" is the character after "z".
-        found = self._rows("SELECT 1 FROM words WHERE word > ? AND word < ? AND passages > 0 LIMIT 1", (start, start + "{"))
+        found = self._rows(
+            "SELECT 1 FROM words WHERE word > ? AND word < ? AND passages > 0 LIMIT 1", (start, start + "{")
+        )
         return bool(found)
 
     def words_like(self, firsts: str, shortest: int, longest: int) -> list[str]:
         """The known words (stems) that begin with one of the letters `firsts` and have so many letters."""
         sql = "SELECT word FROM words WHERE word >= ? AND word < ? AND length(word) BETWEEN ? AND ?"
-        return [row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))]
+        return [
+            row[0] for first in firsts for row in self._rows(sql, (first, first + "{", shortest, longest))
+        ]
 
     def similar_words(self, word: str) -> list[str]:
         """Words of names that share one of its `deletions` with `word`, the most used first; unchecked."""
-        rows = self._rows_in("SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word)))
+        rows = self._rows_in(
+            "SELECT DISTINCT word, passages FROM deletions WHERE deletion IN ({})", sorted(deletions(word))
+        )
         return [other for other, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:_MOST_SIMILAR]]
 
     def passages(self, ids: Iterable[str]) -> dict[str, Passage]:
@@ -227,8 +239,7 @@ class _File:
 
 
 def deletions(word: str) -> set[str]:
-    """`word`, its common spelling, and what is left of them without one letter, or two when it has nine
-    letters or more.
+    """`word`, its common spelling, and both without one letter, or two from nine letters on.
 
     Two words one edit apart share one of these, so misspellings are found by equality (the "symmetric delete"
     method). A word more than two letters longer than LONGEST_WORD is only itself.

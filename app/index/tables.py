@@ -1,5 +1,4 @@
-"""What a Markdown table can be asked about: its column headers and the labels of its rows. Used when the
-index is built."""
+"""What a Markdown table can answer: its column headers and the labels of its rows."""
 
 from __future__ import annotations
 
@@ -16,8 +15,7 @@ _DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 
 
 class TableText(NamedTuple):
-    """`caption`, the `headers` of the columns, and the `rows`' labels: the texts of the first column that are
-    not numbers.
+    """`caption`, the columns' `headers`, and the `rows`' labels: the texts of the first column, no numbers.
 
     All as `app.index.terms.plain` gives them.
     """
@@ -34,7 +32,9 @@ def read_table(text: str) -> TableText | None:
         if "|" in line and "-" in line and _SEPARATOR.fullmatch(line.strip()):
             headers = tuple(plain(cell) for cell in _cells(lines[number - 1]) if cell)
             caption = _CAPTION.match(lines[number - 2].strip()) if number > 1 else None
-            return TableText(plain(caption[1]) if caption else "", headers, tuple(_labels(lines[number + 1 :])))
+            return TableText(
+                plain(caption[1]) if caption else "", headers, tuple(_labels(lines[number + 1 :]))
+            )
     return None
 
 

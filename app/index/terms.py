@@ -20,10 +20,9 @@ _DASHES = "‐‑‒–—―−﹘﹣－"
 _FRACTIONS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
 # Where a converter marks that a word goes on: the soft hyphen, and what some write in its place.
 _SOFT = "\u00ad\u00ac\x02\ufffe"
-# Of no width, or of no meaning here: joiners, marks of direction and of byte order, variation selectors, tags.
-_INVISIBLE = (
-    "\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef"
-)
+# Of no width, or of no meaning here: joiners, marks of direction or byte order, variation selectors, tags.
+_INVISIBLE = ("\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+              "\ufff9-\ufffb\U000e0000-\U000e01ef")  # fmt: skip
 _SIGNS = "™®©℠"
 _MAPPED = {
     **dict.fromkeys(_QUOTES, "'"),
@@ -54,7 +53,7 @@ _SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
 _CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
 _CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-# A character behind a backslash (a bar would end a table's cell), the mark of a footnote, emphasis inside a word.
+# A backslash before a sign (a bar would end a table's cell), the mark of a footnote, emphasis inside a word.
 _MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
@@ -62,12 +61,12 @@ _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 # Plurals no suffix rule gets right; the second column is the stem of the singular.
 _IRREGULAR = {
     "men": "man", "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "lice": "louse",
-    "children": "child", "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus", "octopi": "octopus",
-    "djinn": "djinni", "efreet": "efreeti", "larvae": "larva", "elven": "elf", "dwarven": "dwarf",
-    "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
+    "children": "child", "dice": "die", "geese": "goose", "oxen": "ox", "fungi": "fungus",
+    "octopi": "octopus", "djinn": "djinni", "efreet": "efreeti", "larvae": "larva", "elven": "elf",
+    "dwarven": "dwarf", "axes": "axe", "shoes": "shoe", "succubi": "succubus", "incubi": "incubus",
 }  # fmt: skip
-_F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves", "hooves",
-              "loaves")  # fmt: skip
+_F_PLURALS = ("wolves", "elves", "dwarves", "thieves", "staves", "knives", "halves", "wives", "calves",
+              "hooves", "loaves")  # fmt: skip
 _PLURALS = (
     ("ies", "y"), ("ie", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("zzes", "zz"),
     ("oes", "o"), ("s", ""),
@@ -75,8 +74,8 @@ _PLURALS = (
 # British and period spellings, as word endings or beginnings: what people type against what books print.
 _SPELLINGS = (
     ("armour", "armor"), ("colour", "color"), ("honour", "honor"), ("vapour", "vapor"), ("favour", "favor"),
-    ("defence", "defense"), ("offence", "offense"), ("grey", "gray"), ("centre", "center"), ("sabre", "saber"),
-    ("spectre", "specter"), ("mould", "mold"), ("plough", "plow"), ("sceptre", "scepter"),
+    ("defence", "defense"), ("offence", "offense"), ("grey", "gray"), ("centre", "center"),
+    ("sabre", "saber"), ("spectre", "specter"), ("mould", "mold"), ("plough", "plow"), ("sceptre", "scepter"),
     ("jewellery", "jewelry"), ("ise", "ize"), ("ising", "izing"), ("isation", "ization"),
 )  # fmt: skip
 
@@ -84,9 +83,9 @@ STOP_WORDS = frozenset((Path(__file__).parent / "stop_words.txt").read_text(enco
 
 # Words that make no name by themselves, with or without numbers: "4th level", "50 feet", "per day".
 _GENERIC_WORDS = (
-    "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver copper"
-    " piece gp sp cp pp hit die dice point per high higher low lower more less fewer over under least most type"
-    " table part total none all any each special normal page see"
+    "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver"
+    " copper piece gp sp cp pp hit die dice point per high higher low lower more less fewer over under least"
+    " most type table part total none all any each special normal page see"
 )
 GENERIC = frozenset(_GENERIC_WORDS.split())
 
@@ -96,7 +95,9 @@ _NUMERALS = (
     " fifteen/fifteenth sixteen/sixteenth seventeen/seventeenth eighteen/eighteenth nineteen/nineteenth"
     " twenty/twentieth"
 )
-NUMBER_WORDS = {word: str(number) for number, words in enumerate(_NUMERALS.split()) for word in words.split("/")}
+NUMBER_WORDS = {
+    word: str(number) for number, words in enumerate(_NUMERALS.split()) for word in words.split("/")
+}
 _ROMAN_NUMERALS = "i ii iii iv v vi vii viii ix x xi xii"
 ROMAN = {numeral: str(number) for number, numeral in enumerate(_ROMAN_NUMERALS.split(), 1)}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
@@ -149,8 +150,7 @@ def _without_marks(letters: re.Match[str]) -> str:
 
 
 def _lowered(digits: re.Match[str]) -> str:
-    """The mark of a note after a word is nothing; a power after a number, and what begins a note, are
-    numbers."""
+    """A note's mark after a word is nothing; a power after a number, and a note's beginning, are numbers."""
     before = digits.string[max(0, digits.start() - 1) : digits.start()]
     return f" {digits[0]}" if before.isdigit() or not before.strip() else ""
 
@@ -178,8 +178,7 @@ def tokens(text: str) -> list[str]:
 
 
 def bare(token: str) -> str:
-    """A token without its possessive or contracted ending: `healer's` as `healer`, but `o'clock` as
-    `oclock`."""
+    """A token without possessive or contracted ending: `healer` of `healer's`, but `oclock` of `o'clock`."""
     head = token.split("'")[0]
     return head if len(head) > 1 else token.replace("'", "")
 
@@ -209,6 +208,5 @@ def stems(text: str) -> list[str]:
 
 
 def key(text: str) -> str:
-    """One string for a name however it is spaced, hyphenated or numbered: `Hell Hounds` and `hellhound` have
-    the same."""
+    """One string for a name however it is spaced, hyphenated or numbered: `Hell Hounds`, `hellhound`."""
     return "".join(stems(text))

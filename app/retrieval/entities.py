@@ -1,5 +1,4 @@
-"""Finding the named things a question is about: monsters, spells, classes, items, rules, the rows of price
-lists.
+"""Finding the names in a question: monsters, spells, classes, items, rules, the rows of price lists.
 
 A name is looked up, not recognised: every run of words in the question is brought to one form (`terms.key`)
 and looked up in the index, in whatever phrasing it stands. The longest name wins where two overlap.
@@ -39,7 +38,9 @@ def read(text: str, index: LexicalIndex | None, *, correct: bool = True) -> Read
     if index is None:
         return Reading(text, tuple(words), tuple(stems), (), {})
     corrected = spelling.corrections(words, index) if correct else {}
-    choices = [[*(terms.stem(other) for other in corrected.get(word, [word])), *_numeral(word)] for word in words]
+    choices = [
+        [*(terms.stem(other) for other in corrected.get(word, [word])), *_numeral(word)] for word in words
+    ]
     stems = [choice[0] for choice in choices]
     keys: dict[str, list[tuple[int, int, bool]]] = {}
     tried = 0
@@ -99,9 +100,10 @@ def _numeral(word: str) -> list[str]:
     return [numeral for numeral, number in terms.ROMAN.items() if number == word]
 
 
-def _coordinated(entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex) -> list[Entity]:
-    """Names that share a word with the next or the last: "red and white dragons", "potions of speed or
-    healing"."""
+def _coordinated(
+    entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex
+) -> list[Entity]:
+    """Names that share a word with another: "red and white dragons", "potions of speed or healing"."""
     taken = {n for entity in entities for n in range(entity.start, entity.end)}
     tried: dict[str, int] = {}
     ones = [n for n, word in enumerate(words) if word in ("one", "ones") and n and n - 1 not in taken]

@@ -1,5 +1,4 @@
-"""Follow-up questions made whole from the conversation: "and its armour class?" is about what was named
-before.
+"""Follow-up questions made whole: "and its armour class?" is about what the conversation named before.
 
 The result is a text that could stand alone, so that nothing after this knows of conversations. A question
 that names its own subject and points to nothing before it stays as it is.
@@ -23,8 +22,7 @@ from app.retrieval.vocabulary import ATTRIBUTES
 _MOST_TURNS = 6
 _MOST_CHARACTERS = 600
 _MOST_CARRIED = 3
-# So many names of a question are compared with those of the question before it, and so many words before
-# "one".
+# So many names are compared with those of the question before, and so many words before "one" are tried.
 _MOST_SUBJECTS = 12
 _MOST_ADJECTIVES = 4
 # No more of what went before is put in front of the question; the latest of it stays.
@@ -48,7 +46,9 @@ _DEMONSTRATIVE = re.compile(
 # "does the potion work the same way?"; but not "is it the same as for a fighter?".
 _LIKEWISE = re.compile(r"\bthe same\b(?! as\b)(?! \w+ as\b)")
 _OBJECTS = frozenset(("it", "them", "him", "her", "those", "these"))
-_CLAUSE = re.compile(r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b")
+_CLAUSE = re.compile(
+    r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b"
+)
 _ONE = re.compile(r"(?<![\w-])([a-z][a-z-]*) ones?\b")
 
 
@@ -102,8 +102,7 @@ def _alike(one: Entity, other: Entity) -> bool:
 def _points_back(folded: str, own: Sequence[Entity]) -> bool:
     """Whether a pronoun stands for something before this question.
 
-    Not if a name of its own comes earlier in it, except in the same clause: in "does the ogre fear it?" the
-    two differ.
+    Not if its own name comes earlier, except in the same clause: in "does the ogre fear it?" the two differ.
     """
     if _DEMONSTRATIVE.search(folded) or _LIKEWISE.search(folded):
         return True
@@ -116,15 +115,16 @@ def _points_back(folded: str, own: Sequence[Entity]) -> bool:
 
 
 def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> tuple[Entity, str] | None:
-    """For "the white one" the entity of `last` that it replaces and the name meant: red dragon → white
-    dragon."""
+    """For "the white one" the entity of `last` that it replaces (red dragon), and the name (white dragon)."""
     if index is None:
         return None
     for adjective in islice(dict.fromkeys(_ONE.findall(folded)), _MOST_ADJECTIVES):
         tried: dict[str, tuple[Entity, str]] = {}
         for entity in _subjects(last):
             words = entity.text.split()
-            for name in (f"{adjective} {' '.join(words[1:])}", f"{adjective} {words[-1]}") if len(words) > 1 else ():
+            for name in (
+                (f"{adjective} {' '.join(words[1:])}", f"{adjective} {words[-1]}") if len(words) > 1 else ()
+            ):
                 tried[terms.key(name)] = (entity, name)
         for key, found in index.names(tried).items():
             if found.is_heading:
@@ -139,7 +139,6 @@ def _replaced(last: Reading, entity: Entity, name: str) -> str:
 
 
 def _subjects(reading: Reading) -> list[Entity]:
-    """The first names a question is surely about, entries before rows of tables; an attribute ("armor class")
-    is none."""
+    """The first certain names, entries before rows of tables; an attribute ("armor class") is none."""
     things = [e for e in reading.entities if e.certain and " ".join(terms.stems(e.text)) not in ATTRIBUTES]
     return sorted(things, key=lambda entity: not entity.is_heading)[:_MOST_SUBJECTS]

@@ -1,5 +1,4 @@
-"""Ranking passages by the evidence for each: vector distance, words, the names in the question, the headers
-of tables.
+"""Ranking passages by the evidence for each: vector distance, words, names, the headers of tables.
 
 Every kind of evidence is brought to 0…1 and multiplied by its weight; the sum orders the passages. Distances
 count relative to the nearest and the `REFERENCE`-th passage of the same list, so that neither the metric
@@ -32,8 +31,7 @@ class Weights(NamedTuple):
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
-    # The share of a table's BM25 score in its evidence; the rest is the part of the question that its headers
-    # and rows cover.
+    # A table's evidence is this part its BM25 score, for the rest how much of the question its labels cover.
     table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
@@ -62,8 +60,7 @@ class Pool:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
-        # The question's words that are in no name, and what part of them a passage covers: the same for every
-        # name.
+        # The question's words outside its names, and what part of them a passage covers: for all names.
         self._rest: list[set[str]] | None = None
         self._covered_by_rest: dict[str, float] = {}
 
@@ -88,15 +85,23 @@ class Pool:
         words = _ways_of(reading.content())
         for match in matches:
             covered = _covered(words, match.passage, rows=True)
-            self._candidate(match.passage).table = wanted * (share * match.score / matches[0].score + (1 - share) * covered)
+            self._candidate(match.passage).table = wanted * (
+                share * match.score / matches[0].score + (1 - share) * covered
+            )
 
-    def add_names(self, entity: Entity, owners: Iterable[Passage], reading: Reading, table_wanted: float) -> None:
+    def add_names(
+        self, entity: Entity, owners: Iterable[Passage], reading: Reading, table_wanted: float
+    ) -> None:
         """The passages that `entity` names."""
         for passage in owners:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
             if kind == "row":
-                evidence = self._row_evidence(passage, reading) if table_wanted else evidence * self._weights.row_unasked
+                evidence = (
+                    self._row_evidence(passage, reading)
+                    if table_wanted
+                    else evidence * self._weights.row_unasked
+                )
             if not entity.certain:
                 evidence *= self._weights.uncertain
             if passage.part > 1:
@@ -107,8 +112,7 @@ class Pool:
                 candidate.entity = entity.text
 
     def _row_evidence(self, passage: Passage, reading: Reading) -> float:
-        """The evidence for a table of which the question names a row: most where its title or a column has
-        the rest."""
+        """For a table of which the question names a row: most where its title or a column has the rest."""
         if passage.id not in self._covered_by_rest:
             if self._rest is None:
                 self._rest = _ways_of(reading.rest())
@@ -130,7 +134,13 @@ class Pool:
         """All candidates with their `score`, best first; equal ones in the order they were found."""
         w = self._weights
         for c in self.candidates.values():
-            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table + w.name * c.name + w.expected * c.expected
+            c.score = (
+                w.dense * c.dense
+                + w.lexical * c.lexical
+                + w.table * c.table
+                + w.name * c.name
+                + w.expected * c.expected
+            )
         return sorted(self.candidates.values(), key=lambda candidate: -candidate.score)
 
     def _candidate(self, passage: Passage) -> Candidate:
@@ -155,4 +165,7 @@ def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> floa
 
 def _ways_of(words: Sequence[str]) -> list[set[str]]:
     """For each of `words` its stem and those of its synonyms."""
-    return [{stem for other in (word, *vocabulary.expand([word])) for stem in terms.stems(other)} for word in words]
+    return [
+        {stem for other in (word, *vocabulary.expand([word])) for stem in terms.stems(other)}
+        for word in words
+    ]

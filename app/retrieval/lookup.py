@@ -1,5 +1,4 @@
-"""What the index has for a question: matches of words and of tables, the entries of its names, and their
-references.
+"""What the index has for a question: matching texts and tables, the entries of its names, their references.
 
 An entry sends its reader elsewhere: "cast the dimension door spell", "the effect of the spell hold person".
 An item that does what a spell does says hardly more than the spell's name; without the spell a question about
@@ -21,8 +20,7 @@ from app.retrieval.named import Reading
 
 _WORD_MATCHES = 60
 _TABLE_MATCHES = 20
-# So many passages are fetched for the names in a question, the same share for each name: those that it heads
-# come first.
+# So many passages are fetched for all names, an equal share for each: those that it heads come first.
 _MOST_OWNERS = 300
 # Longer runs of words are not looked up as the name of a reference.
 _LONGEST = 4
@@ -41,8 +39,7 @@ _AFTER = re.compile(
 
 
 class Found(NamedTuple):
-    """Passages by id: `owners` of the names, the `categories` that these belong to, and those they refer to
-    (`referred`)."""
+    """Passages by id: the names' `owners`, the `categories` of these, and what they refer to (`referred`)."""
 
     matches: Sequence[Match] = ()
     tables: Sequence[Match] = ()
@@ -51,12 +48,15 @@ class Found(NamedTuple):
     referred: Mapping[str, Passage] = MappingProxyType({})
 
 
-def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, tables: bool, follow_references: bool) -> Found:
-    """What `index` has for the words of `reading`, their `synonyms` and its names. Raises DatabaseError,
-    TimedOut."""
+def look_up(
+    reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, tables: bool, follow_references: bool
+) -> Found:
+    """What `index` has for the words, `synonyms` and names of `reading`. Raises DatabaseError, TimedOut."""
     alternatives = [*reading.content(), *synonyms]
     share = max(1, _MOST_OWNERS // max(1, len(reading.entities)))
-    owners = index.passages(identity for entity in reading.entities for identity in islice(entity.owners, share))
+    owners = index.passages(
+        identity for entity in reading.entities for identity in islice(entity.owners, share)
+    )
     owned = [
         (entity, kind, owners[identity])
         for entity in reading.entities
@@ -64,9 +64,13 @@ def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, t
         if identity in owners
     ]
     entries = [
-        passage for entity, kind, passage in owned if entity.certain and not entity.is_people and kind in ("full", "variant")
+        passage
+        for entity, kind, passage in owned
+        if entity.certain and not entity.is_people and kind in ("full", "variant")
     ]
-    parents = index.passages(parent for _, kind, passage in owned if kind != "row" and (parent := passage.parent))
+    parents = index.passages(
+        parent for _, kind, passage in owned if kind != "row" and (parent := passage.parent)
+    )
     return Found(
         index.search(alternatives, _WORD_MATCHES),
         index.search(alternatives, _TABLE_MATCHES, tables=True) if tables else (),
@@ -77,10 +81,13 @@ def look_up(reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, t
 
 
 def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
-    """The ids of the passages that `passages` refer to by name, other than themselves. Raises DatabaseError,
-    TimedOut."""
+    """The ids of the other passages that `passages` refer to by name. Raises DatabaseError, TimedOut."""
     sources = list(islice(passages, _MOST_SOURCES))
-    candidates = [keys for passage in sources for keys in islice(_candidates(terms.plain(passage.text)), _MOST_REFERENCES)]
+    candidates = [
+        keys
+        for passage in sources
+        for keys in islice(_candidates(terms.plain(passage.text)), _MOST_REFERENCES)
+    ]
     names = index.names({key for keys in candidates for key in keys})
     found: set[str] = set()
     for keys in candidates:

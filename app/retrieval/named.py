@@ -1,5 +1,4 @@
-"""The names in a question, the words around them, and whether a name that is an everyday word is meant as a
-name.
+"""The names in a question, and whether a name that is an everyday word is meant as a name.
 
 `app.retrieval.entities` finds them. A spell or monster called "light", "web", "guard" or "ready" would
 otherwise get a slot in the context of every question that uses the word.
@@ -20,11 +19,15 @@ Span = tuple[int, int]
 _ASIDE = 1
 _JOINED_BY = "and or a an the versus vs to from than"
 JOINING = frozenset(_JOINED_BY.split())
-_COMPARED_BY = "vs versus than or between differ differs difference compare compared rank against beat beats win wins"
+_COMPARED_BY = (
+    "vs versus than or between differ differs difference compare compared rank against beat beats win wins"
+)
 _COMPARING = frozenset(_COMPARED_BY.split())
 # Rules are named after everyday words throughout: that two stand side by side says nothing.
 _UNCOUNTED = frozenset(("rule", "table", ""))
-_HINTS = frozenset(terms.stems("spell cantrip monster creature beast class race condition feature item weapon action table"))
+_HINTS = frozenset(
+    terms.stems("spell cantrip monster creature beast class race condition feature item weapon action table")
+)
 _CASTING = frozenset(terms.stems("cast casting memorize memorizing"))
 _WORD_OR_STOP = re.compile(r"[A-Za-z0-9]+(?:['’][A-Za-z]+)*|[.!?:]")
 
@@ -57,14 +60,12 @@ class Entity(NamedTuple):
 
     @property
     def is_people(self) -> bool:
-        """Whether it is a class or a race: most tables are arranged by these, and few questions are about
-        them alone."""
+        """Whether it is a class or a race: tables are arranged by these, few questions are about one."""
         return bool(self.types & {"class", "race"})
 
 
 class Reading(NamedTuple):
-    """A question as the index understands it: its words with misspellings corrected, and the names in it, in
-    order."""
+    """A question as the index understands it: its words, misspellings corrected, and its names in order."""
 
     text: str
     words: tuple[str, ...]
@@ -112,8 +113,7 @@ def hinted(start: int, end: int, stems: list[str], capitalized: frozenset[int]) 
 def capitalized(text: str, count: int) -> frozenset[int]:
     """The positions of words with a capital inside a sentence; none where nearly all have one.
 
-    `count`: how many words `text` has for `terms.tokens`; where they are cut otherwise here, no position is
-    sure.
+    `count`: how many words `terms.tokens` finds in `text`; where this finds others, no position is sure.
     """
     found, position, beginning = set(), 0, True
     for match in _WORD_OR_STOP.finditer(text):
@@ -166,8 +166,7 @@ def compared(entities: list[Entity], words: list[str], attributes: Collection[Sp
 
 
 def sole_subject(entities: list[Entity], words: list[str], attributes: Collection[Span]) -> list[Entity]:
-    """`entities`, an everyday word made certain where there is hardly anything else: "how does cover
-    work?"."""
+    """`entities`, an everyday word made certain where it is almost alone: "how does cover work?"."""
     if any(entity.certain for entity in entities):
         return entities
     telling = {n for n, word in enumerate(words) if word not in terms.STOP_WORDS}

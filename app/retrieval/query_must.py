@@ -60,8 +60,7 @@ def _normalized(question: str) -> tuple[str, list[int]]:
 
 
 def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
-    """All operators as an AND of ORs, and the ranges. Read whole before it is applied: one malformed operator
-    voids all."""
+    """All operators as an AND of ORs, and the ranges. One malformed operator voids all."""
     if not isinstance(must, Mapping):
         raise _Malformed
     groups: list[list[str]] = []

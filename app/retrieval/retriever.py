@@ -1,5 +1,4 @@
-"""Finding the passages for a question: vectors in Chroma, and words, names and tables in the lexical index,
-ranked together.
+"""Finding the passages for a question, by vectors in Chroma and by the lexical index, ranked together.
 
 No model is asked here. The index is searched while the vectors are under way. Without a vector store the same
 pipeline runs on the index alone, without an index on the vectors alone.
@@ -78,7 +77,9 @@ class Retriever(Protocol):
     def names_in(self, text: str) -> list[str]:
         """The names in `text` that the collection knows, as they stand there; none without an index."""
 
-    def retrieve(self, question: Question, deadline: Deadline, admission: Admission | None = None) -> Retrieval:
+    def retrieve(
+        self, question: Question, deadline: Deadline, admission: Admission | None = None
+    ) -> Retrieval:
         """At most `question.k` passages, best first, and how they were found. Raises DndChatError.
 
         What it buys goes on `admission`; one that buys nothing needs none.
@@ -86,8 +87,7 @@ class Retriever(Protocol):
 
 
 class HybridRetriever:
-    """Retrieval from `index` and, where an `embedder` and a `store` are given, from vectors. One must be
-    there."""
+    """Retrieval from `index`, and from vectors with an `embedder` and a `store`; one must be there."""
 
     def __init__(
         self,
@@ -103,7 +103,9 @@ class HybridRetriever:
 
             self._vectors = VectorSearch(embedder, store)
 
-    def retrieve(self, question: Question, deadline: Deadline, admission: Admission | None = None) -> Retrieval:
+    def retrieve(
+        self, question: Question, deadline: Deadline, admission: Admission | None = None
+    ) -> Retrieval:
         index, degraded = self._usable_index(deadline)
         diagnostics = [_WITHOUT_INDEX[bool(degraded)]] if index is None else []
         text, reading, notes = self._read(question, index)
@@ -116,7 +118,9 @@ class HybridRetriever:
         if self._vectors and index is not None:
             dense, newer = self._vectors.complete(dense, index, deadline)
             if newer:
-                diagnostics.append(f"{newer} passages are newer than the lexical index: scripts/build_index.py")
+                diagnostics.append(
+                    f"{newer} passages are newer than the lexical index: scripts/build_index.py"
+                )
         deadline.check("finding passages")
         described: frozenset[str] = frozenset()
         if not reading.has_subject and table_wanted < vocabulary.ROW_WANTED:
@@ -125,8 +129,14 @@ class HybridRetriever:
         deadline.check("weighing the passages")
         forms = f"{question.text}\n{text}\n{searched}\n{shorthand.level_first(text)}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, forms)]
-        needed = required(candidates, reading, table_wanted, found.referred) if self._tuning.guarantee_entities else []
-        selection = select(candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described)
+        needed = (
+            required(candidates, reading, table_wanted, found.referred)
+            if self._tuning.guarantee_entities
+            else []
+        )
+        selection = select(
+            candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described
+        )
         evidence = support(reading, candidates, index)
         diagnostics.append(
             f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens)"
@@ -201,7 +211,9 @@ class HybridRetriever:
         return pool.ranked()
 
 
-def _trace(reading: Reading, evidence: Support, candidates: Sequence[Candidate], chosen: Sequence[Selected]) -> list[str]:
+def _trace(
+    reading: Reading, evidence: Support, candidates: Sequence[Candidate], chosen: Sequence[Selected]
+) -> list[str]:
     """For `debug`: the names, the support, and the evidence for the best candidates."""
     roles = {selected.passage.id: selected.role for selected in chosen}
     lines = [f"Named: {entity.text}{'' if entity.certain else ' (uncertain)'}" for entity in reading.entities]

@@ -23,8 +23,7 @@ _MOST_REFERENCES = 2
 class Limits(NamedTuple):
     """Where the cut falls; tokens are estimated (`BYTES_PER_TOKEN`). Measured: docs/retrieval-figures.md."""
 
-    # The part of the best score, and the budget, for the rest: in a question that names its subject, in one
-    # that does not.
+    # For the rest, the part of the best score and the budget: of a question that names its subject, or not.
     floor_named: float = 0.25
     tokens_named: int = 1400
     floor_unnamed: float = 0.20
@@ -38,8 +37,7 @@ class Limits(NamedTuple):
 
 
 class Required(NamedTuple):
-    """A candidate with a slot. `role` is entity, part, reference or parent; `entity` the name it is required
-    for."""
+    """A candidate with a slot. `role`: entity, part, reference or parent; `entity`: the name."""
 
     candidate: Candidate
     role: str
@@ -47,8 +45,7 @@ class Required(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """A passage in the context. `role` is that of `Required`, or evidence; `entity` the name it was chosen
-    for."""
+    """A passage in the context. `role` as of `Required`, or evidence; `entity`: the name."""
 
     passage: Passage
     role: str
@@ -69,9 +66,10 @@ def tokens(passage: Passage) -> int:
     return -(-len(passage.text.encode()) // BYTES_PER_TOKEN)
 
 
-def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, limits: Limits, *, named: bool) -> Selection:
-    """At most `k` of `ranked` (best first), ordered by score. `required`: those with a slot, most needed
-    first.
+def select(
+    ranked: Sequence[Candidate], required: Iterable[Required], k: int, limits: Limits, *, named: bool
+) -> Selection:
+    """At most `k` of `ranked` (best first), by score. `required`: those with a slot, most needed first.
 
     `named`: whether the question names its subject, so that little else is needed.
     """
@@ -97,11 +95,15 @@ def select(ranked: Sequence[Candidate], required: Iterable[Required], k: int, li
         if len(chosen) >= k:
             reason = f"k = {k} reached"
         elif candidate.score < floor:
-            reason = f"score {candidate.score:.2f} of the next is below {floor:.2f}, part of the best's {best:.2f}"
+            reason = (
+                f"score {candidate.score:.2f} of the next is below {floor:.2f}, part of the best's {best:.2f}"
+            )
         elif chosen and used + size > (limits.most_tokens if rank < limits.leading else budget):
             reason = f"{used} tokens used, the next needs {size}, the budget is {budget}"
         else:
-            chosen[candidate.passage.id] = Selected(candidate.passage, "evidence", candidate.score, candidate.entity)
+            chosen[candidate.passage.id] = Selected(
+                candidate.passage, "evidence", candidate.score, candidate.entity
+            )
             used += size
             continue
         break
@@ -161,8 +163,7 @@ def _own(owned: Sequence[Candidate], entity: Entity, table_wanted: float) -> Ite
 
 
 def _section(own: Sequence[Candidate]) -> list[Candidate]:
-    """The best of `own`; if it is a part of a split section, its first part and those that match better than
-    that."""
+    """The best of `own`; of a split section its first part and those that match better than that."""
     best = own[0]
     if best.passage.section is None or best.passage.type == "table":
         return [best]

@@ -4,8 +4,7 @@ This comes before anything else reads a question, so that names, words and vecto
 print. A word that could be two things is read by its neighbours: "4" is "for" before a class and a number
 after "level". What no rule knows stays as typed, and so do coins: books print "gp" too.
 
-One pass over the words. The text becomes at most `MOST_GROWTH` bytes longer; what would make it longer stays
-as typed.
+One pass. The text grows by `MOST_GROWTH` bytes at most; what would make it longer stays as typed.
 """
 
 from __future__ import annotations

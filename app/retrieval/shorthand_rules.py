@@ -29,7 +29,9 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_CLASS_LINES, _OTHER_LINES = (Path(__file__).parent / "shorthand.txt").read_text(encoding="utf-8").split("\n\n")
+_CLASS_LINES, _OTHER_LINES = (
+    (Path(__file__).parent / "shorthand.txt").read_text(encoding="utf-8").split("\n\n")
+)
 _CLASSES = _table(_CLASS_LINES)
 WORDS = {
     # "hitpoints", "savingthrow"
@@ -39,10 +41,13 @@ WORDS = {
     **{f"{short}s": _plural(name) for short, name in _CLASSES.items()},
 }
 _LAW, _GOOD = {"l": "lawful", "n": "neutral", "c": "chaotic"}, {"g": "good", "n": "neutral", "e": "evil"}
-_ALIGNMENTS = {a + b: f"{_LAW[a]} {_GOOD[b]}" for a in _LAW for b in _GOOD if a != "n" or b != "n"} | {"tn": "true neutral"}
+_ALIGNMENTS = {a + b: f"{_LAW[a]} {_GOOD[b]}" for a in _LAW for b in _GOOD if a != "n" or b != "n"} | {
+    "tn": "true neutral"
+}
 # Signs and pieces that stand for words everywhere.
 _SIGNS = {"w/o": "without", "w/": "with", "b/c": "because", "o/": "of", "m/u": "magic-user",
-          "m-u": "magic-user", "#": "number", "to-hit": "to hit", "%": "percent", "@": "at", "&": "and"}  # fmt: skip
+          "m-u": "magic-user", "#": "number", "to-hit": "to hit", "%": "percent", "@": "at",
+          "&": "and"}  # fmt: skip
 
 
 class Word(NamedTuple):
@@ -97,7 +102,9 @@ def meaning(word: Neighbours) -> str | None:
 _CLASS = frozenset((*_CLASSES, *_CLASSES.values()))
 LEVEL = _set("level levels lvl lvls lv lev")
 UNITS = _set("gp sp cp ep pp hp xp ft lb lbs")
-_PEOPLE = _CLASS | _set("magic wizard mage pal ill cl dwarf elf gnome halfling human half half-orc half-elf hobbit")
+_PEOPLE = _CLASS | _set(
+    "magic wizard mage pal ill cl dwarf elf gnome halfling human half half-orc half-elf hobbit"
+)
 _BESIDE_ALIGNMENT = _PEOPLE | _set("align alignment character pc char")
 _ABILITIES = _set("str int wis dex con cha chr strength intelligence wisdom dexterity constitution charisma")
 _OF_ABILITY = _set("adj adjustment bonus bonuses score scores mod modifier table penalty stat check save")
@@ -110,15 +117,17 @@ _COUNTED = LEVEL | _ABILITIES | UNITS | _set(
 # What people want to know for something or somebody: "xp 4 ftr", "time 4 hold person".
 _WANTED = _set(
     "xp exp xps points pts time save saves throw matrix cost price needed req reqs table % percent range dmg"
-    " damage spells dist distance chart stats rules chance duration dur bonus penalty limit limits min max title"
-    " titles profs weapons armor money gold gp value val number # adj enc"
+    " damage spells dist distance chart stats rules chance duration dur bonus penalty limit limits min max"
+    " title titles profs weapons armor money gold gp value val number # adj enc"
 )
-_BEFORE_VERB = _set("how need needs needed want wants going able used supposed trying like have hafta") | _set(
-    "chance % percent # up adj bonus"
-)
+_BEFORE_VERB = _set(
+    "how need needs needed want wants going able used supposed trying like have hafta"
+) | _set("chance % percent # up adj bonus")
 _FROM_BOOK = _set("in from per phb dmg mm by see p page")
 _PAGE = _set("p pg page pp says")
-_CASTING = _set("cast casts casting spell missile missiles dmg damage range rng darts dart save dur duration wand")
+_CASTING = _set(
+    "cast casts casting spell missile missiles dmg damage range rng darts dart save dur duration wand"
+)
 _BEFORE_ARE, _AFTER_ARE = (
     _set("how what where who when why they you u there these those"),
     _set("u you they we"),
@@ -136,7 +145,11 @@ def _for(word: Neighbours) -> str | None:
     if after in _ARTICLES or (word.before in _ABILITIES and word.at(-2) in _WANTED and after in _PEOPLE):
         return "for"
     numbered_level = after in LEVEL and then[:1].isdigit()
-    if word.before in _WANTED and (after.isalpha() or after.isdigit()) and (after not in LEVEL or numbered_level):
+    if (
+        word.before in _WANTED
+        and (after.isalpha() or after.isdigit())
+        and (after not in LEVEL or numbered_level)
+    ):
         return "for"
     if word.before in _COUNTED or word.before[:1].isdigit():
         return None
@@ -167,8 +180,7 @@ def _is_book(word: Neighbours) -> bool:
 
 
 def _class(name: str) -> _Rule:
-    """For a class whose shorthand is a word too: it is the class beside a level, a number or another
-    class."""
+    """For a class whose shorthand is a word too: it is meant beside a level, a number or another class."""
     beside = LEVEL | _CLASS | _set("4 spells spell xp exp hp thf mu")
     return lambda word: name if word.near(beside, 2) or word.number_near(2) else None
 
@@ -223,7 +235,9 @@ _RULES: Mapping[str, _Rule] = {
     "no": _if_before("app appear appearing", "number"),
     "v": lambda word: None if word.before == "type" or not word.before or not word.after else "versus",
     "lb": _if_before("dmg damage range spell save", "lightning bolt"),
-    "l": lambda word: "level" if word.glued else "large" if word.before in ("vs", "versus", "s", "sm", "m", "/") else None,
+    "l": lambda word: (
+        "level" if word.glued else "large" if word.before in ("vs", "versus", "s", "sm", "m", "/") else None
+    ),
     "f": _initial("fighter"),
     "t": _initial("thief"),
     "c": _initial("cleric"),

@@ -28,25 +28,13 @@ _DOUBLED = re.compile(r"(.)\1+")
 # First letters that are heard the same.
 _ALIKE = {"c": "cks", "k": "ckq", "s": "cs", "f": "fp", "p": "pf", "j": "gj", "g": "gj", "z": "sz", "q": "kq"}
 _HEARD = (
-    ("tion", "sn"),
-    ("sion", "sn"),
-    ("ph", "f"),
-    ("ck", "k"),
-    ("ce", "se"),
-    ("ci", "si"),
-    ("cy", "sy"),
-    ("ge", "je"),
-    ("gi", "ji"),
-    ("c", "k"),
-    ("q", "k"),
-    ("z", "s"),
-    ("x", "ks"),
-)
+    ("tion", "sn"), ("sion", "sn"), ("ph", "f"), ("ck", "k"), ("ce", "se"), ("ci", "si"), ("cy", "sy"),
+    ("ge", "je"), ("gi", "ji"), ("c", "k"), ("q", "k"), ("z", "s"), ("x", "ks"),
+)  # fmt: skip
 
 
 def corrections(words: Iterable[str], index: LexicalIndex) -> dict[str, list[str]]:
-    """For each of `words` that is unknown, the words of names it may stand for, most likely first; only those
-    with any."""
+    """For each unknown word that may stand for words of names: these, most likely first."""
     wanted = {word for word in words if len(word) >= SHORTEST - 1 and terms.bare(word).isalpha()}
     unknown = sorted(wanted - known(wanted, index))[:_MOST_CORRECTED]
     found = {word: _nearest(terms.bare(word), index) for word in unknown}
@@ -61,12 +49,13 @@ def known(words: Iterable[str], index: LexicalIndex, plain: Collection[str] = ()
 
 
 def unseen(words: Iterable[str], index: LexicalIndex) -> set[str]:
-    """Those of `words` that no passage has in any form, nor shortened ("crit"), nor in two words
-    ("lockpicks")."""
+    """Those that no passage has in any form, nor shortened ("crit"), nor in two words ("lockpicks")."""
     forms = {word: _forms(word) for word in words}
     pairs = {word: halves(terms.bare(word)) for word in forms}
     known = index.words(
-        form for word, some in forms.items() for form in (*some, *(half for pair in pairs[word] for half in pair))
+        form
+        for word, some in forms.items()
+        for form in (*some, *(half for pair in pairs[word] for half in pair))
     )
     return {
         word
@@ -124,8 +113,14 @@ def _forms(word: str) -> set[str]:
 
 def _bases(word: str) -> list[str]:
     """What `word` may be a form of: "herding" of "herd", "baked" of "bake", "hitting" of "hit"."""
-    cut = [word[: -len(ending)] for ending in ("ing", "ed", "er", "est", "ly", "ful", "less") if word.endswith(ending)]
-    forms = [form for base in cut for form in (base, base + "e", base[:-1] if base[-2:-1] == base[-1:] else base)]
+    cut = [
+        word[: -len(ending)]
+        for ending in ("ing", "ed", "er", "est", "ly", "ful", "less")
+        if word.endswith(ending)
+    ]
+    forms = [
+        form for base in cut for form in (base, base + "e", base[:-1] if base[-2:-1] == base[-1:] else base)
+    ]
     return [form for form in forms if len(form) >= 3]
 
 
@@ -141,15 +136,18 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
             spelt = terms.common_spelling(form), terms.common_spelling(other)
             edits = min(distance(form, other, allowed), distance(*spelt, allowed))
             # People misspell what they hear, seldom the first letter: that costs an edit more.
-            edits += form[0] != other[0] and not {form[0], other[0]} <= set("ck") and sorted(form[:2]) != sorted(other[:2])
+            edits += (
+                form[0] != other[0]
+                and not {form[0], other[0]} <= set("ck")
+                and sorted(form[:2]) != sorted(other[:2])
+            )
             if edits <= allowed and not _inflected(form, other):
                 ranked.append((edits, len(ranked), other))
     return list(dict.fromkeys(other for _, _, other in sorted(ranked)))[:_MOST_ALTERNATIVES]
 
 
 def _inflected(word: str, other: str) -> bool:
-    """Whether the two differ by an ending only, so that each is a word of its own: "illusionist",
-    "illusions"."""
+    """Whether only an ending differs, so that each is a word of its own: "illusionist", "illusions"."""
     short, long = sorted((word, other), key=len)
     return len(long) - len(short) >= 2 and long.startswith(short[:-1])
 

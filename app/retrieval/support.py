@@ -61,7 +61,9 @@ class Support(NamedTuple):
 def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex | None) -> Support:
     """The evidence that the collection has an answer. Raises DatabaseError when the index cannot be read."""
     if index is None:
-        return Support(bool(ranked), "without an index nothing speaks against it" if ranked else "no passage was found")
+        return Support(
+            bool(ranked), "without an index nothing speaks against it" if ranked else "no passage was found"
+        )
     named = [entity.text for entity in reading.entities if entity.certain or entity.respelt]
     if named:
         return Support(True, f"the collection has {', '.join(named)}")
@@ -90,18 +92,21 @@ def support(reading: Reading, ranked: Sequence[Candidate], index: LexicalIndex |
 
 def _subject(reading: Reading) -> list[str]:
     """The words that say what the question is about: no numbers, and no attributes that everything has."""
-    words = [word for word in reading.content() if not _NUMBER.fullmatch(word) and word not in terms.NUMBER_WORDS]
+    words = [
+        word for word in reading.content() if not _NUMBER.fullmatch(word) and word not in terms.NUMBER_WORDS
+    ]
     return [word for word in dict.fromkeys(words) if terms.stem(word) not in _NEVER_A_SUBJECT][:_MOST_WORDS]
 
 
 def _found_twice(ranked: Sequence[Candidate]) -> Candidate | None:
     """The passage that is both the nearest and the best match of words, if one is."""
-    return next((candidate for candidate in ranked if candidate.dense >= 1.0 and candidate.lexical >= 1.0), None)
+    return next(
+        (candidate for candidate in ranked if candidate.dense >= 1.0 and candidate.lexical >= 1.0), None
+    )
 
 
 def _is_english(text: str, index: LexicalIndex) -> bool:
-    """Whether `text` is English enough to be judged by its words. Raises DatabaseError when the index cannot
-    be read.
+    """Whether `text` is English enough to be judged by its words. Raises DatabaseError.
 
     With English words around it ("who is Charizard?") it is, unless words of another language are as many.
     Without any ("Charizard stats"), a third of its words must be known.
@@ -111,7 +116,11 @@ def _is_english(text: str, index: LexicalIndex) -> bool:
     typed = _WORD.findall(unicodedata.normalize("NFC", text))
     words = [terms.fold(word) for word in typed]
     known = _plain(words, index)
-    accented = {word for word, as_typed in zip(words, typed, strict=True) if not as_typed.isascii() and as_typed.islower()}
+    accented = {
+        word
+        for word, as_typed in zip(words, typed, strict=True)
+        if not as_typed.isascii() and as_typed.islower()
+    }
     frame = sum(word in terms.STOP_WORDS for word in words)
     foreign = sum(word in _foreign() or word in accented - known for word in words)
     if foreign:

@@ -1,5 +1,4 @@
-"""The vector half of retrieval: a question is embedded, and the nearest passages come back, beside the search
-in the index.
+"""The vector half of retrieval, beside the search in the index: embed the question, get the nearest passages.
 
 Two calls, one after the other; a third fetches the texts of passages that are newer than the index.
 """
@@ -82,7 +81,9 @@ class VectorSearch:
     def __init__(self, embedder: Embedder, store: VectorStore) -> None:
         self._embedder, self._store = embedder, store
 
-    def nearest(self, text: str, deadline: Deadline, admission: Admission | None, *, texts: bool) -> Background[list[Passage]]:
+    def nearest(
+        self, text: str, deadline: Deadline, admission: Admission | None, *, texts: bool
+    ) -> Background[list[Passage]]:
         """Nearest first; with their `texts` or, where an index has those, without. The embedding goes on
         `admission`.
 
@@ -95,17 +96,22 @@ class VectorSearch:
         def pay() -> Payment:
             if admission is None:
                 return unpaid()
-            return admission.sent(admission.pricing.embeddings_call(embedder.embedding_model, token_bound(text)))
+            return admission.sent(
+                admission.pricing.embeddings_call(embedder.embedding_model, token_bound(text))
+            )
 
         def call() -> list[Passage]:
             count = _NEAREST_WITH_TEXTS if texts else _NEAREST
-            return self._store.query(embedder.embed([text], deadline, pay=pay), count, deadline, texts=texts)[0]
+            return self._store.query(embedder.embed([text], deadline, pay=pay), count, deadline, texts=texts)[
+                0
+            ]
 
         return Background(call)
 
-    def complete(self, nearest: Sequence[Passage], index: LexicalIndex, deadline: Deadline) -> tuple[list[Passage], int]:
-        """`nearest` with their texts, and how many are newer than the index, which has the texts of all
-        others.
+    def complete(
+        self, nearest: Sequence[Passage], index: LexicalIndex, deadline: Deadline
+    ) -> tuple[list[Passage], int]:
+        """`nearest` with their texts, and how many are newer than the index, which has all other texts.
 
         Raises DatabaseError, TimedOut.
         """
@@ -123,8 +129,7 @@ class VectorSearch:
 
 
 def embedding_tokens(question: Question) -> int:
-    """No fewer tokens than the provider will count for the text of `question` as it is embedded, its history
-    included."""
+    """No fewer tokens than the provider counts for `question` as it is embedded, with its history."""
     carried = 0
     if question.history:
         from app.retrieval import followup

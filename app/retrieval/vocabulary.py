@@ -1,5 +1,4 @@
-"""The words of questions that mean more than themselves: synonyms, attributes, and what kind of passage is
-wanted.
+"""Words of questions that mean more than themselves: synonyms, attributes, signs of the passage wanted.
 
 Shorthand is in `app.retrieval.shorthand`.
 """
@@ -8,41 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.index import terms
 
 # Each line: ways to say the same thing. Questions are searched with all of them.
-_SYNONYMS = (
-    ("ac", "armor class", "armour class"),
-    ("hd", "hit dice", "hit die"),
-    ("hp", "hit points", "hit point"),
-    ("xp", "exp", "experience points", "experience"),
-    ("gp", "gold pieces", "gold"),
-    ("sp", "silver pieces"),
-    ("cp", "copper pieces"),
-    ("ep", "electrum pieces"),
-    ("pp", "platinum pieces"),
-    ("mu", "magic user"),
-    ("dm", "dungeon master"),
-    ("npc", "non player character"),
-    ("mr", "magic resistance"),
-    ("cr", "challenge", "challenge rating"),
-    ("dc", "difficulty class"),
-    ("str", "strength"),
-    ("dex", "dexterity"),
-    ("con", "constitution"),
-    ("int", "intelligence"),
-    ("wis", "wisdom"),
-    ("cha", "charisma"),
-    ("saves", "save", "saving throw", "saving throws"),
-    ("price", "cost", "costs", "value", "prices"),
-    ("speed", "movement", "move"),
-    ("odds", "chance", "chances", "probability"),
-    ("dmg", "damage"),
-    ("demihuman", "demi human"),
-    ("bonus", "modifier", "adjustment", "added"),
-    ("spell slots", "spells per day", "spells usable"),
-)
+_LINES = (Path(__file__).parent / "synonyms.txt").read_text(encoding="utf-8").splitlines()
+_SYNONYMS = tuple(tuple(line.split(", ")) for line in _LINES)
 _BY_PHRASE = {phrase: line for line in _SYNONYMS for phrase in line}
 _LONGEST = 3
 
@@ -62,8 +33,8 @@ ATTRIBUTES = frozenset(" ".join(terms.stems(phrase)) for phrase in PHRASES)
 # never uses one does not have it.
 _GAME = (
     "feat feats mana loot cantrip cantrips infusion infusions warlock artificer sorcerer barbarian ranger"
-    " bard cleric druid paladin monk assassin illusionist multiclass proficiency initiative advantage disadvantage"
-    " homebrew"
+    " bard cleric druid paladin monk assassin illusionist multiclass proficiency initiative advantage"
+    " disadvantage homebrew"
 )
 GAME = frozenset(map(terms.stem, _GAME.split()))
 
@@ -86,14 +57,14 @@ _CELL = re.compile(
     r"\b(?:tables?|charts?|matrix|prices?|costs?|costing|pay|paying|buy|buying|afford|total|random(?:ly)?|d\d+"
     r"|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy|how (?:much|many|long|far|fast|old)|xp|exp"
     r"|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0|attack bonus|attack roll"
-    r"|per day|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*|hit dice|hit die"
-    r"|spell slots?)\b"
+    r"|per day|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*|hit dice"
+    r"|hit die|spell slots?)\b"
 )
 
 # What players call things of each type of passage.
 _CALLED = {
-    "monster": "monster monsters creature creatures critter beast beasts animal undead demon devil brute fiend"
-               " thing guys bug",
+    "monster": "monster monsters creature creatures critter beast beasts animal undead demon devil brute"
+               " fiend thing guys bug",
     "spell": "spell spells magic cantrip incantation enchantment prayer blessing curse caster",
     "magic_item": "item items potion ring wand staff rod cloak boots sword weapon armor flask amulet artifact"
                   " device gauntlets",
@@ -103,9 +74,10 @@ _CALLED = {
 _TYPES = {word: kind for kind, words in _CALLED.items() for word in words.split()}
 # The stems of words that say what kind of thing is meant, not which.
 CALLED = frozenset(map(terms.stem, _CALLED["monster"].split()))
-# "which monster disguises …", "is there a flask that …": up to three words, the last of which says what it
-# is, and a verb.
-_OPENING = r"\b(?:which|what|what's the|(?:is|isn't|are) there (?:an?|any|some)|there's an?|an?|the|that|some)"
+# "which monster disguises …", "is there a flask that …": up to three words, the last a kind, and a verb.
+_OPENING = (
+    r"\b(?:which|what|what's the|(?:is|isn't|are) there (?:an?|any|some)|there's an?|an?|the|that|some)"
+)
 _VERB = (
     r"(?: (?:that|who|which|with|whose|to|can|could|does|do|makes?|lets?|keeps?|has|have|is|are|looks?|turns?"
     r"|shuts?|gives?|hangs?|[a-z]+s)\b|$|[?,.:])"
@@ -130,6 +102,7 @@ def wants_table(text: str) -> float:
 
 
 def described_types(text: str) -> frozenset[str]:
-    """The types of passages that `text` (folded) may describe without naming one; empty if it does not
-    say."""
-    return frozenset(_TYPES[word] for phrase in _DESCRIBED.findall(text) for word in phrase.split() if word in _TYPES)
+    """The types of passages that `text` (folded) may describe without naming one, if any."""
+    return frozenset(
+        _TYPES[word] for phrase in _DESCRIBED.findall(text) for word in phrase.split() if word in _TYPES
+    )
