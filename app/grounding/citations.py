@@ -30,7 +30,7 @@ class Citations:
         self.removed: list[int] = []
         self._existing = range(1, passages + 1)
         # What has not been let go: a blank that goes when the citation after it does, and what may become
-        # citations, one inside the other, which begin at these places.
+        # citations, one inside the other, which begin at these positions.
         self._held: list[str] = []
         self._begun: list[int] = []
         # The innermost is whole: the next character says whether it is one, or the text of a link.

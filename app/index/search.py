@@ -35,9 +35,9 @@ LONGEST_WORD = 30
 _MOST_ALTERNATIVES = 200
 # SQLite's limit on parameters was 999 before 3.32.
 _MOST_PARAMETERS = 900
-# So many owners of so many names are told, the best kinds first.
+# So many owners of all names together are returned, the best kinds first.
 _MOST_OWNERS = 5000
-# So many words like another are told, the most used first.
+# So many words like another are returned, the most used first.
 _MOST_SIMILAR = 200
 # So many steps of SQLite's machine pass between two looks at the time: some 0.1 ms.
 _STEPS = 5000
@@ -210,8 +210,8 @@ class _File:
         """Raises sqlite3.Error, also after the deadline; DatabaseError where others could write the file."""
         connection = self._connection
         if connection is None:
-            if place := datadir.intruded(self._path):
-                raise DatabaseError(f"lexical index {self._path}: not used, as {intrusion(place)}")
+            if open_to_others := datadir.intruded(self._path):
+                raise DatabaseError(f"lexical index {self._path}: not used, as {intrusion(open_to_others)}")
             uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             # The dev server and the worker answer from many threads; a read-only connection may be shared.
             connection = self.use(sqlite3.connect(uri, uri=True, check_same_thread=False))

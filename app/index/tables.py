@@ -50,7 +50,7 @@ def _labels(lines: list[str]) -> Iterator[str]:
         if not _LETTERS.search(label) or _DICE.fullmatch(label):
             continue
         if below and group:
-            # "Hireling / ~ Skilled" is asked for as "skilled hireling".
+            # "Hireling / ~ Skilled" is called "skilled hireling".
             yield f"{label} {group}"
         else:
             group = label

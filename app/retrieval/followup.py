@@ -122,9 +122,8 @@ def _another_of_them(folded: str, last: Reading, index: LexicalIndex | None) -> 
         tried: dict[str, tuple[Entity, str]] = {}
         for entity in _subjects(last):
             words = entity.text.split()
-            for name in (
-                (f"{adjective} {' '.join(words[1:])}", f"{adjective} {words[-1]}") if len(words) > 1 else ()
-            ):
+            kin = (" ".join(words[1:]), words[-1]) if len(words) > 1 else ()
+            for name in (f"{adjective} {rest}" for rest in kin):
                 tried[terms.key(name)] = (entity, name)
         for key, found in index.names(tried).items():
             if found.is_heading:

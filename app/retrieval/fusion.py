@@ -31,12 +31,12 @@ class Weights(NamedTuple):
     lexical: float = 0.6
     table: float = 0.8
     name: float = 0.5
-    # A table's evidence is this part its BM25 score, for the rest how much of the question its labels cover.
+    # The share of BM25 in the evidence of a table; the rest is how much of the question its labels cover.
     table_words: float = 0.5
     # A name that is as likely an everyday word.
     uncertain: float = 0.25
     # A row of a table when the question does not sound like one for a table.
-    row_unasked: float = 0.4
+    row_unwanted: float = 0.4
     # A passage of the type that a question describes without naming one.
     expected: float = 0.25
     # A later part of a split section, which has the same name.
@@ -60,7 +60,7 @@ class Pool:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self.candidates: dict[str, Candidate] = {}
-        # The question's words outside its names, and what part of them a passage covers: for all names.
+        # The question's words outside its names, and what part of them a passage covers: worked out once.
         self._rest: list[set[str]] | None = None
         self._covered_by_rest: dict[str, float] = {}
 
@@ -85,9 +85,8 @@ class Pool:
         words = _ways_of(reading.content())
         for match in matches:
             covered = _covered(words, match.passage, rows=True)
-            self._candidate(match.passage).table = wanted * (
-                share * match.score / matches[0].score + (1 - share) * covered
-            )
+            words_found = match.score / matches[0].score
+            self._candidate(match.passage).table = wanted * (share * words_found + (1 - share) * covered)
 
     def add_names(
         self, entity: Entity, owners: Iterable[Passage], reading: Reading, table_wanted: float
@@ -96,12 +95,10 @@ class Pool:
         for passage in owners:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
-            if kind == "row":
-                evidence = (
-                    self._row_evidence(passage, reading)
-                    if table_wanted
-                    else evidence * self._weights.row_unasked
-                )
+            if kind == "row" and table_wanted:
+                evidence = self._row_evidence(passage, reading)
+            elif kind == "row":
+                evidence *= self._weights.row_unwanted
             if not entity.certain:
                 evidence *= self._weights.uncertain
             if passage.part > 1:
@@ -134,13 +131,8 @@ class Pool:
         """All candidates with their `score`, best first; equal ones in the order they were found."""
         w = self._weights
         for c in self.candidates.values():
-            c.score = (
-                w.dense * c.dense
-                + w.lexical * c.lexical
-                + w.table * c.table
-                + w.name * c.name
-                + w.expected * c.expected
-            )
+            c.score = w.dense * c.dense + w.lexical * c.lexical + w.table * c.table
+            c.score += w.name * c.name + w.expected * c.expected
         return sorted(self.candidates.values(), key=lambda candidate: -candidate.score)
 
     def _candidate(self, passage: Passage) -> Candidate:

@@ -1,6 +1,6 @@
 """What a piece of shorthand stands for: words that mean one thing wherever they stand (`shorthand.txt`), and
-rules for those that are told apart by their neighbours. `app.retrieval.shorthand` cuts the text into words
-and joins them."""
+rules for those whose neighbours decide. `app.retrieval.shorthand` cuts the text into words and joins
+them."""
 
 from __future__ import annotations
 

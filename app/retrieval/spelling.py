@@ -82,7 +82,7 @@ def _resembles(word: str, index: LexicalIndex) -> bool:
     sound, letters = _sound(word), set(word)
     usual = (len(word) >= SHORTEST) + (len(word) >= LONG - 1)
     for other in index.words_like(_ALIKE.get(word[0], word[0]), len(word) - 2, len(word) + 2):
-        # An edit changes no more than two of the letters that occur: most words are told apart by that.
+        # An edit changes no more than two of the letters that occur: that rules most words out.
         changed = len(letters.symmetric_difference(other))
         if changed > 2 * (usual + 1):
             continue
@@ -103,8 +103,8 @@ def _sound(word: str) -> str:
 
 def halves(word: str) -> list[tuple[str, str]]:
     """All ways to see `word` as two words written together, as stems."""
-    places = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1) if len(word) <= LONGEST_WORD else ()
-    return [(terms.stem(word[:place]), terms.stem(word[place:])) for place in places]
+    cuts = range(_SHORTEST_HALF, len(word) - _SHORTEST_HALF + 1) if len(word) <= LONGEST_WORD else ()
+    return [(terms.stem(word[:cut]), terms.stem(word[cut:])) for cut in cuts]
 
 
 def _forms(word: str) -> set[str]:

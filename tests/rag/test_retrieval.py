@@ -50,6 +50,9 @@ def test_the_category_page_of_a_named_monster_is_there(bestiary: LexicalIndex) -
     assert {chosen.passage.id: chosen.role for chosen in found.chosen}["dragons"] == "parent"
 
 
+FILLER = [page(f"m{n}", f"Monster {n}", "A beast of the hills " * 40) for n in range(30)]
+
+
 def test_of_a_split_section_the_first_part_and_the_one_that_is_asked_about(tmp_path: Path) -> None:
     parts = split(
         "vampire",
@@ -60,8 +63,7 @@ def test_of_a_split_section_the_first_part_and_the_one_that_is_asked_about(tmp_p
             "Garlic makes it hesitate; running water destroys it.",
         ],
     )
-    filler = [page(f"m{n}", f"Monster {n}", "A beast of the hills " * 40) for n in range(30)]
-    found = ask(index_of([*parts, *filler], tmp_path / "i.sqlite3"), "Does running water or garlic hurt a vampire?", k=2)
+    found = ask(index_of([*parts, *FILLER], tmp_path / "i.sqlite3"), "Does running water or garlic hurt a vampire?", k=2)
     assert set(ids(found)) == {"vampire-p1", "vampire-p3"}
 
 
@@ -134,6 +136,15 @@ def test_long_entries_of_the_names_leave_a_place_for_what_answers_best(tmp_path:
     pages = [page("cleric", "Cleric", long, "class"), page("ghoul", "Ghoul", long), turning, *others]
     found = ask(index_of(pages, tmp_path / "i.sqlite3"), "What must a 5th level cleric roll to turn a Ghoul?")
     assert set(ids(found)) == {"cleric", "ghoul", "turn"}
+
+
+def test_what_several_names_have_in_common_is_there_for_the_first_of_them(tmp_path: Path) -> None:
+    undead = ["Wight", "Wraith", "Mummy", "Spectre", "Vampire", "Lich"]
+    turning = table("turn", "Turning undead", ["Undead", "Level 9"], [[name, "13"] for name in undead])
+    pages = [*(page(name, name, f"A {name} is dead.") for name in undead), *FILLER]
+    index = index_of([turning, *pages], tmp_path / "i.sqlite3")
+    found = ask(index, "Can a level 9 cleric turn a mummy, wight, wraith, spectre, vampire or lich?")
+    assert {chosen.passage.id: (chosen.role, chosen.entity) for chosen in found.chosen}["turn"] == ("evidence", "mummy")
 
 
 def test_query_must_drops_the_look_alikes(tmp_path: Path) -> None:
