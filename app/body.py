@@ -67,7 +67,7 @@ def put_back(body: bytes) -> None:
     """Make stdin give `body` again."""
     try:
         source = os.memfd_create("body")
-        write(source, body)
+        _write(source, body)
         os.lseek(source, 0, os.SEEK_SET)
     except (
         AttributeError,
@@ -95,14 +95,14 @@ def pipe_with(body: bytes) -> int:
                 os.close(0)
                 if hasattr(os, "set_blocking"):
                     os.set_blocking(1, True)
-                write(1, body)
+                _write(1, body)
             finally:
                 os._exit(0)
     os.close(writing)
     return reading
 
 
-def write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes) -> None:
     """All of `data`."""
     while data:
         data = data[os.write(descriptor, data) :]

@@ -9,7 +9,7 @@ to start.
 import os
 import sys
 
-from app import body, seen
+from app import seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def answered_by_worker(reply_to: int) -> bool:
         # To hand a request over is no work; and a body that comes slowly must not hold up the line.
         os.close(turn)
         del os.environ[TURN]
+    from app import body
+
     sent = body.read(MAX_BODY_BYTES)
     if sent is None:
         return False
@@ -189,8 +191,7 @@ def _copy_reply(connection: "_socket.socket", reply_to: int) -> bool:
         piece = connection.recv(PIECE_BYTES)
         while piece:
             answered = True
-            body.write(reply_to, piece)
-            piece = connection.recv(PIECE_BYTES)
+            piece = piece[os.write(reply_to, piece) :] or connection.recv(PIECE_BYTES)
     except OSError:
         # The client or the worker is gone in the middle: there is nothing left to say, and nobody to say it
         # to.
