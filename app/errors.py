@@ -57,6 +57,11 @@ class DndChatError(Exception):
         self.passages: Sequence[Passage] = ()
         """What was found at no cost, to read in place of an answer."""
 
+    @property
+    def is_defect(self) -> bool:
+        """Whether nobody foresaw it: its traceback belongs in the log."""
+        return type(self) is DndChatError
+
 
 class InvalidRequest(DndChatError):
     """The request's body breaks the contract; `field` names the part that does (`body` for the whole)."""
@@ -217,6 +222,11 @@ class SettingsError(DndChatError):
         self.problems = tuple(problems)
         lines = (f"  ✗ {problem}" for problem in self.problems)
         super().__init__("\n".join(("settings cannot be used:", *lines)))
+
+
+def known(error: Exception) -> DndChatError:
+    """`error` as one of ours. Any other is a defect, and is shown as an internal error."""
+    return error if isinstance(error, DndChatError) else DndChatError(type(error).__name__)
 
 
 def is_own_doing(error: BaseException | None) -> bool:

@@ -21,6 +21,7 @@ from app.errors import (
     Refused,
     TimedOut,
     TooMuchWork,
+    known,
 )
 
 if TYPE_CHECKING:
@@ -116,14 +117,13 @@ class Answering:
                     seconds=dict(zip(STAGES, (e - b for b, e in itertools.pairwise(times)), strict=True)),
                 )
         except Exception as error:
-            # What is not one of ours is a defect; its caller is told as much about it as of any other error.
-            known = error if isinstance(error, DndChatError) else DndChatError(type(error).__name__)
-            known.counted = admission is not None and admission.counted
-            if _shows_passages(known):
-                known.passages = found
-            if known is error:
+            ours = known(error)
+            ours.counted = admission is not None and admission.counted
+            if _shows_passages(ours):
+                ours.passages = found
+            if ours is error:
                 raise
-            raise known from error
+            raise ours from error
 
     def _checked(self, answer: str, draft: Draft, question: str) -> Checked:
         """Look the answer up in its passages: report what has no support, remove citations of nothing."""

@@ -11,7 +11,16 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import relay
-from app.errors import LedgerUnavailable, Refused
+from app.errors import (
+    DndChatError,
+    InvalidRequest,
+    LedgerUnavailable,
+    MethodNotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    known,
+)
 from app.models import Quota
 from app.web import replies
 from app.web.routes import Routes, Services
@@ -21,6 +30,13 @@ log = logging.getLogger(__name__)
 DAY_SECONDS = 86_400
 EXPOSED = "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy"
 PREFLIGHT_SECONDS = 600
+# What Werkzeug refuses by itself; 308 is a redirect to a tidier address.
+REFUSALS: dict[int | None, type[DndChatError]] = {
+    404: NotFound,
+    308: NotFound,
+    405: MethodNotAllowed,
+    413: TooLarge,
+}
 
 
 def make_app(services: Services) -> Flask:
@@ -93,17 +109,27 @@ def rate_limit_headers(quota: Quota) -> dict[str, str]:
 
 
 def _on_error(error: Exception) -> Response:
-    known = replies.known_error(error)
-    if known.status >= 500:
-        log.error("%s %s: %s", g.request_id, known.code, known, exc_info=replies.traceback(known, error))
-    # `{known}` may repeat what the client sent: the log's formatter keeps it on one line.
-    g.problem = f" {known.code}: {known}" if known.status < 500 else f" {known.code}"
-    response = replies.json_reply(replies.error_body(known, g.request_id), known.status)
-    if isinstance(known, Refused):
-        response.headers["Retry-After"] = str(known.retry_after)
-    if known.status == 401:
+    ours = _known(error)
+    if ours.status >= 500:
+        log.error("%s %s: %s", g.request_id, ours.code, ours, exc_info=error if ours.is_defect else None)
+    # `{ours}` may repeat what the client sent: the log's formatter keeps it on one line.
+    g.problem = f" {ours.code}: {ours}" if ours.status < 500 else f" {ours.code}"
+    response = replies.json_reply(replies.error_body(ours, g.request_id), ours.status)
+    if isinstance(ours, Refused):
+        response.headers["Retry-After"] = str(ours.retry_after)
+    if ours.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, HTTPException) and known.status == 405:
+    if isinstance(error, HTTPException) and ours.status == 405:
         methods = getattr(error, "valid_methods", None) or ()
         response.headers["Allow"] = ", ".join(sorted({*methods, "OPTIONS"}))
     return response
+
+
+def _known(error: Exception) -> DndChatError:
+    status = error.code if isinstance(error, HTTPException) else None
+    if status in REFUSALS:
+        return REFUSALS[status]()
+    if status is not None and 400 <= status < 500:
+        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
+        return InvalidRequest("request", "The request is not valid HTTP.")
+    return known(error)

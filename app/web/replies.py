@@ -8,20 +8,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
-from werkzeug.exceptions import HTTPException
 
 from app import __version__
 from app.answering.events import Delta, Done, Event, Sources
-from app.errors import (
-    BudgetExceeded,
-    DailyLimitExceeded,
-    DndChatError,
-    InvalidRequest,
-    LimitReached,
-    MethodNotAllowed,
-    NotFound,
-    TooLarge,
-)
+from app.errors import BudgetExceeded, DailyLimitExceeded, DndChatError, InvalidRequest, LimitReached
 from app.models import Passage, Quota, User
 from app.pricing import dollars, shutdown_warnings
 
@@ -32,13 +22,6 @@ if TYPE_CHECKING:
 
 EXCERPT_CHARACTERS = 300
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
-# What Werkzeug refuses by itself; 308 is a redirect to a tidier address.
-REFUSALS: Mapping[int | None, type[DndChatError]] = {
-    404: NotFound,
-    308: NotFound,
-    405: MethodNotAllowed,
-    413: TooLarge,
-}
 
 
 def json_reply(document: Mapping[str, Any], status: int = 200) -> Response:
@@ -201,25 +184,6 @@ def sse_frame(name: str, document: Mapping[str, Any]) -> bytes:
 
 def timestamp() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def known_error(error: Exception) -> DndChatError:
-    """`error` as one of ours. Any other is a defect: it is logged with its traceback, shown as an internal
-    error."""
-    if isinstance(error, DndChatError):
-        return error
-    status = error.code if isinstance(error, HTTPException) else None
-    if status in REFUSALS:
-        return REFUSALS[status]()
-    if status is not None and 400 <= status < 500:
-        # Werkzeug refuses what is not HTTP, such as a Host that no host can have.
-        return InvalidRequest("request", "The request is not valid HTTP.")
-    return DndChatError(f"{type(error).__name__}")
-
-
-def traceback(known: DndChatError, error: Exception) -> Exception | None:
-    """For the log: only a defect has one, which is the base class itself."""
-    return error if type(known) is DndChatError else None
 
 
 def receipt_meta(receipt: Receipt) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flask import Response, g, request
 from app import relay
 from app.answering.events import Done, Event, Events, Query, Sources
 from app.deadline import Deadline
-from app.errors import AuthUnavailable, DndChatError, InvalidToken, LedgerUnavailable, MissingToken
+from app.errors import AuthUnavailable, DndChatError, InvalidToken, LedgerUnavailable, MissingToken, known
 from app.models import User
 from app.seen import bearer_token
 from app.web import replies, validation
@@ -143,10 +143,10 @@ def _stream(events: Events, user: User) -> Response:
             for event in events:
                 yield frame(event)
         except Exception as error:
-            known = replies.known_error(error)
-            why = replies.traceback(known, error)
-            log.warning("%s stream broke: %s %s", request_id, known.code, known, exc_info=why)
-            yield replies.sse_frame("error", replies.error_body(known, request_id))
+            ours = known(error)
+            why = error if ours.is_defect else None
+            log.warning("%s stream broke: %s %s", request_id, ours.code, ours, exc_info=why)
+            yield replies.sse_frame("error", replies.error_body(ours, request_id))
 
     response = Response(frames(), mimetype="text/event-stream")
     # When the reader leaves, the ledger is told at once, not when the garbage collector comes by.
