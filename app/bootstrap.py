@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.datadir import file_stamp
 from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
-from app.loopback import is_loopback_address
 from app.models import Estimate, Question, User
 from app.pricing import MAX_PROMPT_TOKENS, token_bound
+from app.tls import is_loopback_address
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.env_file import expanded
-from app.loopback import is_loopback
 from app.pricing import Overrides, Pricing, price_list
 from app.settings_kinds import NEVER_US, PATH, Unusable
 from app.settings_table import INSECURE, SETTINGS
@@ -21,6 +20,7 @@ from app.settings_types import (
     SmtpSettings,
     WorkerSettings,
 )
+from app.tls import is_loopback
 
 # Seconds, for a cold start, three calls and an answer of full length.
 LEAST_TIMEOUT = 10

@@ -65,7 +65,7 @@ QUESTION=$question DEBUG=$debug K=$k AUTHORIZATION=$authorization URL=$url "$pyt
 import http.client, json, os, sys, urllib.error, urllib.parse, urllib.request
 
 from app.escaping import as_json, degrade, escaped
-from app.loopback import is_loopback
+from app.tls import is_loopback
 
 degrade(sys.stdout, sys.stderr)
 

@@ -250,7 +250,7 @@ def test_an_answer_cut_at_the_limit_says_so(openai: OpenAIDouble, bill: Bill) ->
     for stream in (False, True):
         answer = adapter(openai.base_url).chat(MESSAGES, 10, long(), pay=bill.pay, stream=stream)
         assert "".join(answer).startswith("word word")
-        assert answer.truncated
+        assert answer.finish == "length"
         assert answer.usage is not None
         assert answer.usage.completion_tokens == 10
 

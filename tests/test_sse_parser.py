@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.adapters.sse import event_data
+from app.adapters.streams import event_data
 
 BOM = b"\xef\xbb\xbf"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from app import seen
-from app.adapters import auth_line
+from app.adapters import auth as auth_adapter
 from app.adapters.auth import AuthApi
 from app.deadline import Deadline
 from app.errors import AuthUnavailable, InvalidToken
@@ -145,7 +145,7 @@ def test_the_same_bad_token_from_many_at_once_is_asked_about_by_no_more_than_may
     eventually(auth.asked)
     # Those who waited too long for the one before them come in beside it.
     time.sleep(seen.LONGEST_SECONDS + 1)
-    assert auth.asked() <= auth_line.AT_ONCE
+    assert auth.asked() <= auth_adapter.AT_ONCE
     # Somebody known is not kept waiting by any of this.
     auth.gate.set()
     assert {call.reply().status for call in calls} <= {401, 502}
@@ -282,23 +282,23 @@ def test_one_stranger_at_a_time(tmp_path: Path) -> None:
 
 def test_the_auth_api_is_asked_about_few_tokens_at_a_time(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
-        for _ in range(auth_line.AT_ONCE):
-            assert stack.enter_context(auth_line.turn(tmp_path, Deadline(5))) is False
-        with pytest.raises(AuthUnavailable), auth_line.turn(tmp_path, Deadline(0.1)):
+        for _ in range(auth_adapter.AT_ONCE):
+            assert stack.enter_context(auth_adapter.turn(tmp_path, Deadline(5))) is False
+        with pytest.raises(AuthUnavailable), auth_adapter.turn(tmp_path, Deadline(0.1)):
             pass
-        rest = auth_line.THREADS - auth_line.AT_ONCE
+        rest = auth_adapter.THREADS - auth_adapter.AT_ONCE
         had_turns: list[bool] = []
 
         def wait() -> None:
-            with auth_line.turn(tmp_path, Deadline(60)):
+            with auth_adapter.turn(tmp_path, Deadline(60)):
                 had_turns.append(True)
 
         waiting = [threading.Thread(target=wait) for _ in range(rest)]
         for thread in waiting:
             thread.start()
-        eventually(lambda: not auth_line._threads._value)
+        eventually(lambda: not auth_adapter._threads._value)
         # Who cannot even wait is told at once.
-        with pytest.raises(AuthUnavailable, match="threads"), auth_line.turn(tmp_path, Deadline(60)):
+        with pytest.raises(AuthUnavailable, match="threads"), auth_adapter.turn(tmp_path, Deadline(60)):
             pass
     for thread in waiting:
         thread.join()

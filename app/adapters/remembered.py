@@ -1,7 +1,8 @@
-"""What was learnt of outside servers, kept in a small file under DATA_DIR so that the next process need not ask again.
+"""What was learned about outside servers, kept in a small file under DATA_DIR so that the next process need
+not ask again.
 
-A collection's id, an option that a server refused. Everything here can be learnt anew: a file that is lost, damaged or cannot
-be written costs a request, never an answer.
+Examples are a collection's id, an option that a server refused, the address of a host that answered. All of
+it can be learned again: a file that is lost, damaged or not writable costs a request, never an answer.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ AT = "at"
 
 
 class Remembered:
-    """Facts by key. Without a `path` they live as long as this object; with `seconds` they are forgotten after so long."""
+    """Facts by key. Without a `path` they live as long as this object; with `seconds` they are forgotten
+    after so long."""
 
     def __init__(self, path: Path | None, seconds: float | None = None) -> None:
         self._path, self._seconds = path, seconds
-        # Also what could not be written: a process that lives on need not ask twice.
+        # A file that cannot be written must not make a process that lives on ask twice.
         self._own: dict[str, Mapping[str, Any]] = {}
 
     def get(self, key: str) -> Mapping[str, Any]:
-        """What is known under `key`; empty when nothing is, or when it is too old."""
-        known = max((entry for entry in (self._read().get(key), self._own.get(key)) if entry), key=_at, default={})
-        # A clock that was set back makes entries of the future: those are as good as too old.
+        """The facts under `key`; empty when there are none, or when they are too old."""
+        entries = self._read().get(key), self._own.get(key)
+        known = max(filter(None, entries), key=_at, default={})
+        # A clock that was set back leaves entries of the future, which count as too old.
         if self._seconds is not None and known and not 0 <= time.time() - _at(known) < self._seconds:
             return {}
         return known
@@ -61,5 +64,5 @@ class Remembered:
 
 def _at(entry: Mapping[str, Any]) -> float:
     at = entry.get(AT)
-    # The file may hold anything: a number too large for a float, or none at all.
+    # The file may hold anything: no number, or one too large for a float.
     return float(at) if isinstance(at, int | float) and 0 <= at < 2**53 else 0.0

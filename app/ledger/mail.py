@@ -15,7 +15,6 @@ from app.escaping import escaped
 from app.ledger import sql
 from app.ledger.alerts import BUDGET_NEARLY, BUDGET_USED_UP, USER_LIMIT, Alert
 from app.ledger.transaction import Transactions
-from app.loopback import is_loopback
 from app.pricing import dollars
 from app.settings import Settings, SmtpSettings, child_environment
 
@@ -133,7 +132,7 @@ def _by_smtp(smtp: SmtpSettings, message: EmailMessage, ca_file: Path | None) ->
 
 def _is_here(host: str, server: smtplib.SMTP) -> bool:
     """Whether this machine is what was asked for, and what was connected to."""
-    return is_loopback(host) and server.sock is not None and is_loopback(server.sock.getpeername()[0])
+    return tls.is_loopback(host) and server.sock is not None and tls.is_loopback(server.sock.getpeername()[0])
 
 
 def _by_sendmail(message: EmailMessage) -> None:

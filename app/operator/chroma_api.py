@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from app.adapters.http import NO_SUCH_HOST, Reply, TransportError
+from app.adapters.exchange import NO_SUCH_HOST, TransportError
+from app.adapters.http import Reply
 from app.operator.problems import OperatorError
 from app.operator.retries import Overloaded, Patience
 from app.settings import ChromaSettings

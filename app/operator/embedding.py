@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from app import tls
-from app.adapters.http import RETRY_STATUSES
-from app.adapters.openai_reply import order
+from app.adapters.openai_replies import order
+from app.adapters.retry import RETRY_STATUSES
 from app.models import Usage
 from app.operator.problems import OperatorError
 from app.operator.records import Record, floats
@@ -20,7 +20,7 @@ from app.settings import OpenAISettings
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI, OpenAIError
 
-    from app.adapters.http import Headers
+    from app.adapters.retry import Headers
 
 TEXTS_A_CALL = 128
 # Far below the 300,000 tokens that one call may have, and small enough that a lost call costs little.

@@ -28,10 +28,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app import tls
 from app.adapters import http
-from app.adapters.http import NO_SUCH_HOST, RETRY_STATUSES, Reply, TransportError
-from app.loopback import is_localhost, is_loopback, is_loopback_address
+from app.adapters.exchange import NO_SUCH_HOST, TransportError
+from app.adapters.http import Reply
+from app.adapters.retry import RETRY_STATUSES
 from app.operator.parallel import MOST_CALLS, started
 from app.operator.retries import Attempts, Overloaded, Patience
+from app.tls import is_localhost, is_loopback, is_loopback_address
 
 CONNECT_SECONDS = 5.0
 """For each address of a host."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.adapters.openai_reply import usable
+from app.adapters.openai_replies import usable
 from app.index.terms import plain
 from app.operator import quotas
 from app.operator.chunks import read

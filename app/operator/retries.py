@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from app.operator.problems import OperatorError
 
 if TYPE_CHECKING:
-    from app.adapters.http import Headers, Reply
+    from app.adapters.http import Reply
+    from app.adapters.retry import Headers
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ class Callers:
         if verdict == seen.GOOD:
             # Whose time in the ledger is over does not stand in line with strangers.
             return self._ask(token, deadline)
-        from app.adapters import auth_line
+        from app.adapters import auth
 
-        with auth_line.turn(self._data_dir, deadline) as waited:
+        with auth.turn(self._data_dir, deadline) as waited:
             if waited:
                 # Somebody else may have asked about the same token meanwhile.
                 self._look(token)

@@ -10,7 +10,7 @@ import pytest
 
 from app.adapters import openai_chat
 from app.adapters.openai import Answer, OpenAI
-from app.adapters.thoughts import TAGS, Thoughts
+from app.adapters.streams import TAGS, Thoughts
 from app.deadline import Deadline
 from app.errors import AIServiceError
 from app.settings import OpenAISettings

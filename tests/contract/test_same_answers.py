@@ -83,7 +83,7 @@ def test_answers_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, 
     double.script_answer("Trolls do [1], and ☕ too [2].")
     answer = ours(double, model).chat(MESSAGES, limit, long(), pay=Bill().pay, stream=stream)
     assert "".join(answer) == text
-    assert answer.truncated == (finish == "length") == (limit < 100)
+    assert (answer.finish == "length") == (finish == "length") == (limit < 100)
     assert answer.usage is not None
     details = usage.prompt_tokens_details
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app import tls
-from app.adapters import connections, racing
+from app.adapters import connections
 from app.adapters.auth import AuthApi
 from app.adapters.chroma import Chroma
 from app.adapters.connections import Connections
@@ -41,11 +41,11 @@ Resolve = Callable[..., None]
 @pytest.fixture(autouse=True)
 def unconfigured() -> Iterator[None]:
     """Each test begins as a process does, and leaves nothing behind for those of other modules."""
-    racing.memory = racing.Memory()
+    connections._memory.cache_clear()
     tls._contexts.clear()
     yield
     connections.configure(None, None)
-    racing.memory = racing.Memory()
+    connections._memory.cache_clear()
     tls._contexts.clear()
 
 
@@ -55,7 +55,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
     real = socket.getaddrinfo
 
     def say(*addresses: str) -> None:
-        def resolver(host: str, port: int, *rest: object, **named: object) -> list[racing.Address]:
+        def resolver(host: str, port: int, *rest: object, **named: object) -> list[tuple[object, ...]]:
             if host != NAME:
                 return real(host, port, *rest, **named)  # type: ignore[arg-type]
             found = []
@@ -131,7 +131,7 @@ def test_two_dead_addresses_leave_time_for_the_question(resolve: Resolve) -> Non
 def test_two_dead_addresses_before_the_good_one(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
     with Listener("127.0.0.4") as good, black_hole("127.0.0.2", good.port), black_hole("127.0.0.3", good.port):
-        with racing.connect(NAME, good.port, SECONDS) as sock:
+        with connections.connect(NAME, good.port, SECONDS) as sock:
             assert sock.getpeername() == ("127.0.0.4", good.port)
             assert sock.gettimeout() == SECONDS
         eventually(lambda: len(good.accepted), lambda count: count == 1)
@@ -139,21 +139,21 @@ def test_two_dead_addresses_before_the_good_one(resolve: Resolve) -> None:
 
 def test_addresses_that_refuse_cost_nothing(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
-    with Listener("127.0.0.4") as good, racing.connect(NAME, good.port, 0.2) as sock:
+    with Listener("127.0.0.4") as good, connections.connect(NAME, good.port, 0.2) as sock:
         assert sock.getpeername()[0] == "127.0.0.4"
 
 
 def test_a_family_that_this_host_does_not_reach_is_passed_over(resolve: Resolve) -> None:
     """`localhost` is ::1 first, and the server listens on 127.0.0.1 only; or the AAAA record leads nowhere."""
     resolve("::1", "2001:db8::1", "2001:db8::2", "127.0.0.1")
-    with Listener("127.0.0.1") as good, racing.connect(NAME, good.port, SECONDS) as sock:
+    with Listener("127.0.0.1") as good, connections.connect(NAME, good.port, SECONDS) as sock:
         assert sock.getpeername()[0] == "127.0.0.1"
 
 
 def test_families_take_turns(resolve: Resolve) -> None:
     """Six dead addresses of one family do not come before the first of the other."""
     resolve(*(f"2001:db8::{number}" for number in range(1, 7)), "127.0.0.1")
-    with Listener("127.0.0.1") as good, racing.connect(NAME, good.port, SECONDS) as sock:
+    with Listener("127.0.0.1") as good, connections.connect(NAME, good.port, SECONDS) as sock:
         assert sock.getpeername()[0] == "127.0.0.1"
 
 
@@ -161,7 +161,7 @@ def test_no_more_than_six_addresses_are_tried(resolve: Resolve) -> None:
     resolve(*(f"127.0.1.{number}" for number in range(1, 7)), "127.0.0.4")
     with Listener("127.0.0.4") as good:
         with pytest.raises(ConnectionRefusedError):
-            racing.connect(NAME, good.port, SECONDS)
+            connections.connect(NAME, good.port, SECONDS)
         assert good.accepted == []
 
 
@@ -169,7 +169,7 @@ def test_what_answers_first_is_alone(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3")
     with Listener("127.0.0.2") as first, Listener("127.0.0.3", first.port) as second:
         for _ in range(3):
-            racing.connect(NAME, first.port, SECONDS).close()
+            connections.connect(NAME, first.port, SECONDS).close()
         eventually(lambda: len(first.accepted), lambda count: count == 3)
         assert second.accepted == []
 
@@ -178,9 +178,9 @@ def test_all_dead_is_told_as_what_it_is(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3")
     with Listener("127.0.0.9") as other:
         with pytest.raises(ConnectionRefusedError):
-            racing.connect(NAME, other.port, SECONDS)
+            connections.connect(NAME, other.port, SECONDS)
         with black_hole("127.0.0.2", other.port), black_hole("127.0.0.3", other.port), pytest.raises(TimeoutError):
-            racing.connect(NAME, other.port, 0.6)
+            connections.connect(NAME, other.port, 0.6)
 
 
 def test_the_address_that_answered_comes_first_in_the_next_process(resolve: Resolve, tmp_path: Path) -> None:
@@ -188,18 +188,18 @@ def test_the_address_that_answered_comes_first_in_the_next_process(resolve: Reso
     connections.configure(None, file)
     resolve("127.0.0.2", "127.0.0.4")
     with Listener("127.0.0.4") as good:
-        racing.connect(NAME, good.port, SECONDS).close()
+        connections.connect(NAME, good.port, SECONDS).close()
         assert file.stat().st_mode & 0o777 == 0o600
         # As in another process, and with an address that is well again: nobody asks it.
-        racing.memory = racing.Memory()
+        connections._memory.cache_clear()
         connections.configure(None, file)
         with Listener("127.0.0.2", good.port) as well_again:
-            racing.connect(NAME, good.port, SECONDS).close()
+            connections.connect(NAME, good.port, SECONDS).close()
             assert well_again.accepted == []
         eventually(lambda: len(good.accepted), lambda count: count == 2)
     # It is only where to begin: when it dies, the others are tried.
     with Listener("127.0.0.2", good.port) as other:
-        racing.connect(NAME, good.port, SECONDS).close()
+        connections.connect(NAME, good.port, SECONDS).close()
         eventually(lambda: len(other.accepted), lambda count: count == 1)
 
 
@@ -207,7 +207,7 @@ def test_where_the_first_address_answers_nothing_is_written(resolve: Resolve, tm
     connections.configure(None, tmp_path / "addresses.json")
     resolve("127.0.0.2", "127.0.0.3")
     with Listener("127.0.0.2") as good:
-        racing.connect(NAME, good.port, SECONDS).close()
+        connections.connect(NAME, good.port, SECONDS).close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,19 +218,19 @@ def test_a_damaged_memory_is_none(resolve: Resolve, tmp_path: Path, text: str) -
     (tmp_path / "addresses.json").write_text(text)
     connections.configure(None, tmp_path / "addresses.json")
     resolve("127.0.0.2", "127.0.0.4")
-    with Listener("127.0.0.4") as good, racing.connect(NAME, good.port, SECONDS) as sock:
+    with Listener("127.0.0.4") as good, connections.connect(NAME, good.port, SECONDS) as sock:
         assert sock.getpeername()[0] == "127.0.0.4"
 
 
 def test_no_socket_is_left_over(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
     with Listener("127.0.0.4") as good, black_hole("127.0.0.2", good.port):
-        racing.connect(NAME, good.port, SECONDS).close()
+        connections.connect(NAME, good.port, SECONDS).close()
         eventually(lambda: len(good.accepted), lambda count: count == 1)
         before = len(list(Path("/proc/self/fd").iterdir()))
         for number in range(2, 12):
-            racing.memory = racing.Memory()
-            racing.connect(NAME, good.port, SECONDS).close()
+            connections._memory.cache_clear()
+            connections.connect(NAME, good.port, SECONDS).close()
             eventually(lambda number=number: len(good.accepted), lambda count, number=number: count == number)  # type: ignore[misc]
         # What the listener has accepted is open in this process, too.
         assert len(list(Path("/proc/self/fd").iterdir())) == before + 10
@@ -253,10 +253,10 @@ def test_a_connection_opened_ahead_that_the_service_has_closed_is_not_used(encry
         ai = OpenAI(OpenAISettings(double.base_url, "gpt-6-luna", "text-embedding-3-small", KEY))
         ai.open_ahead()
         eventually(lambda: double.recorder.counts["accepted"], lambda count: count == 1)
-        coming = ai._service._connections._coming[0]
-        coming.join()
+        pool = ai._service._connections
+        eventually(lambda: len(pool._idle), lambda count: count == 1)
         forget_idle(double)
-        eventually(lambda: is_closed(coming.connection.sock if coming.connection else None))
+        eventually(lambda: is_closed(pool._idle[0].connection.sock))
         ai.embed(["troll"], Deadline(30), pay=bill.pay)
         # One attempt, one payment, and one connection more.
         assert [entry.state for entry in bill.entries] == ["settled"]
@@ -293,7 +293,7 @@ def test_a_connection_opened_ahead_that_lives_is_used(encrypted: bool) -> None:
         connections.configure(double.ca_file, None)
         ai = OpenAI(OpenAISettings(double.base_url, "gpt-6-luna", "text-embedding-3-small", KEY))
         ai.open_ahead()
-        ai._service._connections._coming[0].join()
+        eventually(lambda: len(ai._service._connections._idle), lambda count: count == 1)
         for _ in range(3):
             ai.embed(["troll"], Deadline(30), pay=bill.pay)
         assert double.recorder.counts["accepted"] == 1
@@ -409,7 +409,7 @@ import logging, sys
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 from pathlib import Path
 from app import tls
-tls.PLACES = ()
+tls.BUNDLE_PATHS = ()
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:]
 sys.base_prefix = "/nonexistent"
 tls.SYSTEM_PACKAGES = "/nonexistent"

@@ -14,7 +14,7 @@ import pytest
 import urllib3.util.connection
 
 from app.adapters import http
-from app.adapters.http import TransportError
+from app.adapters.exchange import TransportError
 from app.operator.http_client import HttpClient
 from app.operator.problems import OperatorError
 from app.operator.retries import Overloaded, Patience

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from app import logs
-from app.adapters.sse import event_data
-from app.adapters.thoughts import Thoughts
+from app.adapters.streams import Thoughts, event_data
 from app.answering import quotation
 from app.deadline import Deadline
 from app.errors import TooMuchWork

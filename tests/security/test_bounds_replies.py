@@ -15,8 +15,10 @@ import pytest
 from app.adapters import auth, http
 from app.adapters.auth import AuthApi
 from app.adapters.chroma import Chroma
-from app.adapters.http import HttpService, TransportError, read_json, retry_after
+from app.adapters.exchange import TransportError
+from app.adapters.http import HttpService, read_json
 from app.adapters.openai import CHARACTERS_PER_TOKEN, CHAT_BYTES, FRAME_BYTES, VECTOR_BYTES, OpenAI
+from app.adapters.retry import retry_after
 from app.deadline import Deadline
 from app.errors import AIServiceError, AuthUnavailable, DatabaseError
 from app.settings import ChromaSettings, OpenAISettings
@@ -79,7 +81,7 @@ def test_an_answer_that_does_not_end_is_cut(server: RawServer, stream: bool) -> 
     server.reply = reply(pieces, content_type="text/event-stream") if stream else reply(whole)
     answer = client(server).chat([], 100, Deadline(20), pay=Bill().pay, stream=stream)
     assert len("".join(answer)) == 100 * CHARACTERS_PER_TOKEN
-    assert answer.truncated and len(answer.notes) == 1
+    assert answer.finish == "length" and len(answer.notes) == 1
 
 
 def test_a_stream_of_nothing_ends(server: RawServer) -> None:
@@ -93,7 +95,9 @@ def test_what_nobody_reads_is_not_kept(server: RawServer) -> None:
     server.reply = reply(b"x" * (20 * MEGABYTE))
 
     def slowly() -> None:
-        exchange = HttpService("s", server.base_url).stream("POST", "/x", Deadline(20), payload={}, most_bytes=MEGABYTE)
+        exchange = HttpService("s", server.base_url).call(
+            "POST", "/x", Deadline(20), payload={}, most_bytes=MEGABYTE, whole=False
+        )
         while any(thread.name == "exchange" for thread in threading.enumerate()):
             time.sleep(0.01)
         with pytest.raises(TransportError) as error:

@@ -12,8 +12,8 @@ import pytest
 from app.adapters import connections
 from app.errors import SettingsError
 from app.ledger.mail import MailError, send
-from app.loopback import is_loopback
 from app.settings import Settings, SmtpSettings, load
+from app.tls import is_loopback
 from app.web import replies
 from tests.doubles.auth_api import AuthDouble
 from tests.ledger.mail_server import MailServer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -200,13 +199,13 @@ def test_a_forged_list_of_tokens_lets_nobody_in(program: Program, auth: GatedAut
 
 
 def test_what_others_could_have_remembered_is_forgotten(tmp_path: Path) -> None:
-    from app.adapters.racing import Memory
+    from app.adapters.remembered import Remembered
 
-    memory = Memory()
-    memory.file = tmp_path / "addresses.json"
-    memory.file.write_text(json.dumps({"api.example.com:443": ["192.0.2.66", 4_000_000_000]}))
-    memory.file.chmod(0o666)
-    assert memory.recall("api.example.com:443") == ""
+    file = tmp_path / "addresses.json"
+    Remembered(file).put("api.example.com:443", {"address": "192.0.2.66"})
+    assert Remembered(file).get("api.example.com:443")
+    file.chmod(0o666)
+    assert Remembered(file).get("api.example.com:443") == {}
 
 
 @as_root
