@@ -3,8 +3,7 @@
 The path of these calls takes the collection's id, which only its name gives. The id is kept in a small file
 under DATA_DIR, so that the steady state is one call. A recreated collection has a new id: on 404 the name is
 looked up again. With the id comes the name of the model that embedded the collection: a query with another
-one's vectors is refused, as its result would be nonsense that looks like passages. The operator's commands
-have clients of their own.
+one's vectors is refused, as its result would be nonsense that looks like passages.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ class Collection(NamedTuple):
 
 
 class Chroma:
-    """One collection, queried with vectors of `embedding_model`. `cache_file` keeps collections by address
-    and name."""
+    """One collection, queried with vectors of `embedding_model`; `cache_file` keeps what is known of it."""
 
     def __init__(self, settings: ChromaSettings, cache_file: Path, embedding_model: str) -> None:
         self._settings = settings

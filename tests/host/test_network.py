@@ -301,6 +301,19 @@ def test_a_connection_opened_ahead_that_lives_is_used(encrypted: bool) -> None:
         ai.close()
 
 
+def test_another_connection_is_opened_ahead_while_the_first_is_in_use() -> None:
+    """A worker's second question must not wait for its own connection because the first question had one."""
+    with Listener("127.0.0.1") as server:
+        pool = Connections(f"http://127.0.0.1:{server.port}")
+        pool.open_ahead()
+        eventually(lambda: len(pool._idle), lambda count: count == 1)
+        first = pool.take(SECONDS)
+        pool.open_ahead()
+        eventually(lambda: len(server.accepted), lambda count: count == 2)
+        first.close()
+        pool.close()
+
+
 def test_a_connection_that_a_firewall_may_have_forgotten_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says nothing of that to either side: only the time tells."""
     monkeypatch.setattr(connections, "IDLE_SECONDS", -1.0)
