@@ -186,5 +186,5 @@ class Store:
 
     def _refusal(self) -> str:
         """Whose files keep this account out, in words; "" when none do. SQLite itself does not say why."""
-        files = [self.path, self._journal] if self._journal.exists() else [self.path]
-        return next((reason for file in files if (reason := refusal(file, write=True))), "")
+        # The journal comes second: in a directory that is closed nobody can see whether it is there.
+        return refusal(self.path, write=True) or (refusal(self._journal, write=True) if self._journal.exists() else "")
