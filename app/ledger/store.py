@@ -187,4 +187,6 @@ class Store:
     def _refusal(self) -> str:
         """Whose files keep this account out, in words; "" when none do. SQLite itself does not say why."""
         # The journal comes second: in a directory that is closed nobody can see whether it is there.
-        return refusal(self.path, write=True) or (refusal(self._journal, write=True) if self._journal.exists() else "")
+        if refused := refusal(self.path, write=True):
+            return refused
+        return refusal(self._journal, write=True) if self._journal.exists() else ""
