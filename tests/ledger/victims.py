@@ -22,6 +22,7 @@ from typing import Any
 from app.adapters.openai import OpenAI
 from app.deadline import Deadline
 from app.ledger.ledger import Ledger
+from app.models import PlannedCall
 from app.settings import OpenAISettings
 from tests.ledger.support import CHAT, EMBEDDINGS, PRICING, limits
 
@@ -39,9 +40,9 @@ def ask(plan: dict[str, Any], name: str, ready: int, questions: Iterable[int]) -
             openai.embed(
                 [request_id],
                 Deadline(20),
-                pay=partial(admission.sent, "embeddings", EMBEDDINGS, BOUND_EMBEDDINGS),
+                pay=partial(admission.sent, PlannedCall("embeddings", EMBEDDINGS, BOUND_EMBEDDINGS)),
             )
-            pay = partial(admission.sent, "chat", CHAT, BOUND_CHAT)
+            pay = partial(admission.sent, PlannedCall("chat", CHAT, BOUND_CHAT))
             prompt = [{"role": "user", "content": request_id}]
             for _ in openai.chat(prompt, 100, Deadline(20), pay=pay, stream=number % 2 == 0):
                 pass
