@@ -150,12 +150,16 @@ def _variants(name: str, parent: str, common: Collection[str]) -> Iterator[str]:
         yield f"{bare} {parent}"
 
 
+# Headings that ingesting puts before the parts of an entry: they name no rule.
+_LAYOUT = frozenset(("Statistics", "Description"))
+
+
 def _run_in_headings(text: str) -> Iterator[str]:
     """Headings that open a paragraph of `text`, without what stands in parentheses after them."""
     for heading in _RUN_IN.findall(text):
         words = _PARENTHESES.sub("", heading).split()
         capitals = sum(word[0].isupper() for word in words)
-        if words and len(words) <= 5 and capitals * 2 > len(words):
+        if words and len(words) <= 5 and capitals * 2 > len(words) and heading not in _LAYOUT:
             yield " ".join(words)
 
 

@@ -88,5 +88,5 @@ def test_every_program_begins_so() -> None:
     ]
     begins = {path.name for path in starts if re.search(r"keep_private\(\)|console\.run\(", path.read_text(encoding="utf-8"))}
     # What starts nothing of the site's: modules of others, measurements in directories of their own, and the worker, a fork.
-    others = {"__init__.py", "confinement.py", "worker.py", "bench_cgi.py", "bench_ledger.py", "compare_copy.py"}
+    others = {"__init__.py", "confinement.py", "worker.py", "scgi.py", "bench_cgi.py", "bench_ledger.py", "compare_copy.py"}
     assert {path.name for path in starts} - begins == others
