@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Measures dndchat under a real Apache beside other ways to do the same; see tests/bench. Needs scripts/setup.sh --dev."""
+"""Measures dndchat under a real Apache beside other ways to do the same; see tests/bench. Needs
+scripts/setup.sh --dev.
+"""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures what the ledger adds to a question: admit, mark one paid call as sent, settle.
 
-Prints medians in milliseconds, with 1 and 8 processes at once, with an empty ledger and one with many old questions. Each
-question opens the file anew, as a one-shot process does; `--warm` keeps it open, as the warm worker does.
+Prints medians in milliseconds, with 1 and 8 processes at once, with an empty ledger and one with many old
+questions. Each question opens the file anew, as a one-shot process does; `--warm` keeps it open, as the warm
+worker does.
 """
 
 import sys
@@ -41,16 +42,21 @@ def fill(path: Path, rows: int) -> None:
     make_ledger(path).quota("nobody")
     db = sqlite3.connect(path)
     day = "date('now', '-' || (1 + number % 90) || ' days')"
-    numbers = f"WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT {rows})"
+    numbers = (
+        f"WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT {rows})"
+    )
     db.executescript(f"""
-        {numbers} INSERT INTO requests (request_id, user_id, day, place, pid, pid_started, wall_us, steady_us, boot, held_nd,
-            spent_nd, outcome, latency_ms) SELECT hex(randomblob(12)), 'user-' || number % 200, {day},
+        {numbers}
+        INSERT INTO requests (request_id, user_id, day, place, pid, pid_started, wall_us, steady_us, boot,
+                              held_nd, spent_nd, outcome, latency_ms)
+            SELECT hex(randomblob(12)), 'user-' || number % 200, {day},
             'elsewhere', 1, 1, 0, 0, '', 0, 250000, 'answered', 1900 FROM numbers;
         INSERT INTO calls (request_id, kind, model, state, bound_nd, cost_nd)
             SELECT request_id, 'chat', '{MODEL}', 'settled', 5000000, 250000 FROM requests;
         INSERT INTO user_days (day, user_id, admitted, answered, spent_nd)
             SELECT day, user_id, COUNT(*), COUNT(*), SUM(spent_nd) FROM requests GROUP BY day, user_id;
-        INSERT INTO days (day, spent_nd, users) SELECT day, SUM(spent_nd), COUNT(*) FROM user_days GROUP BY day;
+        INSERT INTO days (day, spent_nd, users)
+            SELECT day, SUM(spent_nd), COUNT(*) FROM user_days GROUP BY day;
     """)
     db.commit()
     db.close()
@@ -69,7 +75,9 @@ def ask(ledger: Ledger, name: str, number: int) -> dict[str, float]:
 
 
 def worker(path: Path, questions: int, fresh: bool) -> list[dict[str, float]]:
-    """Ask one question after the other; with `fresh`, open the ledger anew for each, as a one-shot process does."""
+    """Ask one question after the other; with `fresh`, open the ledger anew for each, as a one-shot process
+    does.
+    """
     ledger = make_ledger(path)
     figures = []
     for number in range(questions):
@@ -113,11 +121,21 @@ EXAMPLES = """examples:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=20, help="in each process and round (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=8, help="how often each case gets its turn (default %(default)s)")
-    parser.add_argument("--rows", type=int, default=100_000, help="old questions in the full ledger (default %(default)s)")
-    parser.add_argument("--directory", type=Path, help="where to put the ledgers (default: with temporary files)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--questions", type=int, default=20, help="in each process and round (default %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=8, help="how often each case gets its turn (default %(default)s)"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=100_000, help="old questions in the full ledger (default %(default)s)"
+    )
+    parser.add_argument(
+        "--directory", type=Path, help="where to put the ledgers (default: with temporary files)"
+    )
     parser.add_argument("--warm", action="store_true", help="keep the ledger open between questions")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     arguments = parser.parse_args()

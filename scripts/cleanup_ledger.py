@@ -40,7 +40,11 @@ def run(settings: Settings, keep_days: int, dry_run: bool) -> dict[str, object]:
     ledger = Container(settings).ledger
     rotates = maintenance.is_rotation_due(settings.log_file)
     if dry_run:
-        return {"dry_run": True, **asdict(maintenance.clean(ledger, keep_days, dry_run=True)), "log_rotated": rotates}
+        return {
+            "dry_run": True,
+            **asdict(maintenance.clean(ledger, keep_days, dry_run=True)),
+            "log_rotated": rotates,
+        }
     with maintenance.only_one(settings.data_dir):
         counts = asdict(maintenance.clean(ledger, keep_days))
         sent = mail.deliver(ledger, settings, alerts.claim(ledger)) if settings.alert_email else 0

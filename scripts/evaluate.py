@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measure retrieval: are all passages that a question needs put before the model, and how few others?
 
-Vectors come from the server in OPENAI_BASE_URL and are kept in DATA_DIR; without an OpenAI key only the methods that need none
-are measured. With --collection Chroma compares the vectors, and words are looked up in the collection's index, or in one over
+Vectors come from the server in OPENAI_BASE_URL and are kept in DATA_DIR; without an OpenAI key only the
+methods that need none are measured. With --collection Chroma compares the vectors, and words are looked up in
+the collection's index, or in one over
 --corpus when that is given. Without either the sample rules are asked.
 """
 
@@ -28,12 +29,25 @@ EXAMPLES = f"""examples:
 
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
-    parser.add_argument("--questions", type=Path, nargs="+", required=True, metavar="FILE", help="id, question, kind, relevant")
-    parser.add_argument("--corpus", type=Path, nargs="+", default=(), metavar="FILE", help="id, document, metadata")
-    parser.add_argument("--collection", default="", metavar="NAME", help="a Chroma collection with the passages")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="id, question, kind, relevant",
+    )
+    parser.add_argument(
+        "--corpus", type=Path, nargs="+", default=(), metavar="FILE", help="id, document, metadata"
+    )
+    parser.add_argument(
+        "--collection", default="", metavar="NAME", help="a Chroma collection with the passages"
+    )
     parser.add_argument("--compare", default="", metavar="METHODS", help="of " + ", ".join(WITH_VECTORS))
     parser.add_argument("--leave-one-out", action="store_true", help="also measure without each rule")
-    parser.add_argument("--k", type=int, default=15, choices=range(1, 51), metavar="K", help="the most passages (default 15)")
+    parser.add_argument(
+        "--k", type=int, default=15, choices=range(1, 51), metavar="K", help="the most passages (default 15)"
+    )
     given = parser.parse_args()
     console = arguments.console(given)
     compare = [name for name in given.compare.split(",") if name]

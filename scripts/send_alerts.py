@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see app/ledger/alerts.py."""
+"""Sends the alerts that it reads from stdin as JSON. The program starts it after a reply: see
+app/ledger/alerts.py.
+"""
 
 import sys
 from pathlib import Path
@@ -27,7 +29,8 @@ def main() -> int:
         claimed = [Alert(*key) for key in json.load(sys.stdin)]
     except (ValueError, TypeError):
         sys.exit(
-            "✗ The program starts this itself, with an alert as its input; scripts/cleanup_ledger.py sends what is left over."
+            "✗ The program starts this itself, with an alert as its input; scripts/cleanup_ledger.py sends "
+            "what is left over."
         )
     deliver(Container(settings).ledger, settings, claimed)
     return 0

@@ -1,6 +1,7 @@
 """What several modules of tests stand on. Nothing here is started, or imported, unless a test asks for it.
 
-Most tests start no server: what drives one (the official clients, Selenium) is most of a second to import, in every process.
+Most tests start no server: what drives one (the official clients, Selenium) is most of a second to import, in
+every process.
 """
 
 from __future__ import annotations
@@ -27,11 +28,17 @@ _quick = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="only the tests that start no server and no process beside their own")
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="only the tests that start no server and no process beside their own",
+    )
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """No long bytes in the name of a test: what was packed holds the time, and each process has to find the same names."""
+    """No long bytes in the name of a test: what was packed holds the time, and each process has to find the
+    same names.
+    """
     return argname if isinstance(val, bytes) and len(val) > 20 else None
 
 

@@ -1,4 +1,6 @@
-"""The adapters before servers that refuse, break and stall: what they return or raise, how often they ask, when they end."""
+"""The adapters before servers that refuse, break and stall: what they return or raise, how often they ask,
+when they end.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.timeout(120)
 
 SHORT = 0.5  # seconds of a deadline that is meant to pass
-MESSAGES = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "[1] Trolls regenerate.\n\nWhat does?"}]
+MESSAGES = [
+    {"role": "system", "content": "Answer."},
+    {"role": "user", "content": "[1] Trolls regenerate.\n\nWhat does?"},
+]
 ANSWER = "The books say:\n\n- Trolls regenerate. [1]"
 
 
@@ -77,14 +82,21 @@ def said(ai: OpenAI, deadline: Deadline, bill: Bill, *, stream: bool = False) ->
     return "".join(ai.chat(MESSAGES, 500, deadline, pay=bill.pay, stream=stream))
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5-mini", "gpt-5-nano", "gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"])
+@pytest.mark.parametrize(
+    "model", ["gpt-6-luna", "gpt-5-mini", "gpt-5-nano", "gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"]
+)
 @pytest.mark.parametrize("stream", [False, True])
-def test_each_model_family_gets_the_parameters_it_takes(openai: OpenAIDouble, model: str, stream: bool, bill: Bill) -> None:
+def test_each_model_family_gets_the_parameters_it_takes(
+    openai: OpenAIDouble, model: str, stream: bool, bill: Bill
+) -> None:
     answer = adapter(openai.base_url, model).chat(MESSAGES, 500, long(), pay=bill.pay, stream=stream)
     assert "".join(answer) == ANSWER
     charged = openai.spend["models"][model]
     assert answer.usage is not None
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (charged["prompt"], charged["completion"])
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (
+        charged["prompt"],
+        charged["completion"],
+    )
     [request] = openai.requests
     limit = "max_tokens" if model.startswith("gpt-4") else "max_completion_tokens"
     assert request.body[limit] == 500
@@ -102,7 +114,9 @@ def test_many_texts_are_embedded_in_one_call_and_in_their_order(openai: OpenAIDo
         assert ai.embed([texts[number]], long(), pay=bill.pay) == [vectors[number]]
 
 
-def test_vectors_come_in_a_quarter_of_the_bytes_or_from_compatible_servers_as_lists(openai: OpenAIDouble, bill: Bill) -> None:
+def test_vectors_come_in_a_quarter_of_the_bytes_or_from_compatible_servers_as_lists(
+    openai: OpenAIDouble, bill: Bill
+) -> None:
     ai = adapter(openai.base_url)
     [vector] = ai.embed(["troll"], long(), pay=bill.pay)
     assert openai.requests[-1].body["encoding_format"] == "base64"
@@ -135,7 +149,11 @@ def test_a_connection_that_the_service_closed_meanwhile_is_opened_anew(bill: Bil
 def test_retry_after_is_obeyed(openai: OpenAIDouble, path: str, bill: Bill) -> None:
     openai.faults.push(Fault(path=path, status=429, retry_after=1))
     ai = adapter(openai.base_url)
-    assert ai.embed(["troll"], long(), pay=bill.pay) if path.endswith("embeddings") else said(ai, long(), bill) == ANSWER
+    assert (
+        ai.embed(["troll"], long(), pay=bill.pay)
+        if path.endswith("embeddings")
+        else said(ai, long(), bill) == ANSWER
+    )
     first, second = openai.requests
     assert (first.status, second.status) == (429, 200)
     assert second.at - first.at >= 1.0
@@ -143,13 +161,17 @@ def test_retry_after_is_obeyed(openai: OpenAIDouble, path: str, bill: Bill) -> N
 
 def test_retry_after_as_a_date_is_obeyed(openai: OpenAIDouble, bill: Bill) -> None:
     at = time.time() + 2
-    openai.faults.push(Fault(status=503, retry_after=time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(at))))
+    openai.faults.push(
+        Fault(status=503, retry_after=time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(at)))
+    )
     assert said(adapter(openai.base_url), long(), bill) == ANSWER
     assert openai.requests[1].at >= int(at)
 
 
 @pytest.mark.parametrize("wait", [3600, "soon", "-1", "1e9", ""])
-def test_a_wait_that_is_too_long_or_none_at_all_does_not_hold_the_request(openai: OpenAIDouble, wait: Any, bill: Bill) -> None:
+def test_a_wait_that_is_too_long_or_none_at_all_does_not_hold_the_request(
+    openai: OpenAIDouble, wait: Any, bill: Bill
+) -> None:
     openai.faults.push(Fault(status=429, retry_after=wait, times=None))
     raised(AIServiceError, lambda: said(adapter(openai.base_url), Deadline(SHORT * 3), bill))
     assert len(openai.requests) <= 3
@@ -173,9 +195,12 @@ def test_what_passes_is_tried_again(openai: OpenAIDouble, fault: Fault, bill: Bi
     openai.faults.push(fault)
     assert said(adapter(openai.base_url), long(), bill) == ANSWER
     assert len(openai.requests) == len(bill.entries) == (fault.times or 0) + 1
-    # A refusal costs nothing; what was lost on its way back may have been billed, and nobody knows for how much.
+    # A refusal costs nothing; what was lost on its way back may have been billed, and nobody knows for how
+    # much.
     *lost, answered = bill.entries
-    assert {(entry.state, entry.usage) for entry in lost} == {("free" if fault.kind == "status" else "settled", None)}
+    assert {(entry.state, entry.usage) for entry in lost} == {
+        ("free" if fault.kind == "status" else "settled", None)
+    }
     assert answered.usage is not None
 
 
@@ -267,7 +292,9 @@ def test_an_answer_cut_at_the_limit_says_so(openai: OpenAIDouble, bill: Bill) ->
     ids=lambda fault: f"{fault.kind}-{fault.before_work}",
 )
 @pytest.mark.parametrize("what", ["embed", "chat", "stream"])
-def test_a_service_that_stalls_does_not_outlast_the_deadline(openai: OpenAIDouble, fault: Fault, what: str, bill: Bill) -> None:
+def test_a_service_that_stalls_does_not_outlast_the_deadline(
+    openai: OpenAIDouble, fault: Fault, what: str, bill: Bill
+) -> None:
     openai.faults.push(fault)
     ai = adapter(openai.base_url)
     expected = (TimedOut, AIServiceError) if fault.kind == "status" else TimedOut
@@ -275,7 +302,8 @@ def test_a_service_that_stalls_does_not_outlast_the_deadline(openai: OpenAIDoubl
         raised(expected, lambda: ai.embed(["troll"], Deadline(SHORT), pay=bill.pay))
     else:
         raised(expected, lambda: said(ai, Deadline(SHORT), bill, stream=what == "stream"))
-    # When the caller has given up, the service must not be left with an open call that it goes on writing for.
+    # When the caller has given up, the service must not be left with an open call that it goes on writing
+    # for.
     eventually(lambda: not ai_threads())
 
 
@@ -334,7 +362,9 @@ def test_nothing_of_a_wrong_key_is_in_the_error(openai: OpenAIDouble, bill: Bill
 
 
 def test_a_wrong_model_names_the_setting(openai: OpenAIDouble, bill: Bill) -> None:
-    assert "OPENAI_MODEL" in raised(AIServiceError, lambda: said(adapter(openai.base_url, "gpt-7-sol"), long(), bill))
+    assert "OPENAI_MODEL" in raised(
+        AIServiceError, lambda: said(adapter(openai.base_url, "gpt-7-sol"), long(), bill)
+    )
 
 
 def test_a_stream_is_the_same_however_it_is_cut(openai: OpenAIDouble, bill: Bill) -> None:
@@ -356,8 +386,12 @@ def test_a_stream_comes_word_by_word(openai: OpenAIDouble, bill: Bill) -> None:
     raised(TimedOut, lambda: next(words))
 
 
-@pytest.mark.parametrize("fault", [Fault("stream_error"), Fault("cut"), Fault("close_after_headers"), Fault("garbage")])
-def test_a_stream_that_breaks_is_an_error_of_the_service(openai: OpenAIDouble, fault: Fault, bill: Bill) -> None:
+@pytest.mark.parametrize(
+    "fault", [Fault("stream_error"), Fault("cut"), Fault("close_after_headers"), Fault("garbage")]
+)
+def test_a_stream_that_breaks_is_an_error_of_the_service(
+    openai: OpenAIDouble, fault: Fault, bill: Bill
+) -> None:
     openai.faults.push(fault)
     raised(AIServiceError, lambda: said(adapter(openai.base_url), long(), bill, stream=True))
 
@@ -398,11 +432,17 @@ class Place:
     def fill(self, name: str = NAME) -> None:
         """A collection of three passages, in place of one of that name."""
         self.drop(name)
-        chroma_client(self.server.host, self.server.port).create_collection(name, embedding_function=None).add(
+        chroma_client(self.server.host, self.server.port).create_collection(
+            name, embedding_function=None
+        ).add(
             ids=IDS,
             embeddings=VECTORS,
             documents=["An owlbear hugs.", "A troll regenerates.", "Ünïcödé ☕"],
-            metadatas=[{"name": "Owlbear", "type": "monster"}, {"name": "Troll", "type": "monster"}, {"type": "table"}],
+            metadatas=[
+                {"name": "Owlbear", "type": "monster"},
+                {"name": "Troll", "type": "monster"},
+                {"type": "table"},
+            ],
         )
 
     def drop(self, name: str = NAME) -> None:
@@ -445,7 +485,11 @@ def test_the_nearest_passages_come_first_and_whole(place: Place, cache: Path) ->
     first, second = chroma(place.relay.port, cache).query([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], 2, long())
     assert first[0].id == "sb-owlbear"
     assert [passage.id for passage in second] == ["sb-troll", "st-café"]
-    assert (first[0].text, first[0].name, first[0].distance) == ("An owlbear hugs.", "Owlbear", pytest.approx(0))
+    assert (first[0].text, first[0].name, first[0].distance) == (
+        "An owlbear hugs.",
+        "Owlbear",
+        pytest.approx(0),
+    )
     assert second[1].distance == pytest.approx(0.8)
     assert place.relay.calls() == ["GET adnd_test", "POST query"]
 
@@ -462,7 +506,10 @@ def test_no_more_is_asked_for_than_the_cloud_returns(place: Place, cache: Path) 
 
 def test_passages_by_id(place: Place, cache: Path) -> None:
     found = chroma(place.relay.port, cache).get(["st-café", "sb-owlbear", "sb-nothing"], long())
-    assert {passage.id: passage.text for passage in found} == {"st-café": "Ünïcödé ☕", "sb-owlbear": "An owlbear hugs."}
+    assert {passage.id: passage.text for passage in found} == {
+        "st-café": "Ünïcödé ☕",
+        "sb-owlbear": "An owlbear hugs.",
+    }
     assert {passage.distance for passage in found} == {None}
 
 
@@ -561,9 +608,18 @@ def test_a_server_that_is_down_and_comes_back(cache: Path) -> None:
         (Fault("garbage", times=None), DatabaseError),
         (Fault("garbage", body="{}", times=None), DatabaseError),
         (Fault("garbage", body={"id": 7}, times=None), DatabaseError),
-        (Fault("garbage", body={"id": "x", "ids": [["a"]], "documents": [[]], "metadatas": [[]]}, times=None), DatabaseError),
         (
-            Fault("garbage", body={"id": "x", "ids": 3, "documents": 3, "metadatas": 3, "distances": 3}, times=None),
+            Fault(
+                "garbage", body={"id": "x", "ids": [["a"]], "documents": [[]], "metadatas": [[]]}, times=None
+            ),
+            DatabaseError,
+        ),
+        (
+            Fault(
+                "garbage",
+                body={"id": "x", "ids": 3, "documents": 3, "metadatas": 3, "distances": 3},
+                times=None,
+            ),
             DatabaseError,
         ),
         (Fault(status=500, times=None), DatabaseError),
@@ -601,7 +657,9 @@ def test_the_cloud_key_goes_into_its_header_and_into_no_error(place: Place, cach
     found = chroma(place.relay.port, cache, key=key)
     ids(found)
     assert {request.headers["x-chroma-token"] for request in place.relay.requests} == {key}
-    place.relay.faults.push(Fault(status=401, times=None, body={"error": "AuthError", "message": f"bad token {key}"}))
+    place.relay.faults.push(
+        Fault(status=401, times=None, body={"error": "AuthError", "message": f"bad token {key}"})
+    )
     detail = raised(DatabaseError, lambda: ids(found))
     assert "chroma_cloud_api_key" in detail
     assert key not in detail + cache.read_text(encoding="utf-8")
@@ -707,7 +765,9 @@ def test_a_passing_failure_of_the_auth_api_is_not_noticed(auth: AuthDouble) -> N
 
 
 def test_nobody_to_ask_is_not_held_against_the_token() -> None:
-    detail = raised(AuthUnavailable, lambda: AuthApi(f"http://127.0.0.1:{free_port()}").user("a.b.c", Deadline(SHORT * 3)))
+    detail = raised(
+        AuthUnavailable, lambda: AuthApi(f"http://127.0.0.1:{free_port()}").user("a.b.c", Deadline(SHORT * 3))
+    )
     assert "AUTH_API_URL" in detail
     assert "AUTH_API_URL" in raised(AuthUnavailable, lambda: AuthApi("").user("a.b.c", long()))
 

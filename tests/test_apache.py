@@ -1,4 +1,6 @@
-"""The real program under a real Apache, through the rendered .htaccess: what a client of a shared host sees."""
+"""The real program under a real Apache, through the rendered .htaccess: what a client of a shared host
+sees.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,9 @@ def refusal(reply: Reply) -> tuple[int, str]:
 
 
 def cited(document: dict[str, Any]) -> set[str]:
-    """The ids of the passages that the answer cites, as its text and as its list of sources say; they must agree."""
+    """The ids of the passages that the answer cites, as its text and as its list of sources say; they must
+    agree.
+    """
     by_number = {source["n"]: source for source in document["sources"]}
     in_text = {by_number[int(number)]["id"] for number in re.findall(r"\[(\d+)\]", document["answer"])}
     assert in_text == {source["id"] for source in document["sources"] if source["cited"]}
@@ -144,8 +148,12 @@ def test_health_answers_with_nothing_behind_it(running: Host, path: str) -> None
 @one_module
 def test_deep_health_names_what_is_down(local: Outside, running: Host, token: str) -> None:
     def states() -> dict[str, str]:
-        document = answer(running.request("GET", "/api/health?deep=1", headers={"Authorization": f"Bearer {token}"}))
-        return {name: part["status"] for name, part in document["components"].items() if isinstance(part, dict)}
+        document = answer(
+            running.request("GET", "/api/health?deep=1", headers={"Authorization": f"Bearer {token}"})
+        )
+        return {
+            name: part["status"] for name, part in document["components"].items() if isinstance(part, dict)
+        }
 
     assert states()["chroma"] == states()["auth_api"] == "ok"
     local.chroma.faults.push(Fault(status=500, times=None))
@@ -190,7 +198,9 @@ def test_what_the_program_writes_is_its_accounts_alone(host: Host, token: str) -
 
 
 def read_the_table(body: dict[str, Any]) -> str:
-    """A model that answers from the prompt alone: the fighter table's row for 9th level, and its passage's number."""
+    """A model that answers from the prompt alone: the fighter table's row for 9th level, and its passage's
+    number.
+    """
     prompt = body["messages"][-1]["content"]
     for number, passage in re.findall(r"^\[(\d+)\] (.*?)(?=^\[\d+\] |\Z)", prompt, re.MULTILINE | re.DOTALL):
         row = re.search(r"^> \| ([\d,]+)-[\d,]+ \| 9 \|", passage, re.MULTILINE)
@@ -265,7 +275,13 @@ def test_the_second_question_makes_three_calls(local: Outside, running: Host, to
     ],
 )
 def test_a_failure_behind_has_its_own_status(
-    local: Outside, running: Host, auth: AuthDouble, token: str, service: str, fault: Fault, expected: tuple[int, str]
+    local: Outside,
+    running: Host,
+    auth: AuthDouble,
+    token: str,
+    service: str,
+    fault: Fault,
+    expected: tuple[int, str],
 ) -> None:
     running.configure(**local.settings, REQUEST_TIMEOUT_SECONDS="2")
     {"openai": local.openai, "chroma": local.chroma, "auth": auth}[service].faults.push(fault)
@@ -282,16 +298,28 @@ def test_a_failure_behind_has_its_own_status(
 
 
 def frames(body: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream, having checked that nothing else is in it: put together again they are the same bytes."""
-    found = [(name.decode(), json.loads(data)) for name, data in re.findall(rb"event: ([a-z]+)\ndata: ([^\n]*)\n\n", body)]
-    again = [f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n" for name, data in found]
+    """The events of a stream, having checked that nothing else is in it: put together again they are the same
+    bytes.
+    """
+    found = [
+        (name.decode(), json.loads(data))
+        for name, data in re.findall(rb"event: ([a-z]+)\ndata: ([^\n]*)\n\n", body)
+    ]
+    again = [
+        f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        for name, data in found
+    ]
     assert "".join(again).encode() == body
     return found
 
 
 def without_the_moment(document: dict[str, Any]) -> dict[str, Any]:
     """An answer without what differs from one request to the next."""
-    meta = {name: value for name, value in document["meta"].items() if name not in ("request_id", "performance", "timestamp")}
+    meta = {
+        name: value
+        for name, value in document["meta"].items()
+        if name not in ("request_id", "performance", "timestamp")
+    }
     return {**document, "meta": {**meta, "rate_limit": None, "cost": None}}
 
 
@@ -304,7 +332,10 @@ def test_the_stream_says_what_the_json_answer_says(
     whole = answer(running.ask(OWLBEAR, token))
     accept = {"Accept": "text/event-stream"} if by_header else {}
     reply = running.ask(
-        OWLBEAR, token, headers={"Accept-Encoding": "gzip", **accept}, **({} if by_header else {"stream": True})
+        OWLBEAR,
+        token,
+        headers={"Accept-Encoding": "gzip", **accept},
+        **({} if by_header else {"stream": True}),
     )
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
     assert "Content-Encoding" not in reply.headers
@@ -351,7 +382,9 @@ def test_words_reach_the_client_while_the_model_is_silent(local: Outside, runnin
 
 
 @one_module
-def test_what_fails_before_the_first_word_is_a_status_and_not_an_event(local: Outside, running: Host, token: str) -> None:
+def test_what_fails_before_the_first_word_is_a_status_and_not_an_event(
+    local: Outside, running: Host, token: str
+) -> None:
     local.openai.faults.push(Fault(status=400, path="/v1/chat/*"))
     assert refusal(running.ask(BEHOLDER, token, stream=True)) == (502, "ai_service_error")
 
@@ -368,21 +401,30 @@ def test_the_token_arrives_by_what_the_htaccess_does(
 
 
 @pytest.mark.parametrize("how", ["setenvif", "rewrite", "cgipassauth"])
-def test_the_token_arrives_by_what_the_host_does(base: Path, mpm: Mpm, auth: AuthDouble, token: str, how: Auth) -> None:
+def test_the_token_arrives_by_what_the_host_does(
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str, how: Auth
+) -> None:
     with Host(base, mpm, auth=how) as host:
         asked_as_alice(host, auth, token, "/api/query", DIRECT)
 
 
-def test_the_token_arrives_by_a_htaccess_in_cgi_bin(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
+def test_the_token_arrives_by_a_htaccess_in_cgi_bin(
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str
+) -> None:
     with Host(base, mpm, with_cgi_bin_htaccess=True) as host:
         asked_as_alice(host, auth, token, "/api/query", DIRECT)
 
 
-def test_without_any_hand_over_the_caller_is_asked_to_log_in(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
+def test_without_any_hand_over_the_caller_is_asked_to_log_in(
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str
+) -> None:
     with Host(base, mpm) as host:
         host.configure(AUTH_API_URL=auth.url)
         headers = {"Authorization": f"Bearer {token}", **JSON}
-        assert refusal(host.request("POST", DIRECT, headers=headers, body=b'{"question": "?"}')) == (401, "missing_token")
+        assert refusal(host.request("POST", DIRECT, headers=headers, body=b'{"question": "?"}')) == (
+            401,
+            "missing_token",
+        )
 
 
 @needs_suexec
@@ -398,7 +440,9 @@ def test_under_suexec_the_token_arrives_and_the_program_is_its_owners(
 
 
 @needs_suexec
-def test_under_suexec_a_warm_worker_answers_and_is_its_owners(base: Path, mpm: Mpm, auth: AuthDouble, token: str) -> None:
+def test_under_suexec_a_warm_worker_answers_and_is_its_owners(
+    base: Path, mpm: Mpm, auth: AuthDouble, token: str
+) -> None:
     nobody = Account.named("nobody")
     with Host(base, mpm, suexec=nobody) as host:
         host.configure(AUTH_API_URL=auth.url, WARM_WORKER="on")
@@ -406,11 +450,15 @@ def test_under_suexec_a_warm_worker_answers_and_is_its_owners(base: Path, mpm: M
         def answered_by(**fields: object) -> int:
             reply = host.ask(BEHOLDER, token, **fields)
             assert reply.status == 200, reply.text
-            line = next(line for line in host.log().splitlines() if f" {reply.headers['X-Request-ID']} " in line)
+            line = next(
+                line for line in host.log().splitlines() if f" {reply.headers['X-Request-ID']} " in line
+            )
             return int(line.split()[1])
 
         first = answered_by()
-        worker = eventually(lambda: [int(number) for number in re.findall(r"warm worker (\d+) started", host.log())])
+        worker = eventually(
+            lambda: [int(number) for number in re.findall(r"warm worker (\d+) started", host.log())]
+        )
         eventually(host.program.root.joinpath("var/worker.sock").exists)
         assert [answered_by(), answered_by(stream=True)] == worker * 2
         assert first not in worker
@@ -451,7 +499,14 @@ SMALL, LARGE = b'{"question": "x"}', b'{"question": "' + b"x" * 3_000_000 + b'"}
     ],
 )
 def test_an_early_refusal_reaches_the_client(
-    host: Host, token: str, body: bytes, method: str, path: str, known: bool, content_type: str, expected: tuple[int, str]
+    host: Host,
+    token: str,
+    body: bytes,
+    method: str,
+    path: str,
+    known: bool,
+    content_type: str,
+    expected: tuple[int, str],
 ) -> None:
     headers = {"Content-Type": content_type, **({"Authorization": f"Bearer {token}"} if known else {})}
     reply = host.request(method, path, headers=headers, body=body)
@@ -490,8 +545,12 @@ def test_a_body_in_chunks_is_read(host: Host, token: str) -> None:
         (b'{"question": "x", "history": [1]}', "history"),
     ],
 )
-def test_a_body_that_breaks_the_contract_names_the_field(host: Host, token: str, body: bytes, field: str) -> None:
-    reply = host.request("POST", "/api/query", headers={"Authorization": f"Bearer {token}", **JSON}, body=body)
+def test_a_body_that_breaks_the_contract_names_the_field(
+    host: Host, token: str, body: bytes, field: str
+) -> None:
+    reply = host.request(
+        "POST", "/api/query", headers={"Authorization": f"Bearer {token}", **JSON}, body=body
+    )
     assert refusal(reply) == (400, "invalid_request")
     assert json.loads(reply.body)["field"] == field
     assert "Traceback" not in host.log()
@@ -516,7 +575,10 @@ def test_a_body_that_ends_early_does_no_harm(host: Host, token: str) -> None:
 def test_bytes_of_a_client_never_start_a_line_of_the_log(host: Host, token: str) -> None:
     host.request("GET", "/api/%0d%0aforged", headers={"Authorization": "Bearer a\tb"})
     host.request(
-        "POST", "/api/query", headers={"Authorization": f"Bearer {token}", "Content-Type": "a\tb%0aforged"}, body=SMALL
+        "POST",
+        "/api/query",
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "a\tb%0aforged"},
+        body=SMALL,
     )
     assert all(re.match(r"\d{4}-\d\d-\d\dT", line) for line in host.log().splitlines())
 
@@ -531,7 +593,11 @@ def break_at_import(root: Path) -> None:
 def break_in_the_composition_root(root: Path) -> None:
     path = root / "app/bootstrap.py"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("    from app.web.flask_app import make_app\n", '    raise OSError("broken on purpose")\n'))
+    path.write_text(
+        text.replace(
+            "    from app.web.flask_app import make_app\n", '    raise OSError("broken on purpose")\n'
+        )
+    )
 
 
 def break_in_a_view(root: Path) -> None:
@@ -606,12 +672,19 @@ def test_what_a_module_prints_is_not_part_of_the_reply(base: Path, mpm: Mpm) -> 
 
 @one_module
 def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, token: str) -> None:
-    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    asking = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
     preflight = host.request("OPTIONS", "/api/query", headers={"Origin": ORIGIN, **asking})
     assert (preflight.status, preflight.body) == (204, b"")
     assert preflight.headers.get_all("Access-Control-Allow-Origin") == [ORIGIN]
     assert preflight.headers.get_all("Access-Control-Allow-Credentials") == ["true"]
-    assert {name.strip() for name in preflight.headers["Access-Control-Allow-Methods"].split(",")} == {"GET", "POST", "OPTIONS"}
+    assert {name.strip() for name in preflight.headers["Access-Control-Allow-Methods"].split(",")} == {
+        "GET",
+        "POST",
+        "OPTIONS",
+    }
     allowed = {name.strip().lower() for name in preflight.headers["Access-Control-Allow-Headers"].split(",")}
     assert allowed == {"content-type", "authorization"}
 
@@ -623,7 +696,12 @@ def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, t
         assert "X-Request-ID" in reply.headers["Access-Control-Expose-Headers"]
         assert "Origin" in reply.headers["Vary"]
 
-    for foreign in ("https://evil.example", "null", ORIGIN + ".evil.example", "http" + ORIGIN.removeprefix("https")):
+    for foreign in (
+        "https://evil.example",
+        "null",
+        ORIGIN + ".evil.example",
+        "http" + ORIGIN.removeprefix("https"),
+    ):
         for reply in (
             host.request("OPTIONS", "/api/query", headers={"Origin": foreign, **asking}),
             host.ask(BEHOLDER, token, headers={"Origin": foreign}),
@@ -633,10 +711,13 @@ def test_cors_headers_come_once_and_for_the_configured_origin_only(host: Host, t
 
 
 @one_module
-def test_a_proxy_that_the_client_names_is_not_asked(base: Path, mpm: Mpm, services: Outside, token: str) -> None:
+def test_a_proxy_that_the_client_names_is_not_asked(
+    base: Path, mpm: Mpm, services: Outside, token: str
+) -> None:
     services.openai.reset()
     services.chroma.reset()
-    # Apache drops the header itself, since 2.4.24; the second way is how it arrives from a server that does not.
+    # Apache drops the header itself, since 2.4.24; the second way is how it arrives from a server that does
+    # not.
     with OpenAIDouble() as evil:
         for config in ("", f"SetEnv HTTP_PROXY {evil.url}"):
             with Host(base, mpm, extra_config=config) as host:
@@ -658,14 +739,22 @@ def test_twenty_at_once_are_all_answered(host: Host, auth: AuthDouble) -> None:
     with ThreadPoolExecutor(20) as threads:
         replies = list(threads.map(lambda pair, token: host.ask(pair[0], token), questions * 5, tokens))
     documents = [answer(reply) for reply in replies]
-    assert all(expected in cited(found) for found, (_, expected) in zip(documents, questions * 5, strict=True))
+    assert all(
+        expected in cited(found) for found, (_, expected) in zip(documents, questions * 5, strict=True)
+    )
     assert len({found["meta"]["request_id"] for found in documents}) == 20
     assert "Traceback" not in host.log() + host.apache.error_log()[before:]
 
 
 @one_module
 def test_files_of_the_program_are_not_on_the_web(host: Host) -> None:
-    for path in ("/cgi-bin/", "/cgi-bin/.htaccess", "/.env", "/app/settings.py", "/cgi-bin/../app/settings.py"):
+    for path in (
+        "/cgi-bin/",
+        "/cgi-bin/.htaccess",
+        "/.env",
+        "/app/settings.py",
+        "/cgi-bin/../app/settings.py",
+    ):
         reply = host.request("GET", path)
         assert reply.status >= 400, path
         assert b"<IfModule" not in reply.body

@@ -1,4 +1,6 @@
-"""What a real Apache does to a CGI program, found out and pinned. The project's own program is not tested here."""
+"""What a real Apache does to a CGI program, found out and pinned. The project's own program is not tested
+here.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def authorization(server: Apache, path: str) -> dict[str, str]:
 
 def test_both_pairs_of_modules_run_programs_and_serve_files(site: Site, mpm: Mpm) -> None:
     site.file("public_html/index.html", "<p>page")
-    with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=REWRITE, environment={"DATA_DIR": 'a "b" c'}) as it:
+    with Apache(
+        site.document_root, site.cgi_bin, mpm=mpm, htaccess=REWRITE, environment={"DATA_DIR": 'a "b" c'}
+    ) as it:
         assert it.request("GET", "/index.html").body == b"<p>page"
         environment = echoed_environment(it.request("GET", "/api/query?x=1"))
         wanted = ("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "REQUEST_URI", "DATA_DIR")
@@ -79,8 +83,9 @@ def test_stopping_ends_running_programs_and_what_they_left_behind(site: Site, mp
     gate = site.home / "gate"
     os.mkfifo(gate, 0o666)
     site.account.owns(gate)
-    # A child in a session of its own, as a warm worker is, and a program in the middle of its reply. Both wait for a
-    # byte that never comes. (The gate is opened for writing too: opening it to read would wait for a writer.)
+    # A child in a session of its own, as a warm worker is, and a program in the middle of its reply. Both
+    # wait for a byte that never comes. (The gate is opened for writing too: opening it to read would wait for
+    # a writer.)
     site.program(
         "stuck.cgi",
         f"import os, sys\ngate = os.open({str(gate)!r}, os.O_RDWR)\n"
@@ -111,7 +116,9 @@ def test_a_missing_apache_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp
         apache_program()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory the server's account cannot read")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can make a directory the server's account cannot read"
+)
 def test_a_directory_the_server_cannot_read_is_refused_at_once(site: Site) -> None:
     site.document_root.chmod(0o700)
     os.chown(site.document_root, 0, 0)
@@ -129,7 +136,8 @@ def test_a_copied_checkout_runs_with_the_hosts_packages_only(site: Site) -> None
 
 # -- the Authorization header ------------------------------------------------------------------------------------------
 
-# What sets the variable, where, and the names it has when the program is called directly and through the rewrite.
+# What sets the variable, where, and the names it has when the program is called directly and through the
+# rewrite.
 PLAIN: list[tuple[Auth, str, set[str], set[str]]] = [
     ("none", "cgi-bin", set(), set()),
     ("setenvif", "cgi-bin", {"HTTP_AUTHORIZATION"}, {"HTTP_AUTHORIZATION"}),
@@ -150,7 +158,9 @@ def test_where_the_authorization_header_arrives(
 
 @needs_suexec
 @pytest.mark.parametrize(("variant", "where", "direct", "rewritten"), PLAIN)
-def test_suexec_drops_the_renamed_variable(mpm: Mpm, variant: Auth, where: str, direct: set[str], rewritten: set[str]) -> None:
+def test_suexec_drops_the_renamed_variable(
+    mpm: Mpm, variant: Auth, where: str, direct: set[str], rewritten: set[str]
+) -> None:
     nobody = Account.named("nobody")
     with cgi_site(nobody) as site:
         left = rewritten - {"REDIRECT_HTTP_AUTHORIZATION"}
@@ -169,7 +179,9 @@ def check_authorization(
     lines = {"public_html": REWRITE, "cgi-bin": ""}
     lines[where] = f"{AUTH_LINES[variant]}\n{lines[where]}"
     site.file("cgi-bin/.htaccess", lines["cgi-bin"])
-    with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=lines["public_html"], suexec=suexec) as server:
+    with Apache(
+        site.document_root, site.cgi_bin, mpm=mpm, htaccess=lines["public_html"], suexec=suexec
+    ) as server:
         assert authorization(server, DIRECT) == dict.fromkeys(direct, TOKEN)
         assert authorization(server, REWRITTEN) == dict.fromkeys(rewritten, TOKEN)
 
@@ -223,13 +235,17 @@ def test_a_proxy_header_does_not_become_http_proxy(site: Site, mpm: Mpm) -> None
     """Apache drops it since 2.4.24 (httpoxy). Other servers may not; the program still must."""
     with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=REWRITE) as server:
         for path in (DIRECT, REWRITTEN):
-            environment = echoed_environment(server.request("GET", path, headers={"Proxy": "http://evil.example/"}))
+            environment = echoed_environment(
+                server.request("GET", path, headers={"Proxy": "http://evil.example/"})
+            )
             assert "HTTP_PROXY" not in environment
 
 
 @pytest.mark.parametrize("path", [DIRECT, REWRITTEN])
 def test_a_chunked_body_arrives_whole_and_without_a_length(site: Site, mpm: Mpm, path: str) -> None:
-    """A program that trusts CONTENT_LENGTH sees an empty body; it has to read to the end instead, or refuse."""
+    """A program that trusts CONTENT_LENGTH sees an empty body; it has to read to the end instead, or
+    refuse.
+    """
     with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=REWRITE) as server:
         answer = json.loads(server.request("POST", path, body=[b"x" * 40_000] * 3).body)
     assert answer["body"] == 120_000
@@ -254,14 +270,17 @@ if os.environ["QUERY_STRING"] == "drain":
     ("query", "mpm", "arrives"),
     [
         ("leave", "prefork", True),
-        # The program's input and output are one Unix socket under mod_cgid. Closing it with input unread resets it, and
-        # the reply is lost or cut, for the smallest body too. So a refusal has to read the body as well.
+        # The program's input and output are one Unix socket under mod_cgid. Closing it with input unread
+        # resets it, and the reply is lost or cut, for the smallest body too. So a refusal has to read the
+        # body as well.
         ("leave", "event", False),
         ("drain", "prefork", True),
         ("drain", "event", True),
     ],
 )
-def test_a_program_that_leaves_the_body_unread(site: Site, mpm: Mpm, query: str, size: int, arrives: bool) -> None:
+def test_a_program_that_leaves_the_body_unread(
+    site: Site, mpm: Mpm, query: str, size: int, arrives: bool
+) -> None:
     site.program("careless.cgi", CARELESS)
     with Apache(site.document_root, site.cgi_bin, mpm=mpm) as server:
         try:
@@ -294,12 +313,17 @@ def test_words_arrive_one_by_one(site: Site, mpm: Mpm, path: str) -> None:
     os.mkfifo(gate)
     site.account.owns(gate)
     htaccess = REWRITE.replace(ECHO_URL, "/cgi-bin/words.cgi")
-    with Apache(site.document_root, site.cgi_bin, mpm=mpm, htaccess=htaccess, environment={"GATE": str(gate)}) as server:
+    with Apache(
+        site.document_root, site.cgi_bin, mpm=mpm, htaccess=htaccess, environment={"GATE": str(gate)}
+    ) as server:
         opened = os.open(gate, os.O_RDWR)  # for both, so as not to wait for the other side
         try:
             with server.connect() as client:
-                client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-                # Were a word held back until the next, this would wait for ever: the next is not said before we write.
+                client.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+                )
+                # Were a word held back until the next, this would wait for ever: the next is not said before
+                # we write.
                 for word in (b"one", b"two", b"three"):
                     receive_until(client, b"data: " + word)
                     os.write(opened, b".")

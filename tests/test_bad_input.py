@@ -1,4 +1,6 @@
-"""Bad input: whatever a client sends, it gets the 4xx of the HTTP contract, the log one line, and nobody a traceback."""
+"""Bad input: whatever a client sends, it gets the 4xx of the HTTP contract, the log one line, and nobody a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ def test_a_body_that_is_no_json_object(caller: Caller, body: bytes) -> None:
         pytest.param("history", {"history": [{"role": "user", "content": "x" * 4001}] * 2}, id="8,002 characters"),
     ],
 )  # fmt: skip
-def test_a_field_that_breaks_the_contract_is_named(caller: Caller, field: str, fields: dict[str, Any]) -> None:
+def test_a_field_that_breaks_the_contract_is_named(
+    caller: Caller, field: str, fields: dict[str, Any]
+) -> None:
     body = {"question": QUESTION, **fields}
     if fields == {"k": 5}:
         del body["question"]
@@ -141,7 +145,9 @@ def test_a_field_that_breaks_the_contract_is_named(caller: Caller, field: str, f
         pytest.param({"k": 1}, id="k 1"),
         pytest.param({"exact": False, "fresh": True}, id="without effect yet"),
         pytest.param({"k": 50}, id="k 50"),
-        pytest.param({"history": [{"role": "user", "content": "x" * 800}] * 10}, id="10 messages of 8,000 characters"),
+        pytest.param(
+            {"history": [{"role": "user", "content": "x" * 800}] * 10}, id="10 messages of 8,000 characters"
+        ),
         pytest.param({"question": "\U0001f409 a dragon?"}, id="a character outside the basic plane"),
         pytest.param({"unknown": 1}, id="a field that nobody knows"),
     ],
@@ -173,7 +179,9 @@ def test_the_edge_of_the_contract_is_inside(caller: Caller, fields: dict[str, An
     ],
     ids=repr,
 )
-def test_what_is_not_plain_json_is_an_unsupported_media_type(caller: Caller, variables: dict[str, Any]) -> None:
+def test_what_is_not_plain_json_is_an_unsupported_media_type(
+    caller: Caller, variables: dict[str, Any]
+) -> None:
     body: bytes | str = json.dumps({"question": QUESTION})
     if variables.get("HTTP_CONTENT_ENCODING") == "gzip":
         body = gzip.compress(body.encode())
@@ -207,7 +215,9 @@ PADDED = json.dumps({"question": QUESTION}).encode()
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413), (1_000_000, 413)])
 def test_64_kilobytes_are_the_most(caller: Caller, size: int, status: int, announced: bool) -> None:
     body = PADDED + b" " * (size - len(PADDED))
-    reply = caller.ask(body, environ={} if announced else {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"})
+    reply = caller.ask(
+        body, environ={} if announced else {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}
+    )
     if status == 200:
         assert reply.status == 200, reply.body
     else:
@@ -270,7 +280,9 @@ def test_a_body_that_never_comes_is_given_up_in_time(caller: Caller, tmp_path: P
         ("DELETE", "/api/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(caller: Caller, method: str, path: str, allow: set[str]) -> None:
+def test_a_wrong_method_is_told_the_right_ones(
+    caller: Caller, method: str, path: str, allow: set[str]
+) -> None:
     reply = caller.program.request(method, path, b"{}" if method == "PUT" else None)
     allowed = reply.header("Allow")
     assert allowed is not None
@@ -337,7 +349,9 @@ def test_a_path_that_leads_nowhere(caller: Caller, path: str) -> None:
 )  # fmt: skip
 def test_an_authorization_that_is_no_token(caller: Caller, authorization: str | bytes) -> None:
     asked = len(caller.auth.requests)
-    reply = caller.program.request("POST", "/api/query", PADDED, environ={"HTTP_AUTHORIZATION": authorization})
+    reply = caller.program.request(
+        "POST", "/api/query", PADDED, environ={"HTTP_AUTHORIZATION": authorization}
+    )
     refused(reply, 401, "invalid_token")
     assert reply.all("WWW-Authenticate") == ["Bearer"]
     assert not set(reply.headers) & {"X-Evil", "Set-Cookie"}
@@ -373,7 +387,12 @@ def test_a_header_of_the_clients_adds_none_to_the_reply(caller: Caller, headers:
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example.org", "..", "x" * 300])
 def test_a_host_that_cannot_be_one(caller: Caller, host: str) -> None:
-    refused(caller.program.request("GET", "/health", headers={"Host": host}), 400, "invalid_request", field="request")
+    refused(
+        caller.program.request("GET", "/health", headers={"Host": host}),
+        400,
+        "invalid_request",
+        field="request",
+    )
 
 
 @pytest.mark.parametrize("host", [None, "a b", "x:99999999", b"\xff", "x\r\nX-Evil: 1"])
@@ -401,5 +420,9 @@ def test_a_caller_without_a_token_learns_nothing_about_the_rest(caller: Caller) 
 
 
 def test_the_question_is_not_in_the_log(caller: Caller) -> None:
-    for body in ({"question": "owlbear-secret"}, {"question": "owlbear-secret", "k": 99}, b'{"question": "owlbear-secret'):
+    for body in (
+        {"question": "owlbear-secret"},
+        {"question": "owlbear-secret", "k": 99},
+        b'{"question": "owlbear-secret',
+    ):
         assert "owlbear-secret" not in assert_one_log_line(caller.ask(body))

@@ -1,4 +1,6 @@
-"""The CGI program: what Apache hands over, crashes before the application runs, CORS, health, login trouble, the stream."""
+"""The CGI program: what Apache hands over, crashes before the application runs, CORS, health, login trouble,
+the stream.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def crashed(reply: CgiReply, exception: str) -> None:
 
 
 def test_a_question_is_answered_from_a_checkout(program: CgiProgram, auth: AuthDouble) -> None:
-    """Started by its first line, with the system's Python: the program finds the virtual environment beside it."""
+    """Started by its first line, with the system's Python: the program finds the virtual environment beside
+    it.
+    """
     reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"))
     answer = reply.json()
     assert reply.status == 200
@@ -76,9 +80,27 @@ def test_a_question_is_answered_from_a_checkout(program: CgiProgram, auth: AuthD
     assert answer["answer_format"] == "markdown"
     assert answer["sources"][0]["name"] == "Beholder"
     assert answer["sources"][0]["cited"] is True
-    assert set(answer["sources"][0]) == {"n", "id", "name", "book", "hierarchy", "excerpt", "distance", "entity", "cited"}
+    assert set(answer["sources"][0]) == {
+        "n",
+        "id",
+        "name",
+        "book",
+        "hierarchy",
+        "excerpt",
+        "distance",
+        "entity",
+        "cited",
+    }
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    assert set(answer["meta"]) >= {"request_id", "user_id", "model", "rate_limit", "cost", "performance", "timestamp"}
+    assert set(answer["meta"]) >= {
+        "request_id",
+        "user_id",
+        "model",
+        "rate_limit",
+        "cost",
+        "performance",
+        "timestamp",
+    }
     assert answer["meta"]["request_id"] == reply.header("X-Request-ID")
     line = assert_one_log_line(reply)
     assert f"POST /api/query 200 user={answer['meta']['user_id']}" in line
@@ -164,10 +186,16 @@ def test_the_environment_cannot_add_modules(program: CgiProgram, tmp_path: Path)
         ("app/web/flask_app.py", "def make_app(services): 1 / 0", "ZeroDivisionError"),
         # Outside the application's own error handling.
         ("app/web/flask_app.py", "def _on_error(error): raise LookupError('secret detail')", "LookupError"),
-        ("app/web/replies.py", "def health_body(settings): raise LookupError('secret detail')", "LookupError"),
+        (
+            "app/web/replies.py",
+            "def health_body(settings): raise LookupError('secret detail')",
+            "LookupError",
+        ),
     ],
 )
-def test_a_broken_module_is_a_json_500(tree: Path, tmp_path: Path, module: str, code: str, exception: str) -> None:
+def test_a_broken_module_is_a_json_500(
+    tree: Path, tmp_path: Path, module: str, code: str, exception: str
+) -> None:
     with (tree / module).open("a", encoding="utf-8") as file:
         file.write(f"\n{code}\n")
     reply = CgiProgram(tmp_path, root=tree).request("GET", "/nowhere" if "_on_error" in code else "/health")
@@ -181,7 +209,9 @@ def test_a_crash_after_the_body_was_sent_reads_the_body(tree: Path, tmp_path: Pa
     crashed(CgiProgram(tmp_path, root=tree).request("POST", "/api/query", b"x" * 1_000_000), "KeyError")
 
 
-@pytest.mark.parametrize("missing", ["app/relay.py", "app/interpreter.py", "app/servers/one_shot.py", "app/errors.py"])
+@pytest.mark.parametrize(
+    "missing", ["app/relay.py", "app/interpreter.py", "app/servers/one_shot.py", "app/errors.py"]
+)
 def test_a_file_that_was_not_uploaded_is_a_json_500(tree: Path, tmp_path: Path, missing: str) -> None:
     (tree / missing).unlink()
     crashed(CgiProgram(tmp_path, root=tree).request("GET", "/health"), "ModuleNotFoundError")
@@ -197,8 +227,12 @@ def test_compiled_code_that_cannot_be_kept_is_compiled_again(tree: Path, tmp_pat
         assert (reply.status, reply.stderr) == (200, "")
 
 
-def test_what_was_replaced_while_the_request_began_is_not_half_old(tree: Path, tmp_path: Path, auth: AuthDouble) -> None:
-    """The relay is loaded before the rest is chosen; the application must not go on with it when it has changed."""
+def test_what_was_replaced_while_the_request_began_is_not_half_old(
+    tree: Path, tmp_path: Path, auth: AuthDouble
+) -> None:
+    """The relay is loaded before the rest is chosen; the application must not go on with it when it has
+    changed.
+    """
     relay, interpreter = tree / "app/relay.py", tree / "app/interpreter.py"
     newer = relay.read_text(encoding="utf-8").replace("MAX_BODY_BYTES = 64 * 1024", "MAX_BODY_BYTES = 16")
     (tree / "newer.py").write_text(newer, encoding="utf-8")
@@ -212,7 +246,9 @@ def test_what_was_replaced_while_the_request_began_is_not_half_old(tree: Path, t
     assert_error(reply, 413, "too_large")
 
 
-def test_settings_that_cannot_be_used_are_a_json_500_and_all_in_the_log(program: CgiProgram, tmp_path: Path) -> None:
+def test_settings_that_cannot_be_used_are_a_json_500_and_all_in_the_log(
+    program: CgiProgram, tmp_path: Path
+) -> None:
     settings = {"CHROMA_PORT": "many", "DAILY_BUDGET_USD": "much", "OPENAI_API_KEY": "sk-secret with blank"}
     reply = CgiProgram(tmp_path, **settings).request("GET", "/health")
     crashed(reply, "SettingsError")
@@ -251,7 +287,9 @@ def _other_venv(tree: Path, kind: str) -> None:
         python.write_text("no interpreter")
 
 
-@pytest.mark.parametrize("kind", ["missing", "no pyvenv.cfg", "no packages", "dangling link", "no program", "not executable"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "no pyvenv.cfg", "no packages", "dangling link", "no program", "not executable"]
+)
 def test_a_damaged_virtual_environment_is_a_json_500(tree: Path, tmp_path: Path, kind: str) -> None:
     _other_venv(tree, kind)
     # An interpreter without packages of its own: a test machine's may have Flask.
@@ -260,7 +298,12 @@ def test_a_damaged_virtual_environment_is_a_json_500(tree: Path, tmp_path: Path,
     reply = bare.request("POST", "/api/query", QUESTION)
     assert time.monotonic() - started < 15, "it went round in circles"
     crashed(
-        reply, "PermissionError" if kind == "not executable" else "OSError" if kind == "no program" else "ModuleNotFoundError"
+        reply,
+        "PermissionError"
+        if kind == "not executable"
+        else "OSError"
+        if kind == "no program"
+        else "ModuleNotFoundError",
     )
 
 
@@ -306,9 +349,13 @@ def test_an_old_python_is_only_the_way_to_the_virtual_environment(tmp_path: Path
         "app/retrieval/retriever.py",
     ],
 )
-def test_what_a_module_prints_does_not_reach_the_reply(tree: Path, tmp_path: Path, auth: AuthDouble, module: str) -> None:
+def test_what_a_module_prints_does_not_reach_the_reply(
+    tree: Path, tmp_path: Path, auth: AuthDouble, module: str
+) -> None:
     with (tree / module).open("a", encoding="utf-8") as file:
-        file.write('\nimport os, sys\nprint("NOISE", flush=True)\nos.write(1, b"NOISE")\nprint("NOISE late")\n')
+        file.write(
+            '\nimport os, sys\nprint("NOISE", flush=True)\nos.write(1, b"NOISE")\nprint("NOISE late")\n'
+        )
     program = CgiProgram(tmp_path, root=tree, AUTH_API_URL=auth.url)
     reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"))
     assert reply.status == 200
@@ -347,8 +394,12 @@ def left_behind(program: CgiProgram, tmp_path: Path) -> dict[str, str]:
     return {"DATA_DIR": str(tmp_path)}
 
 
-def test_a_dead_workers_socket_does_no_harm(program: CgiProgram, auth: AuthDouble, left_behind: dict[str, str]) -> None:
-    reply = program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice"), environ=left_behind)
+def test_a_dead_workers_socket_does_no_harm(
+    program: CgiProgram, auth: AuthDouble, left_behind: dict[str, str]
+) -> None:
+    reply = program.request(
+        "POST", "/api/query", QUESTION, token=auth.token_for("alice"), environ=left_behind
+    )
     assert reply.status == 200
     assert "Beholder" in reply.json()["answer"]
     assert reply.stderr == ""
@@ -377,7 +428,9 @@ def test_a_configured_origin_is_echoed_once(program: CgiProgram, auth: AuthDoubl
         for reply in (
             program.request("GET", "/health", headers={"Origin": origin}),
             program.request("POST", "/api/query", QUESTION, headers={"Origin": origin}),
-            program.request("POST", "/api/query", QUESTION, headers={"Origin": origin}, token=auth.token_for("alice")),
+            program.request(
+                "POST", "/api/query", QUESTION, headers={"Origin": origin}, token=auth.token_for("alice")
+            ),
         ):
             assert reply.all("Access-Control-Allow-Origin") == [origin]
             assert reply.all("Access-Control-Allow-Credentials") == ["true"]
@@ -418,7 +471,11 @@ def test_without_configured_origins_nobody_gets_anything(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("path", ["/api/query", "/health", "/nowhere/at/all", "/"])
 def test_a_preflight_is_answered_on_every_path(program: CgiProgram, path: str) -> None:
-    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     reply = program.request("OPTIONS", path, headers=asked)
     assert (reply.status, reply.body) == (204, b"")
     assert reply.all("Access-Control-Allow-Origin") == [ORIGIN]
@@ -440,7 +497,9 @@ def test_a_preflight_is_answered_on_every_path(program: CgiProgram, path: str) -
         pytest.param({"LOG_FILE": "/"}, {}, id="LOG_FILE is a directory"),
         pytest.param({"AUTH_API_URL": "http://127.0.0.1:9"}, {}, id="auth API refuses"),
         pytest.param(
-            {"OPENAI_API_KEY": "sk-x", "CHROMA_PORT": "9", "OPENAI_BASE_URL": "http://127.0.0.1:9"}, {}, id="all down"
+            {"OPENAI_API_KEY": "sk-x", "CHROMA_PORT": "9", "OPENAI_BASE_URL": "http://127.0.0.1:9"},
+            {},
+            id="all down",
         ),
         pytest.param({}, {"PATH": None}, id="no PATH"),
     ],
@@ -451,11 +510,15 @@ def test_health_answers_when_everything_behind_it_is_down(
     command = DEPLOYED if environ else ()
     reply = CgiProgram(tmp_path, command=command, **settings).request("GET", "/health", environ=environ)
     assert (reply.status, reply.json()["status"]) == (200, "ok")
-    logged = [line for line in (reply.log + reply.stderr).splitlines() if str(reply.header("X-Request-ID")) in line]
+    logged = [
+        line for line in (reply.log + reply.stderr).splitlines() if str(reply.header("X-Request-ID")) in line
+    ]
     assert len(logged) == 1, "where LOG_FILE cannot be written, the web server's log has the line"
 
 
-def test_where_the_index_cannot_be_written_the_question_is_answered_from_memory(tmp_path: Path, auth: AuthDouble) -> None:
+def test_where_the_index_cannot_be_written_the_question_is_answered_from_memory(
+    tmp_path: Path, auth: AuthDouble
+) -> None:
     program = CgiProgram(tmp_path, AUTH_API_URL=auth.url)
     program.data_dir.mkdir(mode=0o700)
     # A file is where its directory should be.
@@ -475,7 +538,9 @@ def test_a_question_is_not_answered_when_it_cannot_be_counted(tmp_path: Path, au
     assert "Traceback" not in reply.stderr
 
 
-def test_a_deep_health_check_needs_a_token_and_asks_each_component(program: CgiProgram, auth: AuthDouble) -> None:
+def test_a_deep_health_check_needs_a_token_and_asks_each_component(
+    program: CgiProgram, auth: AuthDouble
+) -> None:
     assert_error(program.request("GET", "/health?deep=1"), 401, "missing_token")
     report = program.request("GET", "/health?deep=1", token=auth.token_for("alice")).json()
     assert report["status"] == "ok"
@@ -494,7 +559,10 @@ def test_a_deep_health_check_needs_a_token_and_asks_each_component(program: CgiP
         pytest.param(Fault("status", status=503, times=None, retry_after=0), id="503"),
         pytest.param(Fault("status", status=429, times=None, retry_after=0), id="429"),
         pytest.param(Fault("status", status=408, times=None), id="408"),
-        pytest.param(Fault("status", status=302, times=None, headers={"Location": "https://evil.example/"}), id="a redirect"),
+        pytest.param(
+            Fault("status", status=302, times=None, headers={"Location": "https://evil.example/"}),
+            id="a redirect",
+        ),
         pytest.param(Fault("garbage", times=None), id="200 with garbage"),
         pytest.param(Fault("garbage", times=None, body="<h1>Down for maintenance</h1>"), id="200 with HTML"),
         pytest.param(Fault("garbage", times=None, body=""), id="200 with nothing"),
@@ -505,7 +573,9 @@ def test_a_deep_health_check_needs_a_token_and_asks_each_component(program: CgiP
         pytest.param(Fault("drip", times=None, seconds=0.2), id="a byte at a time"),
     ],
 )
-def test_an_auth_api_that_says_nothing_about_the_token_is_a_502(tmp_path: Path, auth: AuthDouble, fault: Fault) -> None:
+def test_an_auth_api_that_says_nothing_about_the_token_is_a_502(
+    tmp_path: Path, auth: AuthDouble, fault: Fault
+) -> None:
     token = auth.token_for("alice")
     auth.faults.push(fault)
     started = time.monotonic()
@@ -541,7 +611,12 @@ def test_one_hiccup_of_the_auth_api_is_not_noticed(program: CgiProgram, auth: Au
 def test_a_token_that_is_not_valid_is_a_401(program: CgiProgram, auth: AuthDouble) -> None:
     revoked = auth.token_for("alice")
     auth.revoke(revoked)
-    tokens = {"expired": auth.token_for("alice", -10), "unknown": auth.token_for("nobody"), "revoked": revoked, "none": "x"}
+    tokens = {
+        "expired": auth.token_for("alice", -10),
+        "unknown": auth.token_for("nobody"),
+        "revoked": revoked,
+        "none": "x",
+    }
     for token in tokens.values():
         reply = program.request("POST", "/api/query", QUESTION, token=token)
         assert_error(reply, 401, "invalid_token")
@@ -551,11 +626,19 @@ def test_a_token_that_is_not_valid_is_a_401(program: CgiProgram, auth: AuthDoubl
 
 @pytest.mark.parametrize(
     "body",
-    ['{"success": true}', '{"success": true, "data": {"id": null}}', "[]", '{"data": {"id": ""}}', '{"data": {"id": {}}}'],
+    [
+        '{"success": true}',
+        '{"success": true, "data": {"id": null}}',
+        "[]",
+        '{"data": {"id": ""}}',
+        '{"data": {"id": {}}}',
+    ],
 )
 def test_a_200_without_an_id_is_a_401(program: CgiProgram, auth: AuthDouble, body: str) -> None:
     auth.faults.push(Fault("garbage", body=body))
-    assert_error(program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice")), 401, "invalid_token")
+    assert_error(
+        program.request("POST", "/api/query", QUESTION, token=auth.token_for("alice")), 401, "invalid_token"
+    )
 
 
 def test_no_authorization_at_all_is_a_401(program: CgiProgram) -> None:
@@ -579,14 +662,18 @@ def _frame(name: str, document: Mapping[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("asked", ["stream", "Accept"])
-def test_the_stream_says_the_same_as_the_json_reply(program: CgiProgram, auth: AuthDouble, asked: str) -> None:
+def test_the_stream_says_the_same_as_the_json_reply(
+    program: CgiProgram, auth: AuthDouble, asked: str
+) -> None:
     token = auth.token_for("alice")
     question = {"question": "How many experience points does a fighter need to reach 9th level?"}
     whole = program.request("POST", "/api/query", question, token=token).json()
     if asked == "stream":
         reply = program.request("POST", "/api/query", {**question, "stream": True}, token=token)
     else:
-        reply = program.request("POST", "/api/query", question, token=token, headers={"Accept": "text/event-stream"})
+        reply = program.request(
+            "POST", "/api/query", question, token=token, headers={"Accept": "text/event-stream"}
+        )
     assert reply.status == 200
     assert reply.header("Content-Type") == "text/event-stream; charset=utf-8"
     assert reply.header("Cache-Control") == "no-cache, no-transform"
@@ -616,10 +703,17 @@ def test_the_stream_says_the_same_as_the_json_reply(program: CgiProgram, auth: A
     assert len(names) > 2
 
 
-def test_what_fails_before_the_first_word_is_a_real_status(tmp_path: Path, program: CgiProgram, auth: AuthDouble) -> None:
+def test_what_fails_before_the_first_word_is_a_real_status(
+    tmp_path: Path, program: CgiProgram, auth: AuthDouble
+) -> None:
     asked = {**QUESTION, "stream": True}
     assert_error(program.request("POST", "/api/query", asked), 401, "missing_token")
     token = auth.token_for("alice")
-    assert_error(program.request("POST", "/api/query", {**asked, "k": 0}, token=token), 400, "invalid_request", field="k")
+    assert_error(
+        program.request("POST", "/api/query", {**asked, "k": 0}, token=token),
+        400,
+        "invalid_request",
+        field="k",
+    )
     broken = CgiProgram(tmp_path, AUTH_API_URL=auth.url, DATA_DIR="/dev/null/data")
     assert_error(broken.request("POST", "/api/query", asked, token=token), 500, "ledger_unavailable")

@@ -1,4 +1,6 @@
-"""The request path's reader of Chroma: few calls, its cache heals, and what goes wrong is said to the right people."""
+"""The request path's reader of Chroma: few calls, its cache heals, and what goes wrong is said to the right
+people.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def cloud(server: ChromaServer) -> Iterator[ChromaCloudDouble]:
 
 
 def reader(cloud: ChromaCloudDouble, tmp_path: Path, model: str = "small", key: str = "") -> Chroma:
-    where = ChromaSettings("127.0.0.1", cloud.port, False, cloud.tenant, cloud.database, "rules", key or cloud.key)
+    where = ChromaSettings(
+        "127.0.0.1", cloud.port, False, cloud.tenant, cloud.database, "rules", key or cloud.key
+    )
     return Chroma(where, tmp_path / "ids.json", model)
 
 
@@ -52,7 +56,9 @@ def test_steady_state_is_one_call_in_every_process(cloud: ChromaCloudDouble, tmp
     assert request.body["include"] == ["documents", "metadatas", "distances"], "embeddings are not asked for"
 
 
-def test_a_recreated_collection_is_found_again(cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path) -> None:
+def test_a_recreated_collection_is_found_again(
+    cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path
+) -> None:
     chroma = reader(cloud, tmp_path)
     chroma.query(VECTOR, 3, Deadline(10))
     collections.fill(server.url, "rules", collections.rows(5, 8), metadata={"embedding_model": "small"})
@@ -60,10 +66,14 @@ def test_a_recreated_collection_is_found_again(cloud: ChromaCloudDouble, server:
         assert len(each.query(VECTOR, 9, Deadline(10))[0]) == 5
 
 
-def test_a_renamed_collection_is_still_answered_from(cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path) -> None:
+def test_a_renamed_collection_is_still_answered_from(
+    cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path
+) -> None:
     chroma = reader(cloud, tmp_path)
     chroma.query(VECTOR, 3, Deadline(10))
-    collections.client(server.url).get_collection("rules", embedding_function=None).modify(name="rules-replaced")
+    collections.client(server.url).get_collection("rules", embedding_function=None).modify(
+        name="rules-replaced"
+    )
     assert len(chroma.query(VECTOR, 3, Deadline(10))[0]) == 3
 
 
@@ -76,7 +86,9 @@ def test_a_reader_without_cache_outlasts_the_moment_of_a_switch(
     assert len(reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))[0]) == 3
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"KEY": "not a uuid"}', '{"KEY": {"id": "../../x", "model": "small"}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"KEY": "not a uuid"}', '{"KEY": {"id": "../../x", "model": "small"}}']
+)
 def test_a_spoilt_cache_is_no_harm(cloud: ChromaCloudDouble, tmp_path: Path, content: str) -> None:
     reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))
     (key,) = json.loads((tmp_path / "ids.json").read_text())
@@ -87,26 +99,35 @@ def test_a_spoilt_cache_is_no_harm(cloud: ChromaCloudDouble, tmp_path: Path, con
 
 
 @pytest.mark.parametrize("identity", ["../../../auth/identity?", "", None, 7, "A" * 36])
-def test_an_id_that_is_none_never_gets_into_an_address(cloud: ChromaCloudDouble, tmp_path: Path, identity: object) -> None:
+def test_an_id_that_is_none_never_gets_into_an_address(
+    cloud: ChromaCloudDouble, tmp_path: Path, identity: object
+) -> None:
     cloud.faults.push(Fault("status", status=200, body={"id": identity, "name": "rules"}, times=None))
     with pytest.raises(DatabaseError, match="documented shape"):
         reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))
     assert len(cloud.requests) == 1
 
 
-def test_another_embedding_model_is_refused_with_the_remedy_in_the_log(cloud: ChromaCloudDouble, tmp_path: Path) -> None:
+def test_another_embedding_model_is_refused_with_the_remedy_in_the_log(
+    cloud: ChromaCloudDouble, tmp_path: Path
+) -> None:
     reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))
     cloud.reset()
     for _ in range(2):
         with pytest.raises(DatabaseError) as caught:
             reader(cloud, tmp_path, model="large").query(VECTOR, 3, Deadline(10))
-        assert "set OPENAI_EMBEDDING_MODEL=small, or ingest into another collection (scripts/ingest.py)" in str(caught.value)
+        assert (
+            "set OPENAI_EMBEDDING_MODEL=small, or ingest into another collection (scripts/ingest.py)"
+            in str(caught.value)
+        )
         assert caught.value.public.startswith("The rule books were indexed for another language model")
         assert "small" not in caught.value.public
     assert not [request for request in cloud.requests if request.path.endswith("/query")]
 
 
-def test_a_collection_embedded_anew_is_taken_up(cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path) -> None:
+def test_a_collection_embedded_anew_is_taken_up(
+    cloud: ChromaCloudDouble, server: ChromaServer, tmp_path: Path
+) -> None:
     reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))
     collections.fill(server.url, "rules", collections.rows(5, 8), metadata={"embedding_model": "large"})
     assert len(reader(cloud, tmp_path, model="large").query(VECTOR, 9, Deadline(10))[0]) == 5
@@ -124,7 +145,12 @@ def test_a_dimension_that_does_not_fit_is_refused_with_the_remedy_in_the_log(
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault("status", status=429, retry_after=1), Fault("status", status=503), Fault("cut"), Fault("close_before_headers")],
+    [
+        Fault("status", status=429, retry_after=1),
+        Fault("status", status=503),
+        Fault("cut"),
+        Fault("close_before_headers"),
+    ],
     ids=lambda fault: f"{fault.kind} {fault.status}",
 )
 def test_a_passing_fault_is_outlasted(cloud: ChromaCloudDouble, tmp_path: Path, fault: Fault) -> None:
@@ -132,7 +158,9 @@ def test_a_passing_fault_is_outlasted(cloud: ChromaCloudDouble, tmp_path: Path, 
     assert len(reader(cloud, tmp_path).query(VECTOR, 3, Deadline(10))[0]) == 3
 
 
-def test_a_lasting_fault_ends_within_the_time_of_the_request(cloud: ChromaCloudDouble, tmp_path: Path) -> None:
+def test_a_lasting_fault_ends_within_the_time_of_the_request(
+    cloud: ChromaCloudDouble, tmp_path: Path
+) -> None:
     cloud.faults.push(Fault("status", status=429, retry_after=30, times=None))
     began = time.monotonic()
     with pytest.raises(DatabaseError, match="429"):

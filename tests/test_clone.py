@@ -1,4 +1,6 @@
-"""A clone made with the settings of Windows, in a directory with a blank in its name, reached through a link."""
+"""A clone made with the settings of Windows, in a directory with a blank in its name, reached through a
+link.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files as they are now, committed and cloned with core.autocrlf=true, into a directory with a blank in its name."""
+    """The files as they are now, committed and cloned with core.autocrlf=true, into a directory with a blank
+    in its name.
+    """
     origin = tmp_path_factory.mktemp("origin")
     for name in project_files(ROOT):
         place = origin / name
@@ -35,7 +39,9 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message", "all")
     clone = tmp_path_factory.mktemp("clones") / "dnd chat"
-    git(origin, "clone", "--quiet", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", str(origin), str(clone))
+    git(
+        origin, "clone", "--quiet", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", str(origin), str(clone)
+    )
     return clone
 
 
@@ -54,6 +60,8 @@ def test_a_command_starts_in_such_a_clone_through_a_link(windows: Path, tmp_path
     link.symlink_to(windows)
     if not (venv := windows / ".venv").exists():
         venv.symlink_to(ROOT / ".venv")
-    done = subprocess.run([link / "scripts" / script, "--help"], cwd="/", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [link / "scripts" / script, "--help"], cwd="/", capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert f"scripts/{script}" in done.stdout

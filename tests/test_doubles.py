@@ -61,7 +61,9 @@ def post(pool: urllib3.PoolManager, double: OpenAIDouble, path: str, body: Any) 
 # Recording
 
 
-def test_every_request_is_recorded_with_its_connection(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
+def test_every_request_is_recorded_with_its_connection(
+    openai: OpenAIDouble, http_pool: urllib3.PoolManager
+) -> None:
     before = time.time()
     post(http_pool, openai, "/embeddings", EMBED)
     http_pool.request("GET", openai.url + "/v1/models?limit=1", headers=HEADERS)
@@ -79,7 +81,9 @@ def test_every_request_is_recorded_with_its_connection(openai: OpenAIDouble, htt
     assert first.connection == second.connection == openai.connections == 1
 
 
-def test_control_calls_and_idle_connections_are_not_counted(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
+def test_control_calls_and_idle_connections_are_not_counted(
+    openai: OpenAIDouble, http_pool: urllib3.PoolManager
+) -> None:
     with socket.create_connection(("127.0.0.1", openai.port)):
         info = http_pool.request("GET", openai.url + "/_control/info").json()
     assert info["requests"] == info["connections"] == 0
@@ -173,7 +177,12 @@ def test_probability_is_seeded() -> None:
 def test_skip_and_method() -> None:
     script = FaultScript()
     script.push(Fault(method="POST", skip=1))
-    assert [script.take(method, "/") is not None for method in ("GET", "POST", "POST", "POST")] == [0, 0, 1, 0]
+    assert [script.take(method, "/") is not None for method in ("GET", "POST", "POST", "POST")] == [
+        0,
+        0,
+        1,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "explode"}, {"times": 0}, {"kind": "cut", "before_work": True}])
@@ -223,7 +232,8 @@ def test_garbage(openai: OpenAIDouble, http_pool: urllib3.PoolManager, stream: b
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("split", size=1), Fault("split", size=7), Fault("split", size=0), Fault("drip", seconds=0)]
+    "fault",
+    [Fault("split", size=1), Fault("split", size=7), Fault("split", size=0), Fault("drip", seconds=0)],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_split_answers_have_the_same_bytes(openai: OpenAIDouble, fault: Fault, stream: bool) -> None:
@@ -249,7 +259,9 @@ def test_hanging_request_does_not_keep_the_double_alive(http_pool: urllib3.PoolM
     with OpenAIDouble() as double:
         double.faults.push(Fault("hang"))
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-            http_pool.request("POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS, timeout=0.2)
+            http_pool.request(
+                "POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS, timeout=0.2
+            )
         assert double.spend["calls"] == 1
     assert time.monotonic() - started < 3
 
@@ -270,7 +282,9 @@ def test_stream_faults(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> 
         Fault("stream_no_done"),
     )
     body = {**CHAT, "stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}}
-    error, no_usage, no_done, good = (stream_events(post(http_pool, openai, "/chat/completions", body)) for _ in range(4))
+    error, no_usage, no_done, good = (
+        stream_events(post(http_pool, openai, "/chat/completions", body)) for _ in range(4)
+    )
     assert [event["choices"][0]["delta"].get("content") for event in error[:-1]] == ["", "one", " two"]
     assert error[-1]["error"]["type"] == "server_error"
     # Asked for usage, the real stream says `"usage": null` on every chunk but the last.
@@ -308,7 +322,10 @@ def test_delays_of_a_model(http_pool: urllib3.PoolManager) -> None:
     with OpenAIDouble(first_word_delay=0.1, word_delay=0.05) as double:
         double.script_answer("one two three four")
         for stream in (False, True):
-            assert timed(lambda s=stream: post(http_pool, double, "/chat/completions", {**CHAT, "stream": s})) >= 0.3
+            assert (
+                timed(lambda s=stream: post(http_pool, double, "/chat/completions", {**CHAT, "stream": s}))
+                >= 0.3
+            )
 
 
 # Round trips and TLS
@@ -325,7 +342,9 @@ def test_round_trips(http_pool: urllib3.PoolManager) -> None:
     assert third < 0.2
 
 
-@pytest.mark.parametrize(("version", "trips"), [(ssl.TLSVersion.TLSv1_3, 3), (ssl.TLSVersion.TLSv1_2, 4)], ids=["1.3", "1.2"])
+@pytest.mark.parametrize(
+    ("version", "trips"), [(ssl.TLSVersion.TLSv1_3, 3), (ssl.TLSVersion.TLSv1_2, 4)], ids=["1.3", "1.2"]
+)
 def test_tls_round_trips(version: ssl.TLSVersion, trips: int) -> None:
     with OpenAIDouble(tls=True, rtt=200) as double:
         context = ssl.create_default_context(cafile=str(double.ca_file))
@@ -344,7 +363,10 @@ def test_tls_is_verified_and_a_distrustful_client_is_no_defect() -> None:
             post(pool, double, "/embeddings", EMBED)
         with urllib3.PoolManager(retries=False, ca_certs=str(double.ca_file)) as pool:
             assert post(pool, double, "/embeddings", EMBED).status == 200
-            assert pool.request("GET", f"https://localhost:{double.port}/v1/models", headers=HEADERS).status == 200
+            assert (
+                pool.request("GET", f"https://localhost:{double.port}/v1/models", headers=HEADERS).status
+                == 200
+            )
 
 
 # Spend
@@ -376,7 +398,9 @@ def test_spend_of_an_embedding_and_a_chat(openai: OpenAIDouble, http_pool: urlli
     assert [request.notes["nano_usd"] for request in openai.requests] == [small, luna]
 
 
-def test_long_repeated_prefix_is_cached_and_cheaper(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
+def test_long_repeated_prefix_is_cached_and_cheaper(
+    openai: OpenAIDouble, http_pool: urllib3.PoolManager
+) -> None:
     openai.script_answer("yes")
     system = {"role": "system", "content": "rule " * 1_000}  # 5,000 bytes and the frame: 1,252 tokens
 
@@ -398,10 +422,16 @@ def test_long_repeated_prefix_is_cached_and_cheaper(openai: OpenAIDouble, http_p
 def test_short_prompts_are_not_cached(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
     for _ in range(2):
         usage = post(http_pool, openai, "/chat/completions", CHAT).json()["usage"]
-        assert usage["prompt_tokens_details"] == {"cached_tokens": 0, "audio_tokens": 0, "cache_write_tokens": 0}
+        assert usage["prompt_tokens_details"] == {
+            "cached_tokens": 0,
+            "audio_tokens": 0,
+            "cache_write_tokens": 0,
+        }
 
 
-def test_thinking_is_charged_and_can_leave_no_room_for_words(openai: OpenAIDouble, http_pool: urllib3.PoolManager) -> None:
+def test_thinking_is_charged_and_can_leave_no_room_for_words(
+    openai: OpenAIDouble, http_pool: urllib3.PoolManager
+) -> None:
     body = {**CHAT, "reasoning_effort": "medium", "max_completion_tokens": 100}
     answer = post(http_pool, openai, "/chat/completions", body).json()
     assert answer["choices"][0]["message"]["content"] == ""
@@ -425,7 +455,8 @@ def test_what_is_not_modelled_says_so(openai: OpenAIDouble, http_pool: urllib3.P
 
 def test_vectors_of_related_texts_are_near() -> None:
     owlbear, beak, treasure = (
-        embed(text, 1_536) for text in ("An owlbear attacks with claws and beak", "the beak of an owlbear", "gems and jewelry")
+        embed(text, 1_536)
+        for text in ("An owlbear attacks with claws and beak", "the beak of an owlbear", "gems and jewelry")
     )
 
     def cosine(left: Any, right: Any) -> float:
@@ -498,7 +529,9 @@ def test_bad_tokens_are_401(auth: AuthDouble, http_pool: urllib3.PoolManager) ->
 
 def test_login(auth: AuthDouble, http_pool: urllib3.PoolManager) -> None:
     auth.add_user(User("gary", "lake geneva", id="42", email="gary@tsr.test"))
-    answer = http_pool.request("POST", auth.url + "/auth/login", json={"username": "gary", "password": "lake geneva"}).json()
+    answer = http_pool.request(
+        "POST", auth.url + "/auth/login", json={"username": "gary", "password": "lake geneva"}
+    ).json()
     data = answer["data"]
     assert answer["success"] is True
     assert set(data) == {"user", "access_token", "refresh_token", "expires_in", "token_type"}
@@ -547,7 +580,8 @@ def test_double_in_a_process_of_its_own(http_pool: urllib3.PoolManager) -> None:
         double.faults.push(Fault(path="/v1/embeddings", status=429, retry_after=7))
         assert [fault.status for fault in double.faults.pending()] == [429]
         statuses = [
-            http_pool.request("POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS).status for _ in range(2)
+            http_pool.request("POST", double.base_url + "/embeddings", json=EMBED, headers=HEADERS).status
+            for _ in range(2)
         ]
         assert statuses == [429, 200]
         assert [request.status for request in double.requests] == statuses
@@ -555,7 +589,9 @@ def test_double_in_a_process_of_its_own(http_pool: urllib3.PoolManager) -> None:
         assert double.connections == 1
         assert double.spend["nano_usd"] == 40
         double.script_answer("from afar", times=1)
-        answer = http_pool.request("POST", double.base_url + "/chat/completions", json=CHAT, headers=HEADERS).json()
+        answer = http_pool.request(
+            "POST", double.base_url + "/chat/completions", json=CHAT, headers=HEADERS
+        ).json()
         assert answer["choices"][0]["message"]["content"] == "from afar"
         assert double.control("POST", "settings", {"rtt": 0}) == {"rtt": 0}
         for wrong in ({"kind": "explode"}, {"colour": "red"}):

@@ -29,7 +29,9 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def server(site: Site) -> Iterator[Apache]:
-    with Apache(site.document_root, site.cgi_bin, htaccess=HTACCESS, allow_override=ONLY_WHAT_IS_NEEDED) as running:
+    with Apache(
+        site.document_root, site.cgi_bin, htaccess=HTACCESS, allow_override=ONLY_WHAT_IS_NEEDED
+    ) as running:
         yield running
 
 
@@ -71,7 +73,9 @@ def test_the_page_is_served(server: Apache, path: str) -> None:
     assert server.request("GET", path).body == b"<p>the page"
 
 
-@pytest.mark.parametrize("path", ["/healthy", "/health/x", "/apis", "/api/%252e%252e/x", "/api/a%0Ab", "/api/a%3Fb=c"])
+@pytest.mark.parametrize(
+    "path", ["/healthy", "/health/x", "/apis", "/api/%252e%252e/x", "/api/a%0Ab", "/api/a%3Fb=c"]
+)
 def test_other_paths_do_not(server: Apache, path: str) -> None:
     assert server.request("GET", path).status in (403, 404)
 
@@ -94,7 +98,9 @@ def test_preflights_and_posts_reach_the_program(server: Apache) -> None:
         (["headers", "setenvif", "autoindex"], {"REDIRECT_HTTP_AUTHORIZATION"}),
     ],
 )
-def test_the_token_arrives_also_where_a_module_is_missing(site: Site, missing: list[str], expected: set[str]) -> None:
+def test_the_token_arrives_also_where_a_module_is_missing(
+    site: Site, missing: list[str], expected: set[str]
+) -> None:
     with Apache(site.document_root, site.cgi_bin, htaccess=HTACCESS, without_modules=missing) as server:
         assert token_variables(server, "/api/query", Authorization=TOKEN) == dict.fromkeys(expected, TOKEN)
 
@@ -165,7 +171,9 @@ def test_private_files_are_refused(site: Site, server: Apache, name: str) -> Non
     assert server.request("GET", "/" + name.replace("#", "%23")).status == 403
 
 
-@pytest.mark.parametrize("name", ["chat.js", "style.css", "icon-lock.svg", "robots.txt", "log.html", ".well-known/a/b"])
+@pytest.mark.parametrize(
+    "name", ["chat.js", "style.css", "icon-lock.svg", "robots.txt", "log.html", ".well-known/a/b"]
+)
 def test_public_files_are_not(site: Site, server: Apache, name: str) -> None:
     site.file(f"public_html/{name}")
     assert server.request("GET", f"/{name}").body == b"hello"
@@ -207,21 +215,34 @@ def no_cors(headers: http.client.HTTPMessage) -> bool:
 
 @pytest.mark.parametrize(("module", "filter_name"), [("deflate", "DEFLATE"), ("brotli", "BROTLI_COMPRESS")])
 @pytest.mark.parametrize("with_cgi_bin_htaccess", [False, True])
-def test_the_event_stream_is_not_compressed(site: Site, module: str, filter_name: str, with_cgi_bin_htaccess: bool) -> None:
+def test_the_event_stream_is_not_compressed(
+    site: Site, module: str, filter_name: str, with_cgi_bin_htaccess: bool
+) -> None:
     if with_cgi_bin_htaccess:
         site.file("cgi-bin/.htaccess", cgi_bin_htaccess())
     everything = f"SetOutputFilter {filter_name}"
     accepting = {"Accept-Encoding": "gzip, br"}
-    with Apache(site.document_root, site.cgi_bin, htaccess=HTACCESS, extra_modules=[module], extra_config=everything) as server:
-        assert server.request("GET", "/health", headers=accepting).headers["Content-Encoding"] in ("gzip", "br")
-        assert server.request("POST", "/api/query", headers=accepting, body=b"{}").headers["Content-Encoding"] is None
-        # Called by its own URL, the program is out of this file's reach: only a .htaccess in cgi-bin helps there.
+    with Apache(
+        site.document_root, site.cgi_bin, htaccess=HTACCESS, extra_modules=[module], extra_config=everything
+    ) as server:
+        assert server.request("GET", "/health", headers=accepting).headers["Content-Encoding"] in (
+            "gzip",
+            "br",
+        )
+        assert (
+            server.request("POST", "/api/query", headers=accepting, body=b"{}").headers["Content-Encoding"]
+            is None
+        )
+        # Called by its own URL, the program is out of this file's reach: only a .htaccess in cgi-bin helps
+        # there.
         direct = server.request("POST", f"{ECHO_URL}/api/query", headers=accepting, body=b"{}")
         assert (direct.headers["Content-Encoding"] is None) is with_cgi_bin_htaccess
 
 
 def test_the_two_variables_alone_are_lost_on_the_way(site: Site) -> None:
-    """Why the template takes Accept-Encoding away: the redirect renames the variables, and the filter looks for one."""
+    """Why the template takes Accept-Encoding away: the redirect renames the variables, and the filter looks
+    for one.
+    """
     bare = (
         'SetEnvIf Request_URI "/api/query$" no-gzip dont-vary\n'
         f"RewriteEngine On\nRewriteRule ^api/query$ {ECHO_URL}/$0 [L,E=no-gzip:1]\n"

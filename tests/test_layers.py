@@ -1,4 +1,5 @@
-"""The layers of `app`: imports go one way, foreign packages stay where they belong, one module reads the environment.
+"""The layers of `app`: imports go one way, foreign packages stay where they belong, one module reads the
+environment.
 
 Read from the source, so that an import inside a function or under TYPE_CHECKING counts as well.
 """
@@ -30,13 +31,15 @@ FOUNDATION = len(LAYERS) - 1
 WEB_FRAMEWORK = {"flask", "werkzeug", "jinja2", "click", "markupsafe", "itsdangerous", "blinker"}
 KNOWS_THE_WEB_FRAMEWORK = {"app.web", "app.servers", "app.bootstrap"}
 CLIENTS = {"chromadb", "openai"}
-# httpx is under chromadb and openai: their calls and errors have to be reached. urllib3 is under requests: its `Retry`.
+# httpx is under chromadb and openai: their calls and errors have to be reached. urllib3 is under requests:
+# its `Retry`.
 ALLOWED_OUTSIDE = {"app.operator": CLIENTS | {"httpx", "markdown_it", "requests", "urllib3"}} | {
     name: {"flask", "werkzeug"} for name in KNOWS_THE_WEB_FRAMEWORK
 }
 ALLOWED_OUTSIDE["app.servers"] |= {"flup"}
 ALLOWED_OUTSIDE["app.env_file"] = {"dotenv"}
-# What Apache says about a request arrives there; the worker cleans its copy, and looks whether a setting has changed.
+# What Apache says about a request arrives there; the worker cleans its copy, and looks whether a setting has
+# changed.
 MAY_READ_THE_ENVIRONMENT = {
     "app.settings",
     "app.interpreter",
@@ -88,7 +91,9 @@ def modules() -> list[Module]:
 
 
 def every_module(check: Callable[[Module], None]) -> Callable[[], None]:
-    """One test over all modules, which says of each what is wrong: a test for each would be six hundred of a millisecond."""
+    """One test over all modules, which says of each what is wrong: a test for each would be six hundred of a
+    millisecond.
+    """
 
     def test() -> None:
         wrong = []
@@ -125,7 +130,8 @@ def test_imports_go_one_way(module: Module) -> None:
         if package.split(".")[0] != "app" or package in ("app", "app.__version__", module.package):
             continue
         other = layer(package)
-        # Layers that stand beside each other (ledger and adapters, servers and operator) do not know each other either.
+        # Layers that stand beside each other (ledger and adapters, servers and operator) do not know each
+        # other either.
         if other < own or (other == own != FOUNDATION):
             wrong.append(f"{module.path.relative_to(ROOT)}:{line} imports {imported}")
     assert not wrong, "\n".join(wrong)
@@ -145,7 +151,9 @@ def test_a_package_from_outside_is_known_in_its_layer_only(module: Module) -> No
 @every_module
 def test_heavy_clients_are_imported_when_they_are_used(module: Module) -> None:
     for statement in module.tree.body:
-        for node in ast.walk(statement) if isinstance(statement, ast.Import | ast.ImportFrom | ast.Try) else ():
+        for node in (
+            ast.walk(statement) if isinstance(statement, ast.Import | ast.ImportFrom | ast.Try) else ()
+        ):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & CLIENTS, f"{module.path}:{statement.lineno}"
@@ -157,7 +165,11 @@ def test_the_environment_is_read_in_one_place(module: Module) -> None:
         return
     names = {"environ", "environb", "getenv", "getenvb", "putenv"}
     for node in ast.walk(module.tree):
-        used = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr)
+        used = (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (node.value.id, node.attr)
+        )
         assert not (used and used[0] == "os" and used[1] in names), f"{module.path}:{node.lineno}"
     assert not {f"os.{name}" for name in names} & {imported for imported, _ in module.imports()}, module.path
 
@@ -168,7 +180,11 @@ def test_the_names_that_wrapper_worker_and_application_share_stand_once() -> Non
     found = []
     for path in (*(ROOT / "app").rglob("*.py"), *(ROOT / "cgi-bin").glob("dndchat.*")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and shared.fullmatch(node.value):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and shared.fullmatch(node.value)
+            ):
                 found.append((node.value, str(path.relative_to(ROOT))))
     names = {name for name, _ in found}
     assert len(names) == 7
@@ -182,6 +198,7 @@ def test_nothing_prints(module: Module) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print", f"{module.path}:{node.lineno}"
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.__stdout__"):
-            # A program's own entry point may speak to its user; a library may not. A stream that is missing is made.
+            # A program's own entry point may speak to its user; a library may not. A stream that is missing
+            # is made.
             spoken = module.package in ("app.operator", "app.interpreter") or module.is_entry_point(node)
             assert spoken, f"{module.path}:{node.lineno} writes to stdout"

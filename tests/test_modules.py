@@ -1,7 +1,9 @@
-"""What a request loads: starting a process is most of what a request costs, so each module is there on purpose.
+"""What a request loads: starting a process is most of what a request costs, so each module is there on
+purpose.
 
-The lists in tests/data/modules-*.txt are exact for our own modules and for packages from outside. The standard library's
-modules differ between versions of Python: of those there is a largest number, and some that must not be there at all.
+The lists in tests/data/modules-*.txt are exact for our own modules and for packages from outside. The
+standard library's modules differ between versions of Python: of those there is a largest number, and some
+that must not be there at all.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def auth() -> Iterator[AuthDouble]:
 def program(tmp_path_factory: pytest.TempPathFactory, auth: AuthDouble) -> CgiProgram:
     made = CgiProgram(tmp_path_factory.mktemp("program"), command=DEPLOYED, AUTH_API_URL=auth.url)
     # The first question also builds the index, once in the life of a host.
-    assert made.request("POST", "/api/query", {"question": "orc"}, token=auth.token_for("alice")).status == 200
+    assert (
+        made.request("POST", "/api/query", {"question": "orc"}, token=auth.token_for("alice")).status == 200
+    )
     return made
 
 
@@ -75,7 +79,9 @@ def check(capsys: pytest.CaptureFixture[str]) -> Check:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The modules of one process: our own, packages from outside by their first name, and the standard library's."""
+    """The modules of one process: our own, packages from outside by their first name, and the standard
+    library's.
+    """
 
     own: frozenset[str]
     packages: frozenset[str]
@@ -83,7 +89,9 @@ class Loaded:
 
     def __str__(self) -> str:
         parts = {"own": self.own, "packages": self.packages, "standard library": self.stdlib}
-        return "".join(f"\n  {len(names)} {title}: {' '.join(sorted(names))}" for title, names in parts.items())
+        return "".join(
+            f"\n  {len(names)} {title}: {' '.join(sorted(names))}" for title, names in parts.items()
+        )
 
 
 def modules_of(reply: CgiReply, status: int) -> Loaded:
@@ -93,7 +101,9 @@ def modules_of(reply: CgiReply, status: int) -> Loaded:
     stdlib = frozenset(name for name in names if name.partition(".")[0] in sys.stdlib_module_names)
     packages = {name.partition(".")[0] for name in names - own - stdlib}
     # The hooks that installers leave in site-packages run at every start, whatever the program does.
-    return Loaded(own, frozenset(name for name in packages if not name.startswith(("_distutils", "__editable"))), stdlib)
+    return Loaded(
+        own, frozenset(name for name in packages if not name.startswith(("_distutils", "__editable"))), stdlib
+    )
 
 
 def compare(loaded: Loaded, name: str) -> None:
@@ -101,7 +111,9 @@ def compare(loaded: Loaded, name: str) -> None:
     assert not (found | loaded.stdlib) & pinned.never, "must never be loaded"
     assert not found - pinned.modules, f"loaded, but not in tests/data/modules-{name}.txt"
     assert not pinned.modules - found, f"in tests/data/modules-{name}.txt, but not loaded"
-    assert len(loaded.stdlib) <= pinned.stdlib, f"more of the standard library than tests/data/modules-{name}.txt allows"
+    assert len(loaded.stdlib) <= pinned.stdlib, (
+        f"more of the standard library than tests/data/modules-{name}.txt allows"
+    )
 
 
 def test_a_health_request(program: CgiProgram, check: Check) -> None:
@@ -117,5 +129,7 @@ def test_a_request_whose_token_is_not_valid(program: CgiProgram, check: Check) -
 
 
 def test_an_answered_request(program: CgiProgram, auth: AuthDouble, check: Check) -> None:
-    reply = program.request("POST", "/api/query", {"question": "orc"}, token=auth.token_for("alice"), probe=True)
+    reply = program.request(
+        "POST", "/api/query", {"question": "orc"}, token=auth.token_for("alice"), probe=True
+    )
     check(reply, 200, "answered")

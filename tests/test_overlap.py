@@ -1,4 +1,6 @@
-"""What overlaps: the connections to OpenAI and Chroma are opened as soon as the token is known to be good, and not before."""
+"""What overlaps: the connections to OpenAI and Chroma are opened as soon as the token is known to be good,
+and not before.
+"""
 
 from __future__ import annotations
 

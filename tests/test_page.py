@@ -1,7 +1,8 @@
 """The chat page in a real Chromium: what a person with a keyboard, a phone or a screen reader gets.
 
-The page is served with the Content-Security-Policy of the .htaccess template, before the real application over the sample
-rules. A test may put a reply of its own before the application's, made by the application's own functions.
+The page is served with the Content-Security-Policy of the .htaccess template, before the real application
+over the sample rules. A test may put a reply of its own before the application's, made by the application's
+own functions.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def error(known: Any, counted: bool | None = None, **headers: str) -> Response:
 
 
 def too_many(code: str, retry_after: int | None, header: int) -> Response:
-    body = {"error": code, "message": "Too many questions.", "rate_info": {"daily_remaining": 0, "retry_after": retry_after}}
+    body = {
+        "error": code,
+        "message": "Too many questions.",
+        "rate_info": {"daily_remaining": 0, "retry_after": retry_after},
+    }
     return Response(json.dumps(body), 429, headers={"Retry-After": str(header)})
 
 
@@ -93,12 +98,17 @@ def test_each_number_of_a_citation_is_a_link(page: Page, written: str, linked: l
 
 def test_the_conversation_goes_along_within_the_contracts_bounds(page: Page) -> None:
     page.open()
-    page.site.canned = {f"question {n}": answered(Passage("x", "y"), answer=f"{n} \x00" + "🐉" * 1800) for n in range(8)}
+    page.site.canned = {
+        f"question {n}": answered(Passage("x", "y"), answer=f"{n} \x00" + "🐉" * 1800) for n in range(8)
+    }
     for n in range(8):
         page.ask(f"question {n}")
     first, second, *_, last = (asked["history"] for asked in page.site.asked)
     assert first == []
-    assert second == [{"role": "user", "content": "question 0"}, {"role": "assistant", "content": "0 " + "🐉" * 1800}]
+    assert second == [
+        {"role": "user", "content": "question 0"},
+        {"role": "assistant", "content": "0 " + "🐉" * 1800},
+    ]
     assert [turn["role"] for turn in last] == ["user", "assistant"] * (len(last) // 2)
     assert 2 <= len(last) <= 10
     assert sum(len(turn["content"]) for turn in last) <= 8000
@@ -141,7 +151,11 @@ def test_a_wide_table_scrolls_in_its_box_and_does_not_widen_the_page(page: Page)
 
 def test_hostile_text_stays_text(page: Page) -> None:
     page.open()
-    passage = Passage("x", HOSTILE, {"name": "<img src=x onerror=window.hacked=10>", "book": "<b>book</b>", "hierarchy": "<i>"})
+    passage = Passage(
+        "x",
+        HOSTILE,
+        {"name": "<img src=x onerror=window.hacked=10>", "book": "<b>book</b>", "hierarchy": "<i>"},
+    )
     # Bare as a model would repeat it, and quoted with its name as the embedded mode does.
     page.site.canned = {"repeat": answered(passage, answer=HOSTILE), "quote": answered(passage)}
     for question in page.site.canned:
@@ -201,7 +215,9 @@ def test_text_made_to_be_slow_is_not(page: Page, unit: str, head: str, tail: str
 
 
 def test_few_signs_do_not_become_thousands_of_links(page: Page) -> None:
-    """A citation of a range is a link for each number of it: in an answer so many and no more, in a passage none."""
+    """A citation of a range is a link for each number of it: in an answer so many and no more, in a passage
+    none.
+    """
     page.open()
     passages = [Passage(str(n), "[1-50]" * 2000, {"name": f"Source {n}"}) for n in range(1, 4)]
     page.site.canned = {"many": answered(*passages, answer="Hugs [1-3]. " + "[1-3]" * 4000)}
@@ -246,11 +262,20 @@ def test_without_a_token_and_a_login_service_it_says_how_to_get_one(page: Page) 
     ("reply", "words"),
     [
         (too_many("rate_limited", 42, 42), "Too many questions. You can ask again in 42 seconds."),
-        (too_many("daily_limit_exceeded", None, 21600), "Too many questions. You can ask again in about 6 hours, at "),
-        (error(AIServiceError(), False), f"{AIServiceError.public} This question did not count. (Reference: "),
+        (
+            too_many("daily_limit_exceeded", None, 21600),
+            "Too many questions. You can ask again in about 6 hours, at ",
+        ),
+        (
+            error(AIServiceError(), False),
+            f"{AIServiceError.public} This question did not count. (Reference: ",
+        ),
         (error(AIServiceError(), True), f"{AIServiceError.public} This question counted. (Reference: "),
         (error(AIServiceError()), f"{AIServiceError.public} (Reference: "),
-        (Response("<h1>Internal Server Error</h1>", 500), "The server gave no answer we understand (status 500)."),
+        (
+            Response("<h1>Internal Server Error</h1>", 500),
+            "The server gave no answer we understand (status 500).",
+        ),
     ],
 )
 def test_a_refusal_is_shown_in_words_and_announced(page: Page, reply: Response, words: str) -> None:
@@ -264,7 +289,9 @@ def test_a_refusal_is_shown_in_words_and_announced(page: Page, reply: Response, 
 
 def test_a_spent_budget_still_gives_the_passages(page: Page) -> None:
     page.open()
-    passages = replies.sources(Sources((Passage("mm-owlbear", "ARMOR CLASS: 5\nMOVE: 12\nSIZE: L", {"name": "Owlbear"}),)))
+    passages = replies.sources(
+        Sources((Passage("mm-owlbear", "ARMOR CLASS: 5\nMOVE: 12\nSIZE: L", {"name": "Owlbear"}),))
+    )
     body = {"error": "budget_exceeded", "message": "Today's budget is used up.", "passages": passages}
     page.site.canned = {"Who?": Response(json.dumps(body), 503)}
     assert page.ask("Who?").text.startswith("Today's budget is used up.")

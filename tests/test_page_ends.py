@@ -63,7 +63,9 @@ def hang_up(environ: dict[str, Any], start_response: Any) -> Any:
 
 
 def ended(page: Page) -> str:
-    """What is said of how the last question ended ("" where it was answered), once all is as after the end of one."""
+    """What is said of how the last question ended ("" where it was answered), once all is as after the end of
+    one.
+    """
     page.until(lambda: page.one("#status").text == "" and page.all("article:last-child > :not(h3)"))
     assert page.all("[aria-busy]") == [], "the draft is not finished"
     assert (page.one("#send").is_displayed(), page.one("#stop").is_displayed()) == (True, False)
@@ -90,7 +92,11 @@ ENDS: dict[str, tuple[Response | Any, str, str]] = {
         ANSWER,
         f"The answer broke off. {BAD} This question did not count. ",
     ),
-    "error of which nobody knows": (stream(WORDS, error_frame()), ANSWER, f"The answer broke off. {BAD} (Reference: r)"),
+    "error of which nobody knows": (
+        stream(WORDS, error_frame()),
+        ANSWER,
+        f"The answer broke off. {BAD} (Reference: r)",
+    ),
     "error without fields": (
         stream(WORDS, b"event: error\ndata: {}\n\n"),
         ANSWER,
@@ -116,11 +122,23 @@ ENDS: dict[str, tuple[Response | Any, str, str]] = {
         "Oh.",
     ),
     "a 401 in the stream": (stream(WORDS, error_frame(InvalidToken())), "", ""),
-    "200 and a page": (Response("<h1>Log in to the hotel</h1>"), "", "The server gave no answer we understand (status 200)."),
-    "200 and half a document": (Response('{"answer": "An ow'), "", "The server gave no answer we understand (status 200)."),
+    "200 and a page": (
+        Response("<h1>Log in to the hotel</h1>"),
+        "",
+        "The server gave no answer we understand (status 200).",
+    ),
+    "200 and half a document": (
+        Response('{"answer": "An ow'),
+        "",
+        "The server gave no answer we understand (status 200).",
+    ),
     "200 and a list": (Response("[]"), "", "The server gave no answer we understand (status 200)."),
     "429 without fields": (Response("{}", 429), "", "The server gave no answer we understand (status 429)."),
-    "503 without fields": (Response("null", 503), "", "The server gave no answer we understand (status 503)."),
+    "503 without fields": (
+        Response("null", 503),
+        "",
+        "The server gave no answer we understand (status 503).",
+    ),
     "429 with fields of other kinds": (
         Response(
             '{"message":{"toString":1},"error":{"toString":1},"rate_info":{"retry_after":{"valueOf":1,"toString":1}},'
@@ -135,8 +153,16 @@ ENDS: dict[str, tuple[Response | Any, str, str]] = {
         "",
         "Later.",
     ),
-    "502 of a proxy": (Response("<h1>Bad Gateway</h1>", 502), "", "The server gave no answer we understand (status 502)."),
-    "504 that counted": (Response('{"message":"Too long.","counted":true}', 504), "", "Too long. This question counted."),
+    "502 of a proxy": (
+        Response("<h1>Bad Gateway</h1>", 502),
+        "",
+        "The server gave no answer we understand (status 502).",
+    ),
+    "504 that counted": (
+        Response('{"message":"Too long.","counted":true}', 504),
+        "",
+        "Too long. This question counted.",
+    ),
     "504 that did not": (
         Response('{"message":"Too long.","counted":false}', 504),
         "",
@@ -152,17 +178,24 @@ def test_every_end_leaves_a_finished_draft(page: Page, name: str) -> None:
     page.site.canned = {"Who?": reply}
     ask(page, "Who?")
     if name == "a 401 in the stream":
-        page.until(lambda: page.one("#login-problem").text.startswith(f"The answer broke off. {InvalidToken.public}"))
+        page.until(
+            lambda: page.one("#login-problem").text.startswith(f"The answer broke off. {InvalidToken.public}")
+        )
         assert page.all("[aria-busy]") == []
         return
     problem = ended(page)
     assert problem.startswith(said)
     assert shown(page) == left
     assert bool(said) == bool(problem)
-    assert ("did not count" in problem, "question counted" in problem) == ("did not count" in said, "question counted" in said)
+    assert ("did not count" in problem, "question counted" in problem) == (
+        "did not count" in said,
+        "question counted" in said,
+    )
     # The focus is where the next question is typed, or this one again.
     assert page.browser.switch_to.active_element.get_attribute("id") == "question"
-    assert page.one("#question").get_property("value") == ("Who?" if problem and not left.endswith("[1].") else "")
+    assert page.one("#question").get_property("value") == (
+        "Who?" if problem and not left.endswith("[1].") else ""
+    )
     page.run("document.querySelector('#question').value = ''")
     page.site.canned = {"And then?": stream(SOURCES + words("A bear.") + DONE)}
     ask(page, "And then?")
@@ -291,14 +324,19 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_ledger_reply_and_page_say_the_same(page: Page, openai: GatedOpenAI, tmp_path: Path, name: str) -> None:
+def test_ledger_reply_and_page_say_the_same(
+    page: Page, openai: GatedOpenAI, tmp_path: Path, name: str
+) -> None:
     faults, counts = COUNTS[name]
     openai.script_answer("one two three four five six seven eight nine ten eleven twelve")
     openai.faults.push(*faults)
     page.open()
     ask(page)
     problem = ended(page)
-    assert ("This question counted." in problem, "This question did not count." in problem) == (counts, not counts)
+    assert ("This question counted." in problem, "This question did not count." in problem) == (
+        counts,
+        not counts,
+    )
     assert query(tmp_path / "ledger.sqlite3", "SELECT SUM(admitted) FROM user_days") == [(int(counts),)]
     # There is something to read in place of the answer.
     assert page.one("article .sources details[open]").text
@@ -317,7 +355,9 @@ def test_what_nobody_knows_is_asked_of_the_ledger(page: Page) -> None:
 def test_without_an_answer_to_that_nothing_is_said(page: Page) -> None:
     page.open()
     page.site.canned = {"Who?": Response(json.dumps({"error": "x"}), 500)}
-    page.run("const real = fetch; window.fetch = (url, ...more) => url === 'api/me' ? Promise.reject(7) : real(url, ...more)")
+    page.run(
+        "const real = fetch; window.fetch = (url, ...more) => url === 'api/me' ? Promise.reject(7) : real(url, ...more)"
+    )
     ask(page, "Who?")
     assert ended(page)
     page.run("return new Promise((done) => setTimeout(done, 200))")

@@ -1,4 +1,5 @@
-"""The chat page while an answer is written: words as they come, Stop, what breaks off, and what a reader and a listener notice.
+"""The chat page while an answer is written: words as they come, Stop, what breaks off, and what a reader and
+a listener notice.
 
 Before the real application with the double of OpenAI, which says no more until its gate is opened.
 """
@@ -83,7 +84,9 @@ def finished(page: Page) -> WebElement:
 
 FOUND = Sources(tuple(Passage(name, "Some text.", {"name": name}) for name in ("Owlbear", "Bear")))
 SOURCES = replies.sse(FOUND)
-DONE = replies.sse_frame("done", {"sources": replies.sources(FOUND, frozenset({1, 2})), "errors": [], "meta": {}})
+DONE = replies.sse_frame(
+    "done", {"sources": replies.sources(FOUND, frozenset({1, 2})), "errors": [], "meta": {}}
+)
 
 
 def words(*texts: str) -> bytes:
@@ -119,7 +122,9 @@ def test_the_first_words_are_there_before_the_model_has_finished(page: Page, ope
 
 
 def test_a_listener_hears_the_finished_answer_and_not_each_word(page: Page, openai: GatedOpenAI) -> None:
-    """What is put into a live region is read out: nothing but the whole, and what is not to be read out is marked so."""
+    """What is put into a live region is read out: nothing but the whole, and what is not to be read out is
+    marked so.
+    """
     openai.script_answer("An owlbear is a beast [1].")
     openai.faults.push(Fault("stream_stall", path=CHAT, after=3))
     page.open()
@@ -145,7 +150,9 @@ def accessible(page: Page, element: WebElement) -> dict[str, Any]:
     """What the browser tells a screen reader of the element."""
     page.browser.execute_cdp_cmd("DOM.enable", {})
     page.run("arguments[0].id ||= 'looked-at'", element)
-    node = page.browser.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.getElementById('looked-at')"})
+    node = page.browser.execute_cdp_cmd(
+        "Runtime.evaluate", {"expression": "document.getElementById('looked-at')"}
+    )
     tree = page.browser.execute_cdp_cmd(
         "Accessibility.getPartialAXTree", {"objectId": node["result"]["objectId"], "fetchRelatives": False}
     )
@@ -176,7 +183,11 @@ def test_nothing_moves_under_the_readers_eyes(page: Page, openai: GatedOpenAI) -
 
 def test_a_table_that_was_scrolled_and_a_citation_that_has_the_focus_stay_so(page: Page) -> None:
     go_on, end = threading.Event(), threading.Event()
-    head, table, tail = MARKED.partition("|")[0], MARKED[MARKED.index("|") : MARKED.index("###")], "\n\nThat is all."
+    head, table, tail = (
+        MARKED.partition("|")[0],
+        MARKED[MARKED.index("|") : MARKED.index("###")],
+        "\n\nThat is all.",
+    )
 
     def pieces() -> Iterator[bytes]:
         yield SOURCES + words(head, table)
@@ -212,7 +223,9 @@ def test_markup_that_arrives_in_pieces_is_in_the_end_what_it_is_in_one(page: Pag
     raw = SOURCES + words(*texts) + DONE
     page.site.canned = {
         "cut": as_stream(raw[start : start + size] for start in range(0, len(raw), size)),
-        "whole": Response(json.dumps({"answer": MARKED, "sources": replies.sources(FOUND, frozenset({1, 2}))})),
+        "whole": Response(
+            json.dumps({"answer": MARKED, "sources": replies.sources(FOUND, frozenset({1, 2}))})
+        ),
     }
     page.open()
     made = []
@@ -283,7 +296,11 @@ def test_a_second_click_on_ask_does_not_stop_it(page: Page, openai: GatedOpenAI)
     page.type(OWLBEAR)
     box = page.one("#send").rect
     for _ in range(2):
-        page.run("document.elementFromPoint(...arguments).click()", box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.run(
+            "document.elementFromPoint(...arguments).click()",
+            box["x"] + box["width"] / 2,
+            box["y"] + box["height"] / 2,
+        )
     assert page.one("#status").text == "Still looking up the last one…"
     openai.gate.set()
     finished(page)
@@ -325,10 +342,15 @@ def test_an_error_in_the_middle_is_said_below_what_came(page: Page, openai: Gate
 
 def test_a_stream_that_ends_too_early_is_said(page: Page) -> None:
     page.open()
-    page.site.canned = {"Who?": as_stream(iter([SOURCES, words("An owl", "bear"), b'event: done\ndata: {"sour']))}
+    page.site.canned = {
+        "Who?": as_stream(iter([SOURCES, words("An owl", "bear"), b'event: done\ndata: {"sour']))
+    }
     ask(page, "Who?")
     assert finished(page).text == "An owlbear"
-    assert page.one("article .problem").text == "The connection broke off before the answer was complete. Try again."
+    assert (
+        page.one("article .problem").text
+        == "The connection broke off before the answer was complete. Try again."
+    )
 
 
 def test_what_is_no_event_of_ours_is_said(page: Page) -> None:
@@ -336,7 +358,10 @@ def test_what_is_no_event_of_ours_is_said(page: Page) -> None:
     page.site.canned = {"Who?": as_stream(iter([SOURCES, b"data: <html>\n\n"]))}
     ask(page, "Who?")
     page.until(lambda: page.one("#status").text == "")
-    assert page.one("article .problem").text == "The connection broke off before the answer was complete. Try again."
+    assert (
+        page.one("article .problem").text
+        == "The connection broke off before the answer was complete. Try again."
+    )
 
 
 def test_a_browser_without_streams_gets_the_answer_whole(page: Page, openai: GatedOpenAI) -> None:

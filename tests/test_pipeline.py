@@ -1,7 +1,7 @@
 """The sequence of one question, with fakes on all sides: admitted, found, written, checked, settled.
 
-Each failure at each step: what the ledger is told, and what the caller gets. That the parts do what the fakes do
-is for their own tests; in `tests/ledger/test_answering.py` all of them are real.
+Each failure at each step: what the ledger is told, and what the caller gets. That the parts do what the fakes
+do is for their own tests; in `tests/ledger/test_answering.py` all of them are real.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Asked:
         self.calls: list[str] = []
         self.ledger = FakeLedger(self.calls, refuses=fakes.get("refuses"), no_free=fakes.get("no_free"))
         self.ledger.lost = fakes.get("lost")
-        retriever = FakeRetriever(self.calls, ORC, fails=fakes.get("retrieval"), found=fakes.get("found", True))
+        retriever = FakeRetriever(
+            self.calls, ORC, fails=fakes.get("retrieval"), found=fakes.get("found", True)
+        )
         writer = FakeWriter(self.calls, *fakes.get("words", WORDS), model=fakes.get("model", "a-model"))
         self.pipeline = Answering(
             retriever,
@@ -60,7 +62,9 @@ class Asked:
 
     def events(self, lost_id: str = "") -> Any:
         question = Question("What is an orc?")
-        return self.pipeline.events(Query(question, User("elf"), "r1", Deadline(60), stream=True, lost_id=lost_id))
+        return self.pipeline.events(
+            Query(question, User("elf"), "r1", Deadline(60), stream=True, lost_id=lost_id)
+        )
 
     def fails(self, lost_id: str = "") -> tuple[list[Event], DndChatError]:
         """What came before the error, and the error."""

@@ -57,7 +57,9 @@ def test_any_text_is_read(text: str) -> None:
     assert plain(text).startswith(both_readings(text).split("\n")[0])
 
 
-@pytest.mark.parametrize("piece", ["-\n", "a-", "a-\n", "\u00ad\n", "&a", "\\", "[^", "a*", "²", "a- \n>", "a-" + " " * 50])
+@pytest.mark.parametrize(
+    "piece", ["-\n", "a-", "a-\n", "\u00ad\n", "&a", "\\", "[^", "a*", "²", "a- \n>", "a-" + " " * 50]
+)
 def test_no_text_takes_long(piece: str) -> None:
     """Would take minutes were it not linear; the run's own time limit says so."""
     both_readings(piece * 200_000)
@@ -65,12 +67,22 @@ def test_no_text_takes_long(piece: str) -> None:
 
 PASSAGES = [
     Passage("oil", "A ﬂask of oil is lit by ﬁre and inﬂicts wounds; baﬄed ﬁghters ﬂee.", {"name": "Oil"}),
-    Passage("chest", "The treas\u00adure chest has a poi\u00ad\nsoned nee\u00addle. Magic-\nusers beware.", {"name": "Chest"}),
-    Passage("gallery", "An autom-\naton near the port‐\ncullis of the sacri\u200bficial altar.", {"name": "Gallery"}),
+    Passage(
+        "chest",
+        "The treas\u00adure chest has a poi\u00ad\nsoned nee\u00addle. Magic-\nusers beware.",
+        {"name": "Chest"},
+    ),
+    Passage(
+        "gallery",
+        "An autom-\naton near the port‐\ncullis of the sacri\u200bficial altar.",
+        {"name": "Gallery"},
+    ),
     Passage("fire-1", "Tall.", {"name": "ﬁre\u00a0Giant", "type": "monster"}),
     Passage("fire-2", "Red.", {"name": "Fire Gi\u00adant", "type": "monster"}),
     Passage(
-        "cube", "**Table: Oozes**\n\n| Ooze&nbsp;type | Move |\n|---|---|\n| Gelati\u00adnous cube | 6 |", {"name": "Oozes"}
+        "cube",
+        "**Table: Oozes**\n\n| Ooze&nbsp;type | Move |\n|---|---|\n| Gelati\u00adnous cube | 6 |",
+        {"name": "Oozes"},
     ),
     Passage("slime", "**Giﬀ Slime:** Green.", {"name": "Slimes"}),
 ]
@@ -89,12 +101,16 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
      ("poisoned", "chest"), ("automaton", "gallery"), ("portcullis", "gallery"), ("sacrificial", "gallery"),
      ("magic-user", "chest"), ("magicusers", "chest"), ("ﬂask", "oil"), ("trea\u00adsure", "chest")],
 )  # fmt: skip
-def test_a_passage_is_found_by_its_words_and_shown_as_it_is(index: LexicalIndex, word: str, passage: str) -> None:
+def test_a_passage_is_found_by_its_words_and_shown_as_it_is(
+    index: LexicalIndex, word: str, passage: str
+) -> None:
     found = index.search(terms.tokens(word), 3)
     assert [match.passage for match in found] == [next(p for p in PASSAGES if p.id == passage)]
 
 
-@pytest.mark.parametrize("asked", ["fire giant", "ﬁre giant", "Fire\u00a0Giants", "fi\u00adre giant", "ｆｉｒｅ giant"])
+@pytest.mark.parametrize(
+    "asked", ["fire giant", "ﬁre giant", "Fire\u00a0Giants", "fi\u00adre giant", "ｆｉｒｅ giant"]
+)
 def test_names_that_differ_by_such_characters_are_one(index: LexicalIndex, asked: str) -> None:
     (entity,) = read(f"What is a {asked} like?", index).entities
     assert set(entity.owners) == {"fire-1", "fire-2"}

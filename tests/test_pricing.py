@@ -1,4 +1,6 @@
-"""Prices: exact integers, from the data file or the settings, and unknown models found before they cost anything."""
+"""Prices: exact integers, from the data file or the settings, and unknown models found before they cost
+anything.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from tests.doubles.openai_models import MODELS
 
 
 @pytest.mark.parametrize(
-    ("text", "amount"), [("1.00", 10**9), ("0.000000001", 1), ("0", 0), ("999999.999999999", 999_999_999_999_999)]
+    ("text", "amount"),
+    [("1.00", 10**9), ("0.000000001", 1), ("0", 0), ("999999.999999999", 999_999_999_999_999)],
 )
 def test_dollars_become_nanodollars_exactly(text: str, amount: int) -> None:
     assert nanodollars(text) == amount
@@ -27,7 +30,9 @@ def test_other_amounts_are_refused(text: str) -> None:
 
 
 def test_usage_costs_what_the_provider_charges() -> None:
-    """Against the account of the OpenAI double, which was written from the same price list by somebody else."""
+    """Against the account of the OpenAI double, which was written from the same price list by somebody
+    else.
+    """
     for model in MODELS:
         if model.name.startswith("text-embedding"):
             pricing, problems = price_list("gpt-6-luna", model.name, Overrides())
@@ -37,7 +42,9 @@ def test_usage_costs_what_the_provider_charges() -> None:
         assert problems == []
         written = 100 if model.prices.cache_write is not None else 0
         usage = Usage(2000, 300, cached_tokens=1024, cache_write_tokens=written)
-        expected = (976 - written) * model.prices.input + 1024 * model.prices.cached + 300 * model.prices.output
+        expected = (
+            (976 - written) * model.prices.input + 1024 * model.prices.cached + 300 * model.prices.output
+        )
         assert pricing.cost(model.name, usage) == expected + written * (model.prices.cache_write or 0)
 
 
@@ -67,7 +74,9 @@ def test_counts_whose_parts_exceed_the_whole_are_no_counts() -> None:
 
 
 def test_settings_override_prices_and_unknown_discounts_are_none() -> None:
-    pricing, problems = price_list("my-model", "my-vectors", Overrides(input="3", output="15.5", embedding="0.0001"))
+    pricing, problems = price_list(
+        "my-model", "my-vectors", Overrides(input="3", output="15.5", embedding="0.0001")
+    )
     assert problems == []
     assert pricing.of("my-model") == Price(3 * 10**9, 3 * 10**9, 3_750_000_000, 15_500_000_000)
     assert pricing.cost("my-vectors", Usage(1_000_000)) == 100_000
@@ -81,7 +90,13 @@ def load(tmp_path: Path, **values: str) -> settings.Settings:
 
 def test_unknown_models_are_reported_with_everything_else(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        load(tmp_path, OPENAI_MODEL="gpt-9", OPENAI_EMBEDDING_MODEL="vec-9", SMTP_PORT="x", OPENAI_PRICE_CACHED="free")
+        load(
+            tmp_path,
+            OPENAI_MODEL="gpt-9",
+            OPENAI_EMBEDDING_MODEL="vec-9",
+            SMTP_PORT="x",
+            OPENAI_PRICE_CACHED="free",
+        )
     names = [problem.partition(":")[0] for problem in caught.value.problems]
     assert sorted(names) == ["OPENAI_EMBEDDING_MODEL", "OPENAI_MODEL", "OPENAI_PRICE_CACHED", "SMTP_PORT"]
     assert "OPENAI_PRICE_INPUT and OPENAI_PRICE_OUTPUT" in str(caught.value)
@@ -99,7 +114,8 @@ def test_a_known_price_list_needs_no_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "interval_us"), [("1/60", 60_000_000), ("0.5", 2_000_000), (".25/30", 120_000_000), ("7", 142_857), ("1000", 1000)]
+    ("text", "interval_us"),
+    [("1/60", 60_000_000), ("0.5", 2_000_000), (".25/30", 120_000_000), ("7", 142_857), ("1000", 1000)],
 )
 def test_the_refill_rate_is_exact_to_the_microsecond(tmp_path: Path, text: str, interval_us: int) -> None:
     assert load(tmp_path, TOKEN_REFILL_RATE=text).limits.refill_interval_us == interval_us

@@ -93,11 +93,17 @@ def pytest_in(folder: Path, *arguments: str) -> str:
         *arguments,
     ]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{folder}"}
-    return subprocess.run([*command, folder], env=environment, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        [*command, folder], env=environment, capture_output=True, text=True, check=False
+    ).stdout
 
 
 def test_what_can_start_a_server_is_not_quick(sample: Path) -> None:
-    names = {line.rpartition("::")[2] for line in pytest_in(sample, "--quick", "--collect-only").splitlines() if "::" in line}
+    names = {
+        line.rpartition("::")[2]
+        for line in pytest_in(sample, "--quick", "--collect-only").splitlines()
+        if "::" in line
+    }
     assert {name for name in names if "server" in name} == set()
     assert names == {
         "test_plain", "test_command", "test_account", "test_many[1]", "test_many[2]", "test_hidden_bind", "test_hidden_program"

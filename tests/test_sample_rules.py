@@ -1,4 +1,6 @@
-"""The sample rules: all is there, every passage has its form, tables can be read, and each is found by its name."""
+"""The sample rules: all is there, every passage has its form, tables can be read, and each is found by its
+name.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,49 @@ BY_ID = {record.id: record for record in RECORDS}
 QUESTIONS = Path(__file__).parent / "data" / "questions.jsonl"
 
 MONSTER_LINES = [
-    *("FREQUENCY", "NO. APPEARING", "ARMOR CLASS", "MOVE", "HIT DICE", "% IN LAIR", "TREASURE TYPE", "NO. OF ATTACKS"),
-    *("DAMAGE/ATTACK", "SPECIAL ATTACKS", "SPECIAL DEFENSES", "MAGIC RESISTANCE", "INTELLIGENCE", "ALIGNMENT", "SIZE"),
+    *(
+        "FREQUENCY",
+        "NO. APPEARING",
+        "ARMOR CLASS",
+        "MOVE",
+        "HIT DICE",
+        "% IN LAIR",
+        "TREASURE TYPE",
+        "NO. OF ATTACKS",
+    ),
+    *(
+        "DAMAGE/ATTACK",
+        "SPECIAL ATTACKS",
+        "SPECIAL DEFENSES",
+        "MAGIC RESISTANCE",
+        "INTELLIGENCE",
+        "ALIGNMENT",
+        "SIZE",
+    ),
     "PSIONIC ABILITY",
 ]
-SPELL_LINES = ["Class and level", "Range", "Components", "Casting Time", "Duration", "Area of Effect", "Saving Throw"]
-CLASSES = ["cleric", "druid", "fighter", "paladin", "ranger", "magic-user", "illusionist", "thief", "assassin", "monk", "bard"]
+SPELL_LINES = [
+    "Class and level",
+    "Range",
+    "Components",
+    "Casting Time",
+    "Duration",
+    "Area of Effect",
+    "Saving Throw",
+]
+CLASSES = [
+    "cleric",
+    "druid",
+    "fighter",
+    "paladin",
+    "ranger",
+    "magic-user",
+    "illusionist",
+    "thief",
+    "assassin",
+    "monk",
+    "bard",
+]
 DRAGONS = ["black", "blue", "brass", "bronze", "copper", "gold", "green", "red", "silver", "white"]
 
 
@@ -56,8 +95,28 @@ def test_there_are_enough_passages_of_each_kind() -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        ["Beholder", "Owlbear", "Orc", "Lizard Man", "Troll", "Goblin", "Skeleton", "Vampire", "Lich", "Mind Flayer"],
-        ["Prismatic Sphere", "Fireball", "Magic Missile", "Sleep", "Cure Light Wounds", "Raise Dead", "Wish", "Web"],
+        [
+            "Beholder",
+            "Owlbear",
+            "Orc",
+            "Lizard Man",
+            "Troll",
+            "Goblin",
+            "Skeleton",
+            "Vampire",
+            "Lich",
+            "Mind Flayer",
+        ],
+        [
+            "Prismatic Sphere",
+            "Fireball",
+            "Magic Missile",
+            "Sleep",
+            "Cure Light Wounds",
+            "Raise Dead",
+            "Wish",
+            "Web",
+        ],
     ],
     ids=["monsters", "spells"],
 )
@@ -71,10 +130,14 @@ def test_every_dragon_is_there() -> None:
 
 
 def test_every_class_has_its_passage_and_its_experience_table() -> None:
-    assert {f"sr-class-{name}" for name in CLASSES} | {f"st-{name}-experience" for name in CLASSES} <= set(BY_ID)
+    assert {f"sr-class-{name}" for name in CLASSES} | {f"st-{name}-experience" for name in CLASSES} <= set(
+        BY_ID
+    )
 
 
-@pytest.mark.parametrize("ability", ["strength", "intelligence", "wisdom", "dexterity", "constitution", "charisma"])
+@pytest.mark.parametrize(
+    "ability", ["strength", "intelligence", "wisdom", "dexterity", "constitution", "charisma"]
+)
 def test_every_ability_has_its_table(ability: str) -> None:
     scores = " ".join(row[0] for row in rows(BY_ID[f"st-{ability}"]))
     assert {"3", "18"} <= set(re.findall(r"\d+", scores))
@@ -87,8 +150,22 @@ def test_every_group_has_its_to_hit_matrix_and_saving_throws(group: str) -> None
 
 
 PROMISED = [
-    *("st-turn-undead", "st-thief-functions", "st-movement", "st-encumbrance", "sr-initiative", "sr-alignment-change"),
-    *("sr-healing-natural", "sr-healing-magical", "sr-combat-sequence", "sr-surprise", "sr-melee", "sr-saving-throws"),
+    *(
+        "st-turn-undead",
+        "st-thief-functions",
+        "st-movement",
+        "st-encumbrance",
+        "sr-initiative",
+        "sr-alignment-change",
+    ),
+    *(
+        "sr-healing-natural",
+        "sr-healing-magical",
+        "sr-combat-sequence",
+        "sr-surprise",
+        "sr-melee",
+        "sr-saving-throws",
+    ),
 ]
 
 
@@ -100,7 +177,9 @@ def test_the_rules_the_project_promises_are_there() -> None:
 
 
 def test_ids_are_unique_and_names_within_a_type_too() -> None:
-    assert [identity for identity, count in Counter(record.id for record in RECORDS).items() if count > 1] == []
+    assert [
+        identity for identity, count in Counter(record.id for record in RECORDS).items() if count > 1
+    ] == []
     names = Counter((record.metadata["type"], record.metadata["name"]) for record in RECORDS)
     assert [name for name, count in names.items() if count > 1] == []
 
@@ -117,9 +196,13 @@ def test_a_passage_has_its_form(record: Record) -> None:
     assert len(record.document.encode()) <= 16_384
     assert len(record.id.encode()) <= 128
     assert re.fullmatch(r"[a-z0-9-]+", record.id)
-    assert all(isinstance(value, str) and 0 < len(value.encode()) <= 4_096 for value in record.metadata.values())
+    assert all(
+        isinstance(value, str) and 0 < len(value.encode()) <= 4_096 for value in record.metadata.values()
+    )
     # What would not survive a page, a table or a terminal.
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\ufffd<>]", re.sub(r" > | [<>] ?\d|[<>]=?\d", "", record.document))
+    assert not re.search(
+        r"[\x00-\x09\x0b-\x1f\x7f\ufffd<>]", re.sub(r" > | [<>] ?\d|[<>]=?\d", "", record.document)
+    )
     parent = record.metadata.get("parent_category_id")
     assert parent is None or BY_ID[parent].metadata["type"] == "category"
 
@@ -142,7 +225,9 @@ def test_a_spell_has_all_its_lines(record: Record) -> None:
     assert re.match(r"[VSM](, [VSM])*", found["Components"])
 
 
-@pytest.mark.parametrize("record", [record for record in RECORDS if rows(record)], ids=lambda record: record.id)
+@pytest.mark.parametrize(
+    "record", [record for record in RECORDS if rows(record)], ids=lambda record: record.id
+)
 def test_a_table_is_one_with_a_caption_and_even_rows(record: Record) -> None:
     captions = re.findall(r"^\*\*Table: .+\*\*$", record.document, re.MULTILINE)
     assert len(captions) == 1
@@ -209,7 +294,9 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
     ).test_client()
 
     def sources(question: str) -> list[str]:
-        reply = client.post("/api/query", json={"question": question}, headers={"Authorization": "Bearer secret"})
+        reply = client.post(
+            "/api/query", json={"question": question}, headers={"Authorization": "Bearer secret"}
+        )
         assert reply.status_code == 200, reply.text
         return [source["id"] for source in reply.json["sources"]]
 
@@ -227,7 +314,8 @@ def test_every_passage_is_found_by_its_name(ask: Callable[[str], list[str]]) -> 
 
 def test_every_monster_is_found_by_a_question(ask: Callable[[str], list[str]]) -> None:
     found = {
-        record.id: ask(f"How many hit dice does a {record.metadata['name'].lower()} have?") for record in of_type("monster")
+        record.id: ask(f"How many hit dice does a {record.metadata['name'].lower()} have?")
+        for record in of_type("monster")
     }
     assert {identity: ids for identity, ids in found.items() if identity not in ids} == {}
 

@@ -1,4 +1,6 @@
-"""The shell scripts, run in a copy of the checkout: what they print, what they exit with, what they leave running."""
+"""The shell scripts, run in a copy of the checkout: what they print, what they exit with, what they leave
+running.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
-# In place of pip in the copy, which has its packages already: it notes what it should install, and does as it is told.
+# In place of pip in the copy, which has its packages already: it notes what it should install, and does as it
+# is told.
 PIP = """
 import os, pathlib, sys
 here = pathlib.Path(__file__).parent
@@ -50,7 +53,9 @@ class Project:
     root: Path
     home: Path
 
-    def run(self, script: str, *arguments: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *arguments: str | bytes, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script from another directory, with a short environment, to its end."""
         with self.start(script, *arguments, **environment) as process:
             out, err = process.communicate(timeout=100)
@@ -105,7 +110,14 @@ def one_line(text: str) -> str:
 # -- setup.sh ----------------------------------------------------------------------------------------------------------
 
 SCRIPTS = [
-    *("setup.sh", "start_flask.sh", "stop_flask.sh", "start_chroma.sh", "test_flask_query.sh", "run_tests.sh"),
+    *(
+        "setup.sh",
+        "start_flask.sh",
+        "stop_flask.sh",
+        "start_chroma.sh",
+        "test_flask_query.sh",
+        "run_tests.sh",
+    ),
     "lock_requirements.sh",
 ]
 
@@ -219,7 +231,9 @@ def test_no_new_enough_python_anywhere_is_one_line(bare: Project, tmp_path: Path
 
 NO_SQLITE = "import sys; sys.modules['_sqlite3'] = None"
 OLD_SQLITE = "import sqlite3; sqlite3.sqlite_version_info, sqlite3.sqlite_version = (3, 7, 17), '3.7.17'"
-SQLITE_OF_RHEL_8 = "import sqlite3; sqlite3.sqlite_version_info, sqlite3.sqlite_version = (3, 26, 0), '3.26.0'"
+SQLITE_OF_RHEL_8 = (
+    "import sqlite3; sqlite3.sqlite_version_info, sqlite3.sqlite_version = (3, 26, 0), '3.26.0'"
+)
 NO_FTS5 = """
 import sqlite3
 class Without(sqlite3.Connection):
@@ -246,7 +260,9 @@ def python_that(folder: Path, change: str) -> str:
         (NO_SSL, "without the module ssl"),
     ],
 )
-def test_a_python_that_was_built_without_something_is_one_line(bare: Project, tmp_path: Path, change: str, said: str) -> None:
+def test_a_python_that_was_built_without_something_is_one_line(
+    bare: Project, tmp_path: Path, change: str, said: str
+) -> None:
     python = python_that(tmp_path, change)
     done = bare.run("setup.sh", PYTHON=python)
     assert (done.returncode, done.stdout) == (1, "")
@@ -282,7 +298,9 @@ def test_a_python_without_its_venv_module_is_one_line(bare: Project, tmp_path: P
 
 
 @pytest.mark.parametrize("root", [True, False])
-def test_the_venv_module_is_installed_where_that_is_allowed(bare: Project, tmp_path: Path, root: bool) -> None:
+def test_the_venv_module_is_installed_where_that_is_allowed(
+    bare: Project, tmp_path: Path, root: bool
+) -> None:
     python = program(tmp_path / "python3.12", WITHOUT_VENV)
     program(tmp_path / "apt-get", f'[ "$1" = update ] || touch "{python}-venv"')
     program(tmp_path / "sudo", 'shift; echo sudo >&2; exec "$@"')
@@ -325,7 +343,9 @@ def command_lines() -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found.append(entry.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+            found.append(
+                entry.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            )
     return found
 
 
@@ -336,7 +356,9 @@ def test_one_command_starts_a_server_that_answers(project: Project) -> None:
     assert json.loads(server.get("/health")[1])["service"] == "dnd_rag"
 
     # As the printed text says it.
-    [(token, question)] = re.findall(r"DNDCHAT_TOKEN=(\S+) scripts/test_flask_query\.sh \"(.+)\"", server.output)
+    [(token, question)] = re.findall(
+        r"DNDCHAT_TOKEN=(\S+) scripts/test_flask_query\.sh \"(.+)\"", server.output
+    )
     done = project.run("test_flask_query.sh", question, DNDCHAT_TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert "sb-beholder" in {source["id"] for source in json.loads(done.stdout)["sources"] if source["cited"]}
@@ -363,18 +385,28 @@ def test_one_command_starts_a_server_that_answers(project: Project) -> None:
 
 def test_the_first_commands_of_the_readme_give_an_answer(project: Project) -> None:
     """As they stand there, but for a free port and the token that was printed."""
-    begin, ask, end = (line for block in documents.blocks("README.md")[:2] for line in block.text.splitlines())
+    begin, ask, end = (
+        line for block in documents.blocks("README.md")[:2] for line in block.text.splitlines()
+    )
     environment = {"PATH": os.environ["PATH"], "HOME": str(project.home)}
 
     def in_bash(line: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", line], cwd=project.root, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-c", line],
+            cwd=project.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     [token] = re.findall(r"^  Token: (\S+)$", in_bash(f"{begin} --port {free_port()}"), re.MULTILINE)
-    assert "250,001" in json.loads(in_bash(ask.replace("DNDCHAT_TOKEN=TOKEN", f"DNDCHAT_TOKEN={token}")))["answer"]
+    assert (
+        "250,001"
+        in json.loads(in_bash(ask.replace("DNDCHAT_TOKEN=TOKEN", f"DNDCHAT_TOKEN={token}")))["answer"]
+    )
     assert in_bash(end) == "✓ Stopped\n"
 
 
@@ -404,7 +436,9 @@ def test_a_taken_port_is_a_clear_failure(project: Project) -> None:
 
 
 def test_settings_that_cannot_be_used_are_shown_at_the_start(project: Project) -> None:
-    done = project.run("start_flask.sh", "--port", str(free_port()), DAILY_BUDGET_USD="a dollar", CORS_ORIGINS="*")
+    done = project.run(
+        "start_flask.sh", "--port", str(free_port()), DAILY_BUDGET_USD="a dollar", CORS_ORIGINS="*"
+    )
     assert done.returncode == 1
     assert "DAILY_BUDGET_USD" in done.stderr
     assert "CORS_ORIGINS" in done.stderr
@@ -456,7 +490,9 @@ def listener() -> Iterator[Listener]:
         yield running
 
 
-def query(project: Project, listener: Double, *arguments: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
+def query(
+    project: Project, listener: Double, *arguments: str | bytes, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return project.run("test_flask_query.sh", *arguments, API_URL=listener.url, **environment)
 
 
@@ -476,12 +512,18 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_a_question_arrives_as_it_was_typed(project: Project, listener: Listener, question: str, locale: str) -> None:
+def test_a_question_arrives_as_it_was_typed(
+    project: Project, listener: Listener, question: str, locale: str
+) -> None:
     done = query(project, listener, "Bearer abc", question, LC_ALL=locale)
     assert (done.returncode, done.stderr) == (0, "")
     [request] = listener.requests
     assert request.body == {"question": question, "debug": False}
-    assert (request.method, request.path, request.headers["authorization"]) == ("POST", "/api/query", "Bearer abc")
+    assert (request.method, request.path, request.headers["authorization"]) == (
+        "POST",
+        "/api/query",
+        "Bearer abc",
+    )
     # What is printed is JSON that a person can read, in the question's own letters.
     assert json.loads(done.stdout) == {"heard": request.body}
     assert "\\u" not in done.stdout
@@ -501,7 +543,9 @@ def test_a_question_arrives_as_it_was_typed(project: Project, listener: Listener
     ],
     ids=" ".join,
 )
-def test_debug_and_k(project: Project, listener: Listener, arguments: list[str], expected: dict[str, Any]) -> None:
+def test_debug_and_k(
+    project: Project, listener: Listener, arguments: list[str], expected: dict[str, Any]
+) -> None:
     assert query(project, listener, "abc", "q", *arguments).returncode == 0
     [request] = listener.requests
     assert request.body == {"question": "q", **expected}
@@ -564,12 +608,17 @@ def test_a_question_of_broken_bytes_is_refused_and_not_a_crash(project: Project)
     assert "Traceback" not in done.stderr
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(project: Project, listener: Listener) -> None:
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    project: Project, listener: Listener
+) -> None:
     with Listener() as proxy:
         assert query(project, listener, "Bearer secret", "q", http_proxy=proxy.url).returncode == 0
         assert proxy.requests == []
     assert len(listener.requests) == 1
-    assert start(project, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9").get("/health")[0] == 200
+    assert (
+        start(project, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9").get("/health")[0]
+        == 200
+    )
 
 
 def test_the_token_goes_on_in_no_command_line(project: Project, listener: Listener) -> None:
@@ -584,7 +633,9 @@ def test_the_token_goes_on_in_no_command_line(project: Project, listener: Listen
     assert process.returncode == 1
 
 
-def test_a_token_comes_by_the_environment_or_from_a_file(project: Project, listener: Listener, tmp_path: Path) -> None:
+def test_a_token_comes_by_the_environment_or_from_a_file(
+    project: Project, listener: Listener, tmp_path: Path
+) -> None:
     for token in ("s3cret-t0ken", "Bearer s3cret-t0ken"):
         done = query(project, listener, "What is an orc?", "debug", "5", DNDCHAT_TOKEN=token)
         assert (done.returncode, done.stderr) == (0, "")
@@ -592,7 +643,10 @@ def test_a_token_comes_by_the_environment_or_from_a_file(project: Project, liste
     script = project.root / "scripts/test_flask_query.sh"
     with (tmp_path / "token").open() as file:
         subprocess.run(
-            [script, "-", "What is an orc?", "debug", "5"], stdin=file, check=True, env={**os.environ, "API_URL": listener.url}
+            [script, "-", "What is an orc?", "debug", "5"],
+            stdin=file,
+            check=True,
+            env={**os.environ, "API_URL": listener.url},
         )
     assert len(listener.requests) == 3
     for request in listener.requests:

@@ -1,4 +1,6 @@
-"""The same program under other servers: mod_fcgid with a real Apache, gunicorn alone, and gunicorn behind mod_proxy."""
+"""The same program under other servers: mod_fcgid with a real Apache, gunicorn alone, and gunicorn behind
+mod_proxy.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def fastcgi(program: Program, auth: Auth = "none", collects: int = 0) -> Iterato
         "</FilesMatch>",
         "</Directory>",
     ]
-    apache = program.apache(auth=auth, script="dndchat.fcgi", extra_modules=["fcgid"], extra_config="\n".join(lines))
+    apache = program.apache(
+        auth=auth, script="dndchat.fcgi", extra_modules=["fcgid"], extra_config="\n".join(lines)
+    )
     with apache as server:
         yield Server(server.port, program)
 
@@ -84,7 +88,17 @@ def gunicorn(program: Program) -> Iterator[Server]:
     port = free_port()
     packages = copy_packages(program.home / "packages", "gunicorn", "packaging")
     program.account.owns(packages)
-    command = [program.python, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"]
+    command = [
+        program.python,
+        "-m",
+        "gunicorn",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        "1",
+        "--threads",
+        "4",
+    ]
     environ = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": str(packages),
@@ -150,10 +164,17 @@ def test_questions_are_answered_as_under_cgi(server: Server, auth: GatedAuth) ->
     assert [status for status, _, _ in replies] == [200] * 3
     assert {body["answer"] for _, _, body in replies} == {cold["answer"]}
     assert [body["sources"] for _, _, body in replies] == [cold["sources"]] * 3
-    assert {headers["X-Request-ID"] for _, headers, _ in replies} == {body["meta"]["request_id"] for _, _, body in replies}
+    assert {headers["X-Request-ID"] for _, headers, _ in replies} == {
+        body["meta"]["request_id"] for _, _, body in replies
+    }
     assert len({body["meta"]["request_id"] for _, _, body in replies}) == 3
     # One process for all of them, and one ledger with those of CGI.
-    assert len({server.program.answered_by(type("Reply", (), {"headers": headers})) for _, headers, _ in replies}) == 1
+    assert (
+        len(
+            {server.program.answered_by(type("Reply", (), {"headers": headers})) for _, headers, _ in replies}
+        )
+        == 1
+    )
     assert replies[-1][2]["meta"]["rate_limit"]["daily_remaining"] == 26
 
 
@@ -168,7 +189,14 @@ def test_refusals_are_those_of_the_contract(server: Server, auth: GatedAuth) -> 
         ("GET", "/api/query", None, token, 405, "method_not_allowed"),
         ("POST", "/api/query", question, in_json, 401, "missing_token"),
         ("POST", "/api/query", question, {**in_json, "Authorization": "Bearer no"}, 401, "invalid_token"),
-        ("POST", "/api/query", question, token | {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        (
+            "POST",
+            "/api/query",
+            question,
+            token | {"Content-Type": "text/plain"},
+            415,
+            "unsupported_media_type",
+        ),
         ("POST", "/api/query", b"{", token | in_json, 400, "invalid_request"),
         ("POST", "/api/query", b'{"question": "' + b"x" * 70_000 + b'"}', token | in_json, 413, "too_large"),
     ]
@@ -181,7 +209,9 @@ def test_refusals_are_those_of_the_contract(server: Server, auth: GatedAuth) -> 
             assert fields["WWW-Authenticate"] == "Bearer"
 
 
-def test_the_words_arrive_while_the_model_writes(server: Server, auth: GatedAuth, openai: GatedOpenAI) -> None:
+def test_the_words_arrive_while_the_model_writes(
+    server: Server, auth: GatedAuth, openai: GatedOpenAI
+) -> None:
     openai.script_answer("An owlbear is a beast [1].")
     openai.faults.push(Fault("stream_stall", path=CHAT, after=2))
     with Stream(server.port, auth.token_for("alice")) as client:
@@ -193,7 +223,9 @@ def test_the_words_arrive_while_the_model_writes(server: Server, auth: GatedAuth
         assert [name for name, _ in rest] == ["delta"] * 4 + ["done"]
 
 
-def test_a_client_that_goes_away_stops_the_model(server: Server, auth: GatedAuth, openai: GatedOpenAI) -> None:
+def test_a_client_that_goes_away_stops_the_model(
+    server: Server, auth: GatedAuth, openai: GatedOpenAI
+) -> None:
     server.program.configure(REQUEST_TIMEOUT_SECONDS="120")
     openai.script_answer("word " * 900)
     openai.word_delay = 0.05
@@ -206,14 +238,18 @@ def test_a_client_that_goes_away_stops_the_model(server: Server, auth: GatedAuth
 
 
 @pytest.mark.parametrize("way", ["none", "setenvif", "rewrite"])
-def test_fastcgi_gets_the_token_whichever_way_the_host_hands_it_over(program: Program, auth: GatedAuth, way: Auth) -> None:
+def test_fastcgi_gets_the_token_whichever_way_the_host_hands_it_over(
+    program: Program, auth: GatedAuth, way: Auth
+) -> None:
     with fastcgi(program, way) as server:
         assert server.ask(auth.token_for("alice"))[0] == 200
         assert server.request("POST", "/api/query", b"{}", {"Content-Type": "application/json"})[0] == 401
 
 
 def test_fastcgi_from_a_plain_checkout(program: Program, auth: GatedAuth, openai: GatedOpenAI) -> None:
-    """It finds its interpreter itself; and a server that collects the words delivers all of them at the end."""
+    """It finds its interpreter itself; and a server that collects the words delivers all of them at the
+    end.
+    """
     script = program.root / "cgi-bin/dndchat.fcgi"
     script.write_text(script.read_text().replace(f"#!{program.python} -IS", "#!/usr/bin/env python3"))
     openai.script_answer("An owlbear is a beast [1].")
@@ -223,7 +259,9 @@ def test_fastcgi_from_a_plain_checkout(program: Program, auth: GatedAuth, openai
 
 
 def test_fastcgi_takes_a_request_while_the_threads_of_the_last_ones_are_not_done(program: Program) -> None:
-    """mod_fcgid sends the next as soon as it has the reply, not when the connection is put away; one hung up on is a 500."""
+    """mod_fcgid sends the next as soon as it has the reply, not when the connection is put away; one hung up
+    on is a 500.
+    """
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
         listener.bind(str(program.home / "fcgi.sock"))
         listener.listen()
@@ -236,7 +274,9 @@ def test_fastcgi_takes_a_request_while_the_threads_of_the_last_ones_are_not_done
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.settimeout(20)
             client.connect(listener.getsockname())
-            client.sendall(fastcgi_request(REQUEST_METHOD="GET", PATH_INFO="/health", SERVER_NAME="a", SERVER_PORT="80"))
+            client.sendall(
+                fastcgi_request(REQUEST_METHOD="GET", PATH_INFO="/health", SERVER_NAME="a", SERVER_PORT="80")
+            )
             reply = b""
             while piece := client.recv(65536):
                 reply += piece
@@ -250,11 +290,20 @@ def fastcgi_request(**variables: str) -> bytes:
         return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
 
     begin, parameters, body = 1, 4, 5
-    pairs = b"".join(bytes([len(name), len(value)]) + f"{name}{value}".encode() for name, value in variables.items())
-    return record(begin, struct.pack("!HB5x", 1, 0)) + record(parameters, pairs) + record(parameters) + record(body)
+    pairs = b"".join(
+        bytes([len(name), len(value)]) + f"{name}{value}".encode() for name, value in variables.items()
+    )
+    return (
+        record(begin, struct.pack("!HB5x", 1, 0))
+        + record(parameters, pairs)
+        + record(parameters)
+        + record(body)
+    )
 
 
-def test_an_index_that_is_built_or_replaced_counts_from_the_next_question_on(server: Server, auth: GatedAuth) -> None:
+def test_an_index_that_is_built_or_replaced_counts_from_the_next_question_on(
+    server: Server, auth: GatedAuth
+) -> None:
     """Processes that live on must not answer from a file that is no longer there."""
     token = auth.token_for("alice")
 

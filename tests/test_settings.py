@@ -1,4 +1,6 @@
-"""Settings: where values come from, how each is read, and that all problems are told at once without giving a secret away."""
+"""Settings: where values come from, how each is read, and that all problems are told at once without giving a
+secret away.
+"""
 
 from __future__ import annotations
 
@@ -49,26 +51,39 @@ def problems(read: Callable[..., Settings], **environ: str) -> tuple[str, ...]:
 # -- values ------------------------------------------------------------------------------------------------------------
 
 
-def test_without_any_setting_everything_has_its_documented_default(read: Callable[..., Settings], tmp_path: Path) -> None:
+def test_without_any_setting_everything_has_its_documented_default(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
     settings = read()
     assert settings.mode == "embedded"
     assert (settings.chroma.url, settings.chroma.collection) == ("http://localhost:8060", "adnd_1e")
     assert settings.chroma_cloud is None
     assert settings.openai.base_url == "https://api.openai.com/v1"
-    assert (settings.openai.model, settings.openai.embedding_model) == ("gpt-6-luna", "text-embedding-3-small")
+    assert (settings.openai.model, settings.openai.embedding_model) == (
+        "gpt-6-luna",
+        "text-embedding-3-small",
+    )
     limits = settings.limits
     assert (limits.bucket_capacity, limits.refill_interval_us, limits.daily_requests) == (15, 60_000_000, 30)
     assert (limits.max_in_flight, limits.daily_budget_usd) == (2, "1.00")
     assert (settings.auth_api_url, settings.auth_dev_token, settings.token_cache_ttl) == ("", "", 300)
-    assert (settings.cors_origins, settings.warm_worker, settings.request_timeout) == (frozenset(), False, 30.0)
+    assert (settings.cors_origins, settings.warm_worker, settings.request_timeout) == (
+        frozenset(),
+        False,
+        30.0,
+    )
     assert settings.data_dir == tmp_path / "root/var"
     assert settings.log_file == tmp_path / "root/var/dndchat.log"
     assert (settings.source, settings.warnings) == (None, ())
 
 
 def test_the_example_names_every_setting_with_its_default(read: Callable[..., Settings]) -> None:
-    """No more and no fewer than are read; an address at example.com is an example, everything else the default."""
-    example = re.findall(r"^# ?([A-Za-z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    """No more and no fewer than are read; an address at example.com is an example, everything else the
+    default.
+    """
+    example = re.findall(
+        r"^# ?([A-Za-z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE
+    )
     keys = {**CLOUD, "OPENAI_API_KEY": SECRET}
     without, cloud = read(), read(**keys)
     assert sorted(name for name, _ in example) == sorted(NAMES)
@@ -105,20 +120,30 @@ def test_the_documents_are_made_from_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"DAILY_BUDGET_USD": "0.005763"}, "DAILY_BUDGET_USD: 0.005763 is less than what a question to gpt-6-luna reserves"),
+        (
+            {"DAILY_BUDGET_USD": "0.005763"},
+            "DAILY_BUDGET_USD: 0.005763 is less than what a question to gpt-6-luna reserves",
+        ),
         ({"DAILY_BUDGET_USD": "0"}, "give 0.005764 or more"),
         ({"DAILY_BUDGET_USD": "1", "OPENAI_PRICE_INPUT": "99", "OPENAI_PRICE_OUTPUT": "9"}, "give 4.96"),
-        ({"TOKEN_REFILL_RATE": "0"}, "TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back"),
+        (
+            {"TOKEN_REFILL_RATE": "0"},
+            "TOKEN_REFILL_RATE: 0, so what a user has asked of the burst never comes back",
+        ),
         ({"REQUEST_TIMEOUT_SECONDS": "9.9"}, "REQUEST_TIMEOUT_SECONDS: 9.9 is less than most answers take"),
     ],
 )
-def test_limits_that_refuse_questions_are_said(read: Callable[..., Settings], environ: dict[str, str], said: str) -> None:
+def test_limits_that_refuse_questions_are_said(
+    read: Callable[..., Settings], environ: dict[str, str], said: str
+) -> None:
     (warning,) = read(OPENAI_API_KEY=SECRET, **environ).warnings
     assert said in warning
 
 
 def test_limits_that_are_just_enough_need_no_word(read: Callable[..., Settings]) -> None:
-    assert read(OPENAI_API_KEY=SECRET, DAILY_BUDGET_USD="0.005764", REQUEST_TIMEOUT_SECONDS="10").warnings == ()
+    assert (
+        read(OPENAI_API_KEY=SECRET, DAILY_BUDGET_USD="0.005764", REQUEST_TIMEOUT_SECONDS="10").warnings == ()
+    )
     # 0 switches these off, as the example of a settings file says.
     off = {"TOKEN_BUCKET_CAPACITY": "0", "TOKEN_REFILL_RATE": "0", "MAX_IN_FLIGHT_PER_USER": "0"}
     assert read(OPENAI_API_KEY=SECRET, **off).warnings == ()
@@ -184,7 +209,9 @@ def _value(settings: Settings, path: str) -> Any:
         ("LOG_FILE", "/srv/log", "log_file", Path("/srv/log")),
     ],
 )  # fmt: skip
-def test_a_value_is_read(read: Callable[..., Settings], name: str, text: str, path: str, expected: Any) -> None:
+def test_a_value_is_read(
+    read: Callable[..., Settings], name: str, text: str, path: str, expected: Any
+) -> None:
     assert _value(read(**{name: text}), path) == expected
 
 
@@ -192,14 +219,21 @@ def test_a_value_is_read(read: Callable[..., Settings], name: str, text: str, pa
     ("name", "text", "path", "expected"),
     [
         ("chroma_cloud_database", "rules", "chroma.database", "rules"),
-        ("CHROMA_CLOUD_HOST", "europe-west1.gcp.trychroma.com", "chroma.url", "https://europe-west1.gcp.trychroma.com:443"),
+        (
+            "CHROMA_CLOUD_HOST",
+            "europe-west1.gcp.trychroma.com",
+            "chroma.url",
+            "https://europe-west1.gcp.trychroma.com:443",
+        ),
         ("CHROMA_CLOUD_HOST", "https://api.trychroma.com", "chroma.url", "https://api.trychroma.com:443"),
         ("CHROMA_CLOUD_PORT", "8443", "chroma.url", "https://api.trychroma.com:8443"),
         ("CHROMA_CLOUD_SSL", "on", "chroma.url", "https://api.trychroma.com:443"),
         ("OPENAI_MODEL", "gpt-4o", "chroma.tenant", "tenant-1"),
     ],
 )
-def test_a_value_of_the_cloud_is_read(read: Callable[..., Settings], name: str, text: str, path: str, expected: Any) -> None:
+def test_a_value_of_the_cloud_is_read(
+    read: Callable[..., Settings], name: str, text: str, path: str, expected: Any
+) -> None:
     assert _value(read(**CLOUD, OPENAI_API_KEY=SECRET, **{name: text}), path) == expected
 
 
@@ -212,7 +246,9 @@ def test_a_value_of_the_cloud_is_read(read: Callable[..., Settings], name: str, 
         (CLOUD, "embedded", True),
     ],
 )
-def test_the_keys_decide_the_mode(read: Callable[..., Settings], environ: dict[str, str], mode: str, warned: bool) -> None:
+def test_the_keys_decide_the_mode(
+    read: Callable[..., Settings], environ: dict[str, str], mode: str, warned: bool
+) -> None:
     settings = read(**environ)
     assert settings.mode == mode
     assert bool(settings.warnings) == warned
@@ -305,7 +341,9 @@ def test_all_problems_are_told_at_once(read: Callable[..., Settings]) -> None:
         DNDCHAT_ENV_FILE="/nonexistent/settings",
     )
     names = [problem.split(":")[0] for problem in found]
-    expected = "OPENAI_API_KEY OPENAI_BASE_URL chroma_cloud_tenant_id CHROMA_PORT CHROMA_COLLECTION DAILY_BUDGET_USD"
+    expected = (
+        "OPENAI_API_KEY OPENAI_BASE_URL chroma_cloud_tenant_id CHROMA_PORT CHROMA_COLLECTION DAILY_BUDGET_USD"
+    )
     expected += " CORS_ORIGINS CORS_ORIGINS WARM_WORKER DNDCHAT_ENV_FILE"
     assert sorted(names) == sorted(expected.split())
     with pytest.raises(SettingsError) as caught:
@@ -316,7 +354,9 @@ def test_all_problems_are_told_at_once(read: Callable[..., Settings]) -> None:
 
 
 @pytest.mark.parametrize("given", sorted(CLOUD))
-def test_half_of_the_cloud_is_a_problem_that_names_the_other_half(read: Callable[..., Settings], given: str) -> None:
+def test_half_of_the_cloud_is_a_problem_that_names_the_other_half(
+    read: Callable[..., Settings], given: str
+) -> None:
     (missing,) = set(CLOUD) - {given}
     (problem,) = problems(read, **{given: CLOUD[given]})
     assert problem.startswith(f"{missing}: ")
@@ -335,7 +375,14 @@ def test_no_secret_is_in_the_representation_or_in_a_problem(read: Callable[..., 
         assert secret not in repr(settings)
         assert secret not in str(settings)
     # A key pasted into any other line must not be repeated either.
-    numbers_and_such = ("CHROMA_PORT", "AUTH_API_URL", "CORS_ORIGINS", "TOKEN_REFILL_RATE", "WARM_WORKER", "DAILY_BUDGET_USD")
+    numbers_and_such = (
+        "CHROMA_PORT",
+        "AUTH_API_URL",
+        "CORS_ORIGINS",
+        "TOKEN_REFILL_RATE",
+        "WARM_WORKER",
+        "DAILY_BUDGET_USD",
+    )
     for name in numbers_and_such:
         assert SECRET not in str(problems(read, **{name: SECRET}))
 
@@ -392,7 +439,9 @@ def test_a_line_of_the_file(line: str, value: str) -> None:
         *("X='it''s'", 'X="no end', "X='no end", 'X="a" b'),
     ],
 )
-def test_a_line_that_is_none_is_named_by_its_number_only(read: Callable[..., Settings], tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_none_is_named_by_its_number_only(
+    read: Callable[..., Settings], tmp_path: Path, line: str
+) -> None:
     (tmp_path / "root/.env").write_text(f"CHROMA_PORT=1\n{line} {SECRET}\n")
     (problem,) = problems(read)
     assert "line 2" in problem
@@ -405,8 +454,23 @@ def lines_of(found: tuple[str, ...]) -> list[int]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_every_line_that_is_none_is_told_with_its_number(read: Callable[..., Settings], tmp_path: Path, end: str) -> None:
-    text = ["", "# comment", "words", "", "  ", "SMTP_PORT=0", "X='two", "lines'", "", "more words", "Y='no end", "export Z"]
+def test_every_line_that_is_none_is_told_with_its_number(
+    read: Callable[..., Settings], tmp_path: Path, end: str
+) -> None:
+    text = [
+        "",
+        "# comment",
+        "words",
+        "",
+        "  ",
+        "SMTP_PORT=0",
+        "X='two",
+        "lines'",
+        "",
+        "more words",
+        "Y='no end",
+        "export Z",
+    ]
     (tmp_path / "root/.env").write_bytes(end.join(text).encode())
     found = problems(read)
     assert lines_of(found) == [3, 10, 11, 12]
@@ -461,10 +525,15 @@ def test_a_secret_of_two_lines_is_refused(read: Callable[..., Settings], tmp_pat
     assert "word" not in str(found)
 
 
-def test_a_file_that_cannot_be_read_is_a_problem_beside_the_others(read: Callable[..., Settings], tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_problem_beside_the_others(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
     (tmp_path / "root/.env").write_bytes(b"SMTP_PASS=\xff\xfe\n")
     found = problems(read, CHROMA_PORT="x")
-    assert [problem.split(":")[0] for problem in found] == [f"settings file {tmp_path}/root/.env", "CHROMA_PORT"]
+    assert [problem.split(":")[0] for problem in found] == [
+        f"settings file {tmp_path}/root/.env",
+        "CHROMA_PORT",
+    ]
 
 
 def test_a_byte_that_no_path_has_is_a_problem(read: Callable[..., Settings], tmp_path: Path) -> None:
@@ -478,14 +547,19 @@ def test_a_file_that_fails_to_be_read_is_a_problem(read: Callable[..., Settings]
     assert problem.startswith("settings file /proc/self/mem: cannot be read (OSError);")
 
 
-def test_the_first_file_that_is_there_is_the_only_one_read(read: Callable[..., Settings], tmp_path: Path) -> None:
+def test_the_first_file_that_is_there_is_the_only_one_read(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
     named, home, root = tmp_path / "named", tmp_path / "home/.env.dndchat", tmp_path / "root/.env"
     named.write_text("OPENAI_MODEL=named\n")
     home.write_text("OPENAI_MODEL=home\nSMTP_HOST=home\n")
     root.write_text("OPENAI_MODEL=root\nSMTP_USER=root\n")
     for path, environ in ((named, {"DNDCHAT_ENV_FILE": str(named)}), (home, {}), (root, {})):
         settings = read(**environ)
-        assert (settings.openai.model, settings.source) == (path.name if path == named else path.parent.name, path)
+        assert (settings.openai.model, settings.source) == (
+            path.name if path == named else path.parent.name,
+            path,
+        )
         assert settings.smtp.user == ("root" if path == root else "")
         if path == home:
             home.unlink()
@@ -493,7 +567,9 @@ def test_the_first_file_that_is_there_is_the_only_one_read(read: Callable[..., S
     assert read().source is None
 
 
-def test_the_environment_wins_over_the_file_unless_it_is_blank(read: Callable[..., Settings], tmp_path: Path) -> None:
+def test_the_environment_wins_over_the_file_unless_it_is_blank(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
     (tmp_path / "root/.env").write_text(
         "OPENAI_MODEL=file\nSMTP_HOST=file\nSMTP_USER=file\nTOKEN_CACHE_TTL=\nCORS_ORIGINS=' '\n"
     )
@@ -504,7 +580,9 @@ def test_the_environment_wins_over_the_file_unless_it_is_blank(read: Callable[..
 
 
 @pytest.mark.parametrize("where", ["/nonexistent/settings", "~nobody-of-this-name/settings", "{directory}"])
-def test_a_named_file_that_is_not_there_is_a_problem(read: Callable[..., Settings], tmp_path: Path, where: str) -> None:
+def test_a_named_file_that_is_not_there_is_a_problem(
+    read: Callable[..., Settings], tmp_path: Path, where: str
+) -> None:
     (tmp_path / "home/.env.dndchat").write_text("OPENAI_MODEL=home\n")
     (problem,) = problems(read, DNDCHAT_ENV_FILE=where.format(directory=tmp_path))
     assert problem.startswith("DNDCHAT_ENV_FILE: ")
@@ -525,7 +603,12 @@ def test_without_home_the_accounts_own_directory_counts(tmp_path: Path) -> None:
     code = "from app.settings import load; settings = load(); print(settings.source, settings.data_dir)"
     account = pwd.getpwuid(os.getuid()).pw_dir
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={"DATA_DIR": "~/dnd"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DATA_DIR": "~/dnd"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     source, data_dir = done.stdout.split()
     assert data_dir == f"{account}/dnd"

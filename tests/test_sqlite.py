@@ -1,7 +1,7 @@
 """Which SQLite the program needs: 3.24, of 2018, with FTS5.
 
-Hosts have old ones (Red Hat 8: 3.26), and an index that was built with a new one is copied to them, so nothing newer may stand
-in its tables either. `tests/fresh/old_sqlite.sh` runs tests with a real 3.26.
+Hosts have old ones (Red Hat 8: 3.26), and an index that was built with a new one is copied to them, so
+nothing newer may stand in its tables either. `tests/fresh/old_sqlite.sh` runs tests with a real 3.26.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ FEATURES = {
     r"\bconcat(_ws)?\s*\(|\bstring_agg\s*\(": (3, 44),
     r"\bsecure-delete\b": (3, 42),
 }
-_SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|VACUUM|WITH)\s+[\w*(:\"']", re.MULTILINE)
+_SQL = re.compile(
+    r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|VACUUM|WITH)\s+[\w*(:\"']", re.MULTILINE
+)
 
 
 def statements() -> Iterator[tuple[str, str]]:
@@ -63,7 +65,9 @@ def statements() -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 text = node.value
             elif isinstance(node, ast.JoinedStr):
-                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+                text = "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values
+                )
             if _SQL.search(text):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", text
 
@@ -110,8 +114,10 @@ def test_an_index_opens_where_it_is_copied_to(tmp_path: Path) -> None:
     schema = [row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
     options = set(re.findall(r"\b(\w+)\s*=\s*'", "\n".join(schema)))
     assert options == {"content", "tokenize"}
-    assert {re.sub(r".*tokenize='([^']*)'.*", r"\1", sql, flags=re.DOTALL) for sql in schema if "fts5(" in sql} == {
-        "porter unicode61 remove_diacritics 1"
-    }
-    assert db.execute("SELECT count(*) FROM passage_words WHERE passage_words MATCH 'elan AND naive'").fetchone() == (1,)
+    assert {
+        re.sub(r".*tokenize='([^']*)'.*", r"\1", sql, flags=re.DOTALL) for sql in schema if "fts5(" in sql
+    } == {"porter unicode61 remove_diacritics 1"}
+    assert db.execute(
+        "SELECT count(*) FROM passage_words WHERE passage_words MATCH 'elan AND naive'"
+    ).fetchone() == (1,)
     db.close()

@@ -1,7 +1,7 @@
 """The parser of the model's stream: however the network cuts the bytes, the events are the same.
 
-What they are is told by a second reading of the standard (WHATWG HTML, "Event stream interpretation"), a line at a time over
-the whole stream.
+What they are is told by a second reading of the standard (WHATWG HTML, "Event stream interpretation"), a line
+at a time over the whole stream.
 """
 
 from __future__ import annotations

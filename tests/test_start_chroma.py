@@ -1,4 +1,6 @@
-"""`scripts/start_chroma.sh`: a real server where the other commands look for one, or one sentence about what is missing."""
+"""`scripts/start_chroma.sh`: a real server where the other commands look for one, or one sentence about what
+is missing.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,21 @@ from tests.support.ports import free_port
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [root / "scripts/start_chroma.sh", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [root / "scripts/start_chroma.sh", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
 
 
 def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
     port = free_port()
     command = [ROOT / "scripts/start_chroma.sh", "--port", str(port), "--path", tmp_path / "data"]
-    with (tmp_path / "output").open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    with (
+        (tmp_path / "output").open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=output) as process,
+    ):
         try:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             deadline = time.monotonic() + 60
@@ -32,7 +41,9 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
                         assert reply.status == 200
                         break
                 except OSError:
-                    assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "output").read_text()
+                    assert process.poll() is None and time.monotonic() < deadline, (
+                        tmp_path / "output"
+                    ).read_text()
                     time.sleep(0.1)
             second = run(ROOT, "--port", str(port))
             assert second.returncode == 1 and "listens on port" in second.stderr
@@ -47,7 +58,9 @@ def test_it_says_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/start_chroma.sh", tmp_path / "scripts")
     ran = run(tmp_path)
-    assert ran.returncode == 1 and "scripts/setup.sh --operator" in ran.stderr and "not installed" in ran.stderr
+    assert (
+        ran.returncode == 1 and "scripts/setup.sh --operator" in ran.stderr and "not installed" in ran.stderr
+    )
 
 
 def test_usage() -> None:

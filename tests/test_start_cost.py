@@ -1,4 +1,5 @@
-"""What the start of a process costs beyond the modules it loads, counted: garbage collection and generated classes.
+"""What the start of a process costs beyond the modules it loads, counted: garbage collection and generated
+classes.
 
 Which modules are loaded is for test_modules. Seconds are for scripts/bench_cgi.py.
 """
@@ -15,8 +16,16 @@ from tests.support.cgi_process import CgiProgram
 
 # Modules of ours that every request loads, as pinned.
 HEALTH = Path(__file__).parent / "data" / "modules-health.txt"
-# Each takes 0.3 ms to make. These hold secrets that must stay out of their repr, can be changed, or are the settings.
-DATACLASSES = {"ChromaSettings", "LimitSettings", "OpenAISettings", "Settings", "SmtpSettings", "WorkerSettings"}
+# Each takes 0.3 ms to make. These hold secrets that must stay out of their repr, can be changed, or are the
+# settings.
+DATACLASSES = {
+    "ChromaSettings",
+    "LimitSettings",
+    "OpenAISettings",
+    "Settings",
+    "SmtpSettings",
+    "WorkerSettings",
+}
 
 # Runs the program in this interpreter and tells how often garbage was looked for since it took over.
 _COUNT = """
@@ -42,14 +51,17 @@ def test_nobody_looks_for_garbage_in_a_process_that_ends(program: CgiProgram) ->
     reply = program.request("GET", "/health")
     assert reply.status == 200
     collections = int(reply.stderr.removeprefix("collections "))
-    # The few for what the wrapper itself loads come before; with the switch left alone there are over seventy.
+    # The few for what the wrapper itself loads come before; with the switch left alone there are over
+    # seventy.
     assert collections <= 10
 
 
 def test_a_worker_looks_for_garbage_again() -> None:
     """The switch is in the wrapper; the forked copy must undo it before it serves."""
     source = ast.parse((ROOT / "app/servers/worker.py").read_text(encoding="utf-8"))
-    (leave_behind,) = (node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "leave_behind")
+    (leave_behind,) = (
+        node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "leave_behind"
+    )
     text = ast.unparse(leave_behind)
     assert "gc.enable()" in text and text.index("gc.enable()") < text.index("run(")
 
@@ -66,8 +78,14 @@ def test_a_health_request_makes_no_more_dataclasses_than_these() -> None:
 def _dataclasses(module: str) -> set[str]:
     path = ROOT / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    classes = (node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef))
-    return {node.name for node in classes if any("dataclass" in ast.unparse(one) for one in node.decorator_list)}
+    classes = (
+        node
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    return {
+        node.name for node in classes if any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+    }
 
 
 # What a request loads that a warm worker answers. `socket` would bring 20 modules and take 5 ms.

@@ -1,4 +1,5 @@
-"""Nothing for strangers: until a token is known to be good nothing is opened, written or read for it; counted, never timed.
+"""Nothing for strangers: until a token is known to be good nothing is opened, written or read for it;
+counted, never timed.
 
 How much a flood slows a question down is for scripts/bench_cgi.py --flood.
 """
@@ -39,7 +40,9 @@ def program(
     """The program with everything outside, and a ledger that is there already."""
     settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url, "CHROMA_PORT": str(chroma.port)}
     worker = "on" if request.param == "warm" else "off"
-    with Program(base, AUTH_API_URL=auth.url, CHROMA_HOST="127.0.0.1", WARM_WORKER=worker, **settings) as made:
+    with Program(
+        base, AUTH_API_URL=auth.url, CHROMA_HOST="127.0.0.1", WARM_WORKER=worker, **settings
+    ) as made:
         assert made.ask(auth.token_for("alice")).status == 200
         if worker == "on":
             made.warm()
@@ -51,7 +54,10 @@ class Watch:
 
     def __init__(self, program: Program, auth: GatedAuth, *services: GatedOpenAI | Relay) -> None:
         self._auth, self._services = auth, services
-        self._files = [program.data_dir / name for name in ("ledger.sqlite3", "ledger.sqlite3-journal", "ledger.sqlite3.lock")]
+        self._files = [
+            program.data_dir / name
+            for name in ("ledger.sqlite3", "ledger.sqlite3-journal", "ledger.sqlite3.lock")
+        ]
         self._database = sqlite3.connect(self._files[0])
         self._before = self._look()
 
@@ -127,10 +133,14 @@ def test_nothing_is_done_for_a_stranger_whatever_he_sends(
 
 def test_a_stranger_is_told_so_before_his_body_has_come(program: Program, watch: Watch) -> None:
     if program.workers():
-        pytest.skip("the worker is handed whole requests: the wrapper takes up to 64 KB from a stranger, after his turn")
+        pytest.skip(
+            "the worker is handed whole requests: the wrapper takes up to 64 KB from a stranger, after his turn"
+        )
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stdin:
-        call = program.start("POST", "/api/query", token="bad", stdin=stdin, environ={"CONTENT_LENGTH": "60000"})
+        call = program.start(
+            "POST", "/api/query", token="bad", stdin=stdin, environ={"CONTENT_LENGTH": "60000"}
+        )
     assert b"401" in call.read_until(b"invalid_token")
     os.close(writing)
     call.process.communicate()
@@ -152,7 +162,9 @@ def test_the_same_bad_token_from_many_at_once_is_asked_about_by_no_more_than_may
     watch.nothing_happened()
 
 
-def test_a_known_user_is_answered_while_strangers_wait_for_an_auth_api_that_hangs(program: Program, auth: GatedAuth) -> None:
+def test_a_known_user_is_answered_while_strangers_wait_for_an_auth_api_that_hangs(
+    program: Program, auth: GatedAuth
+) -> None:
     token = auth.token_for("alice")
     assert ask(program, token).status == 200
     auth.gate.clear()
@@ -220,18 +232,26 @@ def test_what_is_said_last_of_a_token_counts(tmp_path: Path) -> None:
         assert seen.look(directory, "token") == kind
 
 
-def test_entries_end_and_a_clock_set_back_makes_none_last_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_end_and_a_clock_set_back_makes_none_last_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory, now = str(tmp_path), time.time()
     seen.note(directory, "good", seen.GOOD)
     seen.note(directory, "bad", seen.BAD)
-    for later, good, bad in ((29, seen.GOOD, seen.BAD), (31, seen.GOOD, seen.STRANGER), (86_401, seen.STRANGER, seen.STRANGER)):
+    for later, good, bad in (
+        (29, seen.GOOD, seen.BAD),
+        (31, seen.GOOD, seen.STRANGER),
+        (86_401, seen.STRANGER, seen.STRANGER),
+    ):
         monkeypatch.setattr(time, "time", lambda later=later: now + later)
         assert (seen.look(directory, "good"), seen.look(directory, "bad")) == (good, bad)
     monkeypatch.setattr(time, "time", lambda: now - 3600)
     assert (seen.look(directory, "good"), seen.look(directory, "bad")) == (seen.STRANGER, seen.STRANGER)
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * seen.FILE_BYTES, b"\0" * (seen.FILE_BYTES + 1)])
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 100, b"\xff" * seen.FILE_BYTES, b"\0" * (seen.FILE_BYTES + 1)]
+)
 def test_a_file_that_somebody_else_has_written_lets_nobody_in(tmp_path: Path, content: bytes) -> None:
     (tmp_path / seen.FILE).write_bytes(content)
     assert seen.look(str(tmp_path), "token") in (seen.UNREADABLE, seen.STRANGER)
@@ -240,7 +260,9 @@ def test_a_file_that_somebody_else_has_written_lets_nobody_in(tmp_path: Path, co
     assert (tmp_path / seen.FILE).stat().st_size == seen.FILE_BYTES
 
 
-def test_a_token_that_was_good_is_believed_only_as_long_as_the_ledger_does(program: Program, auth: GatedAuth) -> None:
+def test_a_token_that_was_good_is_believed_only_as_long_as_the_ledger_does(
+    program: Program, auth: GatedAuth
+) -> None:
     token = auth.token_for("alice")
     assert ask(program, token).status == 200
     with sqlite3.connect(program.data_dir / "ledger.sqlite3") as db:
@@ -319,7 +341,15 @@ class Named(GatedAuth):
 
 @pytest.mark.parametrize(
     ("identity", "name"),
-    [("1", "1"), (1, "1"), (" 1 ", " 1 "), ("x" * 128, "x" * 128), ("Zoë", "Zoë"), (2**64 - 1, str(2**64 - 1)), (0, "0")],
+    [
+        ("1", "1"),
+        (1, "1"),
+        (" 1 ", " 1 "),
+        ("x" * 128, "x" * 128),
+        ("Zoë", "Zoë"),
+        (2**64 - 1, str(2**64 - 1)),
+        (0, "0"),
+    ],
 )
 def test_an_id_is_taken_as_it_is(identity: object, name: str) -> None:
     with Named() as auth:

@@ -81,7 +81,9 @@ def test_the_first_words_arrive_while_the_model_still_writes(
         assert (by in program.workers()) == (worker == "on")
 
 
-def test_compression_does_not_hold_the_words_back(program: Program, auth: GatedAuth, openai: GatedOpenAI) -> None:
+def test_compression_does_not_hold_the_words_back(
+    program: Program, auth: GatedAuth, openai: GatedOpenAI
+) -> None:
     program.home.joinpath("public_html/index.html").write_text("<p>" + "x" * 5000)
     compress = "AddOutputFilterByType DEFLATE text/event-stream application/json text/html"
     accepts = {"Accept-Encoding": "gzip, deflate, br"}
@@ -146,14 +148,21 @@ def test_a_word_in_pieces_arrives_whole(either: Program, auth: GatedAuth, openai
         ("openai", Fault("cut", path=CHAT, after=20), 502, "ai_service_error"),
         ("openai", Fault("garbage", path=CHAT), 502, "ai_service_error"),
         ("openai", Fault("garbage", path=CHAT, body='data: {"choices":[7]}\n\n'), 502, "ai_service_error"),
-        ("openai", Fault("garbage", path=CHAT, body='data: {"choices":{"a":1}}\n\n'), 502, "ai_service_error"),
+        (
+            "openai",
+            Fault("garbage", path=CHAT, body='data: {"choices":{"a":1}}\n\n'),
+            502,
+            "ai_service_error",
+        ),
         ("openai", Fault("garbage", path=CHAT, body="data: [DONE]\n\n"), 502, "ai_service_error"),
         ("openai", Fault("stream_stall", path=CHAT, after=0), 504, "timeout_error"),
         ("openai", Fault("hang", path=CHAT), 504, "timeout_error"),
         ("chroma", Fault(path="*/query", status=400), 502, "database_error"),
         ("auth", Fault(status=500, times=None), 502, "auth_unavailable"),
     ],
-    ids=lambda value: f"{value.kind}-{value.status}-{value.path.strip('*/')}" if isinstance(value, Fault) else None,
+    ids=lambda value: (
+        f"{value.kind}-{value.status}-{value.path.strip('*/')}" if isinstance(value, Fault) else None
+    ),
 )
 def test_what_fails_before_the_first_word_is_a_real_status(
     program: Program,
@@ -172,7 +181,9 @@ def test_what_fails_before_the_first_word_is_a_real_status(
     assert reply.headers["content-type"] == "application/json"
     assert reply.json()["request_id"] == reply.id
     # It counts exactly where the model may have been paid; where nobody was admitted there is no ledger yet.
-    assert reply.json()["counted"] == (counted(program) == 1) == (service == "openai" and fault.kind != "status")
+    assert (
+        reply.json()["counted"] == (counted(program) == 1) == (service == "openai" and fault.kind != "status")
+    )
 
 
 # -- what fails later --------------------------------------------------------------------------------------------------
@@ -230,9 +241,13 @@ def test_an_answer_that_is_complete_but_for_its_end_is_done(
 def booked(program: Program, request_id: str) -> tuple[str | None, int, dict[str, tuple[str, int]]]:
     """Outcome and reservation of a question, and of each kind of call its state and cost."""
     with closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
-        row = db.execute("SELECT outcome, held_nd FROM requests WHERE request_id = ?", (request_id,)).fetchone()
+        row = db.execute(
+            "SELECT outcome, held_nd FROM requests WHERE request_id = ?", (request_id,)
+        ).fetchone()
         assert row, "the ledger does not know the question"
-        calls = db.execute("SELECT kind, state, cost_nd FROM calls WHERE request_id = ?", (request_id,)).fetchall()
+        calls = db.execute(
+            "SELECT kind, state, cost_nd FROM calls WHERE request_id = ?", (request_id,)
+        ).fetchall()
     return row[0], row[1], {kind: (state, cost) for kind, state, cost in calls}
 
 
@@ -265,12 +280,14 @@ def test_a_client_that_goes_away_stops_the_model(
         (chat,) = openai.chats()
         eventually(lambda: chat.client_gone, seconds=30)
         if worker == "off":
-            # Apache ends the program with a signal, as often as not before it has seen that nobody listens. The next
-            # question, whoever asks it, closes what is left open.
+            # Apache ends the program with a signal, as often as not before it has seen that nobody listens.
+            # The next question, whoever asks it, closes what is left open.
             openai.word_delay = 0
             eventually(lambda: not Path(f"/proc/{program.answered_by(client.response)}/cwd").exists())
             assert program.ask(auth.token_for("bob")).status == 200
-        outcome, held, calls = eventually(lambda: booked(program, request_id), lambda book: book[0] is not None)
+        outcome, held, calls = eventually(
+            lambda: booked(program, request_id), lambda book: book[0] is not None
+        )
         assert (outcome in ("disconnected", "orphaned"), held) == (True, 0)
         assert worker == "off" or outcome == "disconnected"
         assert calls["chat"][0] == "charged", "nobody knows what it cost: the most that it can have"
@@ -293,11 +310,15 @@ def test_a_client_that_leaves_during_the_silence_is_not_waited_for_longer_than_a
     call.process.stdout.close()
     call.process.wait(30)
     (identity,) = re.findall(rb"X-Request-ID: (\w+)", head)
-    outcome, held, calls = eventually(lambda: booked(either, identity.decode()), lambda book: book[0] is not None)
+    outcome, held, calls = eventually(
+        lambda: booked(either, identity.decode()), lambda book: book[0] is not None
+    )
     assert (outcome in ("disconnected", "timeout_error"), held, calls["chat"][0]) == (True, 0, "charged")
 
 
-def test_the_json_of_every_event_is_compact_utf8(program: Program, auth: GatedAuth, openai: GatedOpenAI) -> None:
+def test_the_json_of_every_event_is_compact_utf8(
+    program: Program, auth: GatedAuth, openai: GatedOpenAI
+) -> None:
     openai.script_answer("Eulenbär ✨")
     body = stream(program, auth).body
     assert 'data: {"text":"Eulenbär"}\n\n'.encode() in body

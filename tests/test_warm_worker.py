@@ -1,7 +1,8 @@
-"""The warm worker: served by it when it is there, answered all the same when it is not, whatever happens to it.
+"""The warm worker: served by it when it is there, answered all the same when it is not, whatever happens to
+it.
 
-Real processes as an ordinary account, real signals, the real program. Nothing here depends on how long something takes, but
-that what must end does end.
+Real processes as an ordinary account, real signals, the real program. Nothing here depends on how long
+something takes, but that what must end does end.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def chats(openai: OpenAIDouble) -> int:
 
 def asked_and_lost(program: Program) -> tuple[list[str], int]:
     """The outcome of each question in the ledger, and how many of them count as lost."""
-    with contextlib.closing(sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)) as db:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{program.data_dir}/ledger.sqlite3?mode=ro", uri=True)
+    ) as db:
         outcomes = [row[0] for row in db.execute("SELECT outcome FROM requests")]
         lost = db.execute("SELECT coalesce(sum(orphaned), 0) FROM user_days").fetchone()[0]
     return outcomes, lost
@@ -96,7 +99,9 @@ def test_without_the_setting_there_is_no_worker(base: Path, auth: GatedAuth) -> 
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_question_has_the_same_answer_cold_and_warm(keyed: Program, auth: GatedAuth, streamed: bool) -> None:
+def test_a_question_has_the_same_answer_cold_and_warm(
+    keyed: Program, auth: GatedAuth, streamed: bool
+) -> None:
     token = auth.token_for("alice")
     cold = keyed.ask(token, stream=streamed)
     worker = keyed.wait_for_worker()
@@ -106,7 +111,8 @@ def test_a_question_has_the_same_answer_cold_and_warm(keyed: Program, auth: Gate
     assert cold.status == 200
 
 
-# Ids, times, and what one question more has used up; and of a 204 wsgiref says the length, which Apache does not pass on.
+# Ids, times, and what one question more has used up; and of a 204 wsgiref says the length, which Apache does
+# not pass on.
 DIFFERENT = (
     rb"[0-9a-f]{24}",
     rb"\d{4}-\d\d-\d\dT[0-9:]+Z",
@@ -124,7 +130,9 @@ def without_what_differs(reply: bytes) -> bytes:
     return reply
 
 
-def test_a_refused_request_has_the_same_reply_cold_and_warm(program: Program, base: Path, auth: GatedAuth) -> None:
+def test_a_refused_request_has_the_same_reply_cold_and_warm(
+    program: Program, base: Path, auth: GatedAuth
+) -> None:
     token = auth.token_for("alice")
     json_type = {"CONTENT_TYPE": "application/json"}
     requests: list[tuple[str, str, bytes | None, str | None, dict[str, Any]]] = [
@@ -141,8 +149,14 @@ def test_a_refused_request_has_the_same_reply_cold_and_warm(program: Program, ba
     worker = program.warm()
     with Program(base, AUTH_API_URL=auth.url) as cold:
         for method, path, body, bearer, environ in requests:
-            replies = [it.request(method, path, body, token=bearer, environ=environ) for it in (cold, program)]
-            assert without_what_differs(replies[0].raw) == without_what_differs(replies[1].raw), (method, path, body)
+            replies = [
+                it.request(method, path, body, token=bearer, environ=environ) for it in (cold, program)
+            ]
+            assert without_what_differs(replies[0].raw) == without_what_differs(replies[1].raw), (
+                method,
+                path,
+                body,
+            )
             assert program.answered_by(replies[1]) == worker
             assert replies[0].status >= 400 or method == "OPTIONS"
 
@@ -153,9 +167,12 @@ def test_a_refused_request_has_the_same_reply_cold_and_warm(program: Program, ba
 def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Program, auth: GatedAuth) -> None:
     worker = program.warm()
     traced = [program.python, "-IS", "-X", "importtime"]
-    bare = subprocess.run([*traced, "-c", "import os, socket"], capture_output=True, text=True, check=True).stderr
+    bare = subprocess.run(
+        [*traced, "-c", "import os, socket"], capture_output=True, text=True, check=True
+    ).stderr
     question = {"method": "POST", "path": "/api/query", "body": QUESTION, "token": auth.token_for("alice")}
-    # A token is looked up by its hash, and one that nobody knows stands in line at a lock: modules of C, both.
+    # A token is looked up by its hash, and one that nobody knows stands in line at a lock: modules of C,
+    # both.
     for arguments, more in (({}, set()), (question, {"_blake2", "fcntl"}), (question, {"_blake2"})):
         reply = program.request(command=traced, **arguments)  # type: ignore[arg-type]
         assert program.answered_by(reply) == worker
@@ -166,7 +183,9 @@ def test_relaying_the_wrapper_imports_nothing_beyond_os_and_socket(program: Prog
 
 
 def imported(report: str) -> set[str]:
-    return {line.rpartition("|")[2].strip() for line in report.splitlines() if line.startswith("import time:")}
+    return {
+        line.rpartition("|")[2].strip() for line in report.splitlines() if line.startswith("import time:")
+    }
 
 
 # In between, as a process's peak memory counts what its parent was before the program was loaded.
@@ -178,7 +197,9 @@ os.write(2, b"%d" % usage.ru_maxrss)
 """
 
 
-def test_relaying_the_wrapper_needs_little_memory(program: Program, record_property: Callable[[str, object], None]) -> None:
+def test_relaying_the_wrapper_needs_little_memory(
+    program: Program, record_property: Callable[[str, object], None]
+) -> None:
     worker = program.warm()
     reply = program.request(command=[program.python, "-IS", "-c", LAUNCHER])
     assert program.answered_by(reply) == worker
@@ -192,7 +213,9 @@ def test_relaying_the_wrapper_needs_little_memory(program: Program, record_prope
 # -- a worker that dies, hangs or has no time --------------------------------------------------------------------------
 
 
-def test_a_worker_killed_before_it_has_said_anything_loses_no_request(program: Program, auth: GatedAuth) -> None:
+def test_a_worker_killed_before_it_has_said_anything_loses_no_request(
+    program: Program, auth: GatedAuth
+) -> None:
     worker = program.warm()
     auth.gate.clear()
     call = program.start_question(auth.token_for("alice"))
@@ -239,7 +262,9 @@ def test_a_worker_with_no_thread_left_lets_the_wrapper_answer(program: Program, 
     assert program.workers() == [worker]
 
 
-def test_a_frozen_worker_is_given_up_and_does_no_harm_when_it_wakes(program: Program, auth: GatedAuth) -> None:
+def test_a_frozen_worker_is_given_up_and_does_no_harm_when_it_wakes(
+    program: Program, auth: GatedAuth
+) -> None:
     worker = program.warm()
     os.kill(worker, signal.SIGSTOP)
     call = program.start_question(auth.token_for("alice"))
@@ -283,10 +308,19 @@ def test_a_refused_request_leaves_no_worker_while_a_connection_is_being_opened(
 ) -> None:
     """A thread in the middle of a handshake holds locks, and a fork would keep them locked for ever."""
     with OpenAIDouble(tls=True, rtt=3000) as openai:
-        settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url, "CHROMA_PORT": str(chroma.port)}
+        settings = {
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": openai.base_url,
+            "CHROMA_PORT": str(chroma.port),
+        }
         environ = {"SSL_CERT_FILE": public_copy(openai.ca_file)}
         with Program(
-            base, environ=environ, AUTH_API_URL=auth.url, CHROMA_HOST="127.0.0.1", WARM_WORKER="on", **settings
+            base,
+            environ=environ,
+            AUTH_API_URL=auth.url,
+            CHROMA_HOST="127.0.0.1",
+            WARM_WORKER="on",
+            **settings,
         ) as program:
             refused = program.start("POST", "/api/query", b"{}", token=auth.token_for("alice"))
             assert refused.reply().status == 400
@@ -322,7 +356,10 @@ def test_a_question_that_a_dying_worker_has_paid_for_is_not_paid_for_twice(
     assert (reply.status, reply.json()["error"], reply.json()["counted"]) == (502, "ai_service_error", True)
     assert chats(openai) == 1
     assert openai.spend["calls"] == 2, "one embedding, one answer"
-    assert keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"] == 29
+    assert (
+        keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"]
+        == 29
+    )
 
 
 def test_a_question_that_a_dying_worker_has_not_paid_for_is_answered(
@@ -360,7 +397,10 @@ def test_the_work_of_a_frozen_worker_is_not_done_a_second_time(
     # Its last line is about the request that it has lost.
     eventually(lambda: re.search(rf" {worker} (WARNING|ERROR|INFO) .*POST /api/query 5", keyed.log()))
     assert (chats(openai), len(openai.requests)) == (0, 1)
-    assert keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"] == 29
+    assert (
+        keyed.request("GET", "/api/me", token=auth.token_for("alice")).json()["rate_limit"]["daily_remaining"]
+        == 29
+    )
 
 
 # -- a worker that turns a request away --------------------------------------------------------------------------------
@@ -451,7 +491,9 @@ def test_a_deployment_beside_the_old_code_is_in_force_with_the_next_request(prog
 
 
 @pytest.mark.parametrize("what", ["code", "settings"])
-def test_a_process_that_is_older_than_a_change_does_not_stay_as_a_worker(program: Program, auth: GatedAuth, what: str) -> None:
+def test_a_process_that_is_older_than_a_change_does_not_stay_as_a_worker(
+    program: Program, auth: GatedAuth, what: str
+) -> None:
     auth.gate.clear()
     call = program.start_question(auth.token_for("alice"))
     eventually(auth.asked)
@@ -488,7 +530,9 @@ def test_new_settings_are_in_force_with_the_next_request(program: Program) -> No
     assert auth_shown(environ={"AUTH_API_URL": "https://auth.example.org"}) == "configured"
 
 
-def test_a_settings_file_that_appears_is_in_force_with_the_next_request(program: Program, auth: GatedAuth) -> None:
+def test_a_settings_file_that_appears_is_in_force_with_the_next_request(
+    program: Program, auth: GatedAuth
+) -> None:
     home = program.home / "account"
     home.mkdir()
     program.account.owns(home)
@@ -512,7 +556,9 @@ def test_a_new_index_is_in_force_with_the_next_question(keyed: Program, auth: Ga
         keyed.build_index(text, name="Zorbat")
         reply = keyed.ask(auth.token_for("alice"), "What is a zorbat?")
         assert keyed.answered_by(reply) == worker
-        assert [source["excerpt"] for source in reply.json()["sources"] if source["name"] == "Zorbat"] == [text]
+        assert [source["excerpt"] for source in reply.json()["sources"] if source["name"] == "Zorbat"] == [
+            text
+        ]
 
 
 def test_switching_it_off_ends_it(program: Program) -> None:
@@ -531,7 +577,9 @@ def test_a_setting_with_letters_beyond_ascii_is_not_taken_for_a_change(program: 
 
 
 def test_deploying_under_load_fails_no_request(program: Program, auth: GatedAuth) -> None:
-    program.configure(TOKEN_BUCKET_CAPACITY="1000", DAILY_USER_REQUEST_LIMIT="1000", MAX_IN_FLIGHT_PER_USER="0")
+    program.configure(
+        TOKEN_BUCKET_CAPACITY="1000", DAILY_USER_REQUEST_LIMIT="1000", MAX_IN_FLIGHT_PER_USER="0"
+    )
     token = auth.token_for("alice")
     done = threading.Event()
     statuses: list[int] = []
@@ -736,7 +784,9 @@ def test_it_ends_when_it_has_grown_too_large(program: Program) -> None:
 def test_thousands_of_requests_leak_neither_descriptors_nor_memory(
     keyed: Program, auth: GatedAuth, record_property: Callable[[str, object], None]
 ) -> None:
-    keyed.configure(TOKEN_BUCKET_CAPACITY="100000", DAILY_USER_REQUEST_LIMIT="100000", DAILY_BUDGET_USD="1000")
+    keyed.configure(
+        TOKEN_BUCKET_CAPACITY="100000", DAILY_USER_REQUEST_LIMIT="100000", DAILY_BUDGET_USD="1000"
+    )
     worker = keyed.warm()
     token = auth.token_for("alice")
 
@@ -815,8 +865,17 @@ def open_files(pid: int) -> set[str]:
 
 def test_it_keeps_nothing_of_the_caller(program: Program, auth: GatedAuth) -> None:
     token = auth.token_for("alice")
-    names = ["HTTP_AUTHORIZATION", "REDIRECT_HTTP_AUTHORIZATION", "HTTP_X_DNDCHAT_AUTHORIZATION", "AUTHORIZATION"]
-    environ = {**dict.fromkeys(names, f"Bearer {token}"), "HTTP_COOKIE": "secret=1", "REMOTE_ADDR": "192.0.2.99"}
+    names = [
+        "HTTP_AUTHORIZATION",
+        "REDIRECT_HTTP_AUTHORIZATION",
+        "HTTP_X_DNDCHAT_AUTHORIZATION",
+        "AUTHORIZATION",
+    ]
+    environ = {
+        **dict.fromkeys(names, f"Bearer {token}"),
+        "HTTP_COOKIE": "secret=1",
+        "REMOTE_ADDR": "192.0.2.99",
+    }
     reply = program.request("POST", "/api/query", QUESTION, token=token, environ=environ)
     assert reply.status == 200
     worker = program.wait_for_worker()
@@ -855,7 +914,9 @@ def test_the_connections_of_a_warm_question_are_those_of_the_last(
 # -- bodies ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_longest_answer_comes_through_unchanged(keyed: Program, auth: GatedAuth, openai: OpenAIDouble) -> None:
+def test_the_longest_answer_comes_through_unchanged(
+    keyed: Program, auth: GatedAuth, openai: OpenAIDouble
+) -> None:
     text = "".join(f"Zauberwörter № {number} – ✨. " for number in range(790))
     # What is longer is cut (docs/bounds.md).
     assert 18_000 < len(text) <= 19_200
@@ -867,7 +928,9 @@ def test_the_longest_answer_comes_through_unchanged(keyed: Program, auth: GatedA
     def choice(**fields: Any) -> dict[str, Any]:
         return {"choices": [{"index": 0, "finish_reason": "stop", **fields}]}
 
-    openai.faults.push(Fault("garbage", path="*/chat/*", body=choice(message={"role": "assistant", "content": text})))
+    openai.faults.push(
+        Fault("garbage", path="*/chat/*", body=choice(message={"role": "assistant", "content": text}))
+    )
     whole = keyed.ask(token)
     assert keyed.answered_by(whole) == worker
     assert whole.json()["answer"] == text
@@ -903,7 +966,13 @@ def test_the_longest_answer_comes_through_unchanged(keyed: Program, auth: GatedA
     ],
 )
 def test_odd_bodies_are_for_a_process_of_their_own(
-    program: Program, auth: GatedAuth, base: Path, body: bytes, environ: dict[str, str | None], status: int, code: str | None
+    program: Program,
+    auth: GatedAuth,
+    base: Path,
+    body: bytes,
+    environ: dict[str, str | None],
+    status: int,
+    code: str | None,
 ) -> None:
     token = auth.token_for("alice")
     with Program(base, AUTH_API_URL=auth.url) as other:
@@ -952,5 +1021,9 @@ def test_an_upload_that_never_ends_through_apache(program: Program, auth: GatedA
                 assert program.answered_by(reply) == worker
             answer = client.recv(65536)
         assert not answer or answer.startswith(b"HTTP/1.1 4")
-        eventually(lambda: set(server.processes()) <= others | set(server.processes()) and program.workers() == [worker])
+        eventually(
+            lambda: (
+                set(server.processes()) <= others | set(server.processes()) and program.workers() == [worker]
+            )
+        )
         assert auth.asked() <= 1

@@ -1,4 +1,6 @@
-"""The client: one request at a time, timed and checked; and many clients at once. What is wrong stops the benchmark."""
+"""The client: one request at a time, timed and checked; and many clients at once. What is wrong stops the
+benchmark.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class WrongReply(RuntimeError):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds from opening the connection to the end of the reply, and to the model's first word in a stream."""
+    """Seconds from opening the connection to the end of the reply, and to the model's first word in a
+    stream.
+    """
 
     sent_at: float
     """Unix time."""
@@ -67,8 +71,12 @@ class Client:
         _check(contestant, scenario, response.status, b"".join(pieces))
         return Timing(sent_at, total, first_word)
 
-    def load(self, contestant: Contestant, scenario: Scenario, clients: int, seconds: float) -> tuple[int, float]:
-        """So many clients ask without a pause for so long: requests answered, and the seconds until the last one was."""
+    def load(
+        self, contestant: Contestant, scenario: Scenario, clients: int, seconds: float
+    ) -> tuple[int, float]:
+        """So many clients ask without a pause for so long: requests answered, and the seconds until the last
+        one was.
+        """
         lock = threading.Lock()
         finished: list[float] = []
         started = time.perf_counter()
@@ -91,7 +99,8 @@ class Client:
         if scenario == "health":
             return "GET", "/health", headers, None
         if scenario == "refused":
-            # Without a body: mod_cgid loses the reply of a program that does not read one, as the obvious program does not.
+            # Without a body: mod_cgid loses the reply of a program that does not read one, as the obvious
+            # program does not.
             return "POST", "/api/query", {**headers, "Content-Length": "0"}, None
         body = self.question(stream=scenario == "streamed")
         headers |= {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
@@ -99,7 +108,9 @@ class Client:
 
 
 def at_once(clients: int, ask: Callable[[], bool]) -> None:
-    """So many threads call `ask`, each until it says that there is no more to do. Raises what it has raised in one."""
+    """So many threads call `ask`, each until it says that there is no more to do. Raises what it has raised
+    in one.
+    """
     failures: list[BaseException] = []
 
     def one() -> None:

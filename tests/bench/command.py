@@ -1,4 +1,6 @@
-"""The command: measures everything, judges it, and writes the report, the picture and the README's summary."""
+"""The command: measures everything, judges it, and writes the report, the picture and the README's
+summary.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ examples:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when everything was measured, met or not; 1 when a program answered wrongly; 2 when something is missing."""
+    """0 when everything was measured, met or not; 1 when a program answered wrongly; 2 when something is
+    missing.
+    """
     options = _parser().parse_args(arguments)
     progress = Progress()
     # So that whatever was started is ended, too.
@@ -47,7 +51,11 @@ def main(arguments: Sequence[str]) -> int:
         if options.flood:
             flooded = flood.measure(2 if options.quick else options.runs or flood.ROUNDS, progress)
             progress.end()
-            print(json.dumps(flooded, indent=1) if options.json else flood.markdown(flooded, flood.judge(flooded)))
+            print(
+                json.dumps(flooded, indent=1)
+                if options.json
+                else flood.markdown(flooded, flood.judge(flooded))
+            )
             return 0
         run = _measure(plan, options.rtt, progress)
     except WrongReply as error:
@@ -61,7 +69,11 @@ def main(arguments: Sequence[str]) -> int:
     progress.end()
     verdicts = judge(run)
     if options.json:
-        print(json.dumps({**run, "targets": [vars(verdict) for verdict in verdicts]}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {**run, "targets": [vars(verdict) for verdict in verdicts]}, indent=1, ensure_ascii=False
+            )
+        )
     else:
         print(report.markdown(run, verdicts))
     out = options.out or (None if options.quick else ROOT / "docs")
@@ -100,7 +112,9 @@ def _measure(plan: measure.Plan, rtt: float, progress: Progress) -> dict[str, An
     return run
 
 
-def _near(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress) -> None:
+def _near(
+    run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress
+) -> None:
     progress.step("starting the programs")
     with world(chroma, site.directory("near")) as outside, serving(site, outside) as there:
         client = Client(there.apache.port, outside.token)
@@ -111,7 +125,9 @@ def _near(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaSer
         run["worker"] = measure.endurance(there, client, plan, progress)
 
 
-def _far(run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress) -> None:
+def _far(
+    run: dict[str, Any], plan: measure.Plan, site: Site, chroma: ChromaServer, progress: Progress
+) -> None:
     progress.step("starting the programs")
     with world(chroma, site.directory("far"), run["rtt"]) as outside, serving(site, outside) as there:
         client = Client(there.apache.port, outside.token)
@@ -138,10 +154,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print all figures as JSON instead of Markdown")
     parser.add_argument(
-        "--rtt", type=float, default=80, metavar="MS", help="round-trip time of the second part; 0 leaves it out (80)"
+        "--rtt",
+        type=float,
+        default=80,
+        metavar="MS",
+        help="round-trip time of the second part; 0 leaves it out (80)",
     )
-    parser.add_argument("--runs", type=int, default=0, metavar="N", help=f"rounds of the first part ({measure.FULL.rounds})")
-    parser.add_argument("--quick", action="store_true", help="few rounds, to see that it works; the figures mean little")
-    parser.add_argument("--flood", action="store_true", help="only what a flood of bad tokens costs a question; --runs, --json")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write the report and the picture (docs)")
+    parser.add_argument(
+        "--runs", type=int, default=0, metavar="N", help=f"rounds of the first part ({measure.FULL.rounds})"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds, to see that it works; the figures mean little"
+    )
+    parser.add_argument(
+        "--flood",
+        action="store_true",
+        help="only what a flood of bad tokens costs a question; --runs, --json",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write the report and the picture (docs)"
+    )
     return parser

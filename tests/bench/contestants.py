@@ -28,7 +28,9 @@ BARE = Contestant("bare", "bare Python CGI", "/others/bare.cgi", "others/bare.cg
 HELLO = Contestant("hello", "Flask hello, one-shot", "/others/hello.cgi", "others/hello.cgi", ("health",))
 OBVIOUS = Contestant("obvious", "the obvious program", "/others/obvious.cgi", "others/obvious.cgi")
 ONESHOT = Contestant("oneshot", "dndchat one-shot", "/oneshot/dndchat.cgi", "oneshot/cgi-bin/dndchat.cgi")
-CHECKOUT = Contestant("checkout", "dndchat one-shot, plain checkout", "/checkout/dndchat.cgi", "checkout/cgi-bin/dndchat.cgi")
+CHECKOUT = Contestant(
+    "checkout", "dndchat one-shot, plain checkout", "/checkout/dndchat.cgi", "checkout/cgi-bin/dndchat.cgi"
+)
 WARM = Contestant("warm", "dndchat warm worker", "/warm/dndchat.cgi", "warm/cgi-bin/dndchat.cgi")
 FASTCGI = Contestant("fastcgi", "dndchat FastCGI (mod_fcgid)", "/fastcgi/dndchat.fcgi")
 GUNICORN = Contestant("gunicorn", "dndchat gunicorn + mod_proxy", "/gunicorn")

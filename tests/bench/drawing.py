@@ -1,4 +1,6 @@
-"""The picture: four bar charts in one SVG, on linear scales that begin at zero, legible on light and on dark pages."""
+"""The picture: four bar charts in one SVG, on linear scales that begin at zero, legible on light and on dark
+pages.
+"""
 
 from __future__ import annotations
 

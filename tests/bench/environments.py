@@ -1,7 +1,7 @@
 """Environments for the programs that ours are compared with, made once from pinned requirements.
 
-They stay in the temporary directory, apart from each other: nothing of one is beside what another installs, and their size is
-their own.
+They stay in the temporary directory, apart from each other: nothing of one is beside what another installs,
+and their size is their own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ def ensure(name: str) -> Path:
     """The environment with tests/bench/requirements-`name`.txt; its bin/python3 can be run by the server."""
     requirements = HERE / f"requirements-{name}.txt"
     interpreter = interpreter_for(server_account())
-    return _kept(name, f"{interpreter}\n{requirements.read_text()}", lambda place: _make(place, interpreter, requirements))
+    return _kept(
+        name,
+        f"{interpreter}\n{requirements.read_text()}",
+        lambda place: _make(place, interpreter, requirements),
+    )
 
 
 def host_installation() -> Path:
@@ -65,7 +69,9 @@ def _set_up(place: Path, parts: tuple[str, ...]) -> None:
         else:
             shutil.copy2(source, place / name)
     environment = {**os.environ, "PYTHON": str(Path(sys.executable).resolve())}
-    done = subprocess.run([place / "scripts/setup.sh"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [place / "scripts/setup.sh"], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise CannotInstall(f"scripts/setup.sh failed:\n{(done.stdout + done.stderr).strip()[-2000:]}")
 
@@ -87,8 +93,19 @@ def _make(place: Path, interpreter: str, requirements: Path) -> None:
     place.joinpath("pyvenv.cfg").write_text(
         f"home = {Path(interpreter).parent}\ninclude-system-site-packages = false\n", encoding="utf-8"
     )
-    command = [sys.executable, "-m", "pip", "--python", str(place / "bin/python3"), "install", "--quiet", "--compile"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(place / "bin/python3"),
+        "install",
+        "--quiet",
+        "--compile",
+    ]
     command += ["--disable-pip-version-check", "--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
     if done.returncode:
-        raise CannotInstall(f"pip cannot install {requirements.name}; is there a network?\n{done.stderr.strip()[-2000:]}")
+        raise CannotInstall(
+            f"pip cannot install {requirements.name}; is there a network?\n{done.stderr.strip()[-2000:]}"
+        )

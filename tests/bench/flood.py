@@ -1,7 +1,9 @@
-"""A flood of strangers: what it costs a caller whose token is good, one-shot and with a warm worker, under a real Apache.
+"""A flood of strangers: what it costs a caller whose token is good, one-shot and with a warm worker, under a
+real Apache.
 
-Quiet and flood take turns, so that a noisy machine is as unfair to one as to the other. The flood comes from a process of its
-own: eight clients without a pause, each request with a bad token of its own, or all with the same.
+Quiet and flood take turns, so that a noisy machine is as unfair to one as to the other. The flood comes from
+a process of its own: eight clients without a pause, each request with a bad token of its own, or all with the
+same.
 """
 
 from __future__ import annotations
@@ -43,9 +45,17 @@ DRAIN_SECONDS = 3.0
 def measure(rounds: int, progress: Progress) -> dict[str, Any]:
     """Milliseconds of `rounds` times QUESTIONS questions in quiet and in each flood, by contestant."""
     found: dict[str, Any] = {}
-    with checkout() as base, rules() as chroma, readable_directory() as place, world(chroma, place) as outside:
+    with (
+        checkout() as base,
+        rules() as chroma,
+        readable_directory() as place,
+        world(chroma, place) as outside,
+    ):
         for contestant, worker in ((ONESHOT, "off"), (WARM, "on")):
-            with Program(base, **outside.settings(), WARM_WORKER=worker) as program, program.apache() as apache:
+            with (
+                Program(base, **outside.settings(), WARM_WORKER=worker) as program,
+                program.apache() as apache,
+            ):
                 client = Client(apache.port, outside.token)
                 for _ in range(3):
                     client.ask(contestant, "answered", url=URL)
@@ -55,7 +65,9 @@ def measure(rounds: int, progress: Progress) -> dict[str, Any]:
     return found
 
 
-def _one(contestant: Contestant, client: Client, port: int, outside: World, rounds: int, progress: Progress) -> dict[str, Any]:
+def _one(
+    contestant: Contestant, client: Client, port: int, outside: World, rounds: int, progress: Progress
+) -> dict[str, Any]:
     times: dict[str, list[float]] = {name: [] for name in ("quiet", *KINDS)}
     newcomers: dict[str, list[float]] = {name: [] for name in ("quiet", *KINDS)}
     strangers: list[float] = []
@@ -105,21 +117,34 @@ def judge(run: Mapping[str, Any]) -> list[Verdict]:
 
 def markdown(run: Mapping[str, Any], verdicts: list[Verdict]) -> str:
     """Two tables for a terminal and for docs/decisions.md."""
-    lines = ["| | quiet | different bad tokens | the same bad token | strangers answered a second |", "|---|---|---|---|---|"]
-    for contestant, (name, prefix) in itertools.product((ONESHOT, WARM), (("a question", ""), ("of a new token", "newcomer_"))):
+    lines = [
+        "| | quiet | different bad tokens | the same bad token | strangers answered a second |",
+        "|---|---|---|---|---|",
+    ]
+    for contestant, (name, prefix) in itertools.product(
+        (ONESHOT, WARM), (("a question", ""), ("of a new token", "newcomer_"))
+    ):
         one = run[contestant.key]
-        cells = [f"{one[prefix + kind]['p50']:.0f} / {one[prefix + kind]['p95']:.0f}" for kind in ("quiet", *KINDS)]
+        cells = [
+            f"{one[prefix + kind]['p50']:.0f} / {one[prefix + kind]['p95']:.0f}" for kind in ("quiet", *KINDS)
+        ]
         lines.append(
             f"| {contestant.title}, {name} | {' | '.join(cells)} | {one['strangers_per_second'] if not prefix else ''} |"
         )
     lines += ["", "| what | target | measured | |", "|---|---|---|---|"]
-    lines += [f"| {v.what} | {v.target} | {v.measured} | {'met' if v.met else '**not met**'} |" for v in verdicts]
+    lines += [
+        f"| {v.what} | {v.target} | {v.measured} | {'met' if v.met else '**not met**'} |" for v in verdicts
+    ]
     return "\n".join(["Milliseconds, p50 / p95.", "", *lines])
 
 
 def _spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
-    return {"p50": statistics.median(ordered), "p95": ordered[round(0.95 * (len(ordered) - 1))], "n": len(ordered)}
+    return {
+        "p50": statistics.median(ordered),
+        "p95": ordered[round(0.95 * (len(ordered) - 1))],
+        "n": len(ordered),
+    }
 
 
 def _strangers(port: int, kind: str) -> int:
@@ -132,7 +157,11 @@ def _strangers(port: int, kind: str) -> int:
     def ask() -> bool:
         token = same if kind == "same" else secrets.token_hex(16)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        headers = {"Connection": "close", "Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        headers = {
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {token}",
+        }
         connection.request("POST", f"{URL}/api/query", body=b'{"question": "Who am I?"}', headers=headers)
         status = connection.getresponse().status
         connection.close()

@@ -1,5 +1,6 @@
-"""The measurements. Contestants take turns within each, in an order that changes from round to round, so that a noisy machine
-is as unfair to one as to the other. Times are medians."""
+"""The measurements. Contestants take turns within each, in an order that changes from round to round, so that
+a noisy machine is as unfair to one as to the other. Times are medians.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +38,12 @@ class Plan:
     worker_requests: tuple[int, int]
 
 
-FULL = Plan(rounds=12, far_rounds=7, load_seconds=2.5, load_slices=2, memory_runs=5, worker_requests=(500, 10_000))
-QUICK = Plan(rounds=2, far_rounds=1, load_seconds=0.5, load_slices=1, memory_runs=1, worker_requests=(200, 400))
+FULL = Plan(
+    rounds=12, far_rounds=7, load_seconds=2.5, load_slices=2, memory_runs=5, worker_requests=(500, 10_000)
+)
+QUICK = Plan(
+    rounds=2, far_rounds=1, load_seconds=0.5, load_slices=1, memory_runs=1, worker_requests=(200, 400)
+)
 
 
 def warm_up(serving: Serving, client: Client) -> None:
@@ -57,24 +62,34 @@ def latency(serving: Serving, client: Client, plan: Plan, progress: Progress) ->
     totals: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number in range(plan.rounds):
         progress.step("latency, round", number + 1, plan.rounds)
-        for contestant, scenario in _turns([(c, s) for c in ALL for s in c.scenarios if s != "streamed"], number):
+        for contestant, scenario in _turns(
+            [(c, s) for c in ALL for s in c.scenarios if s != "streamed"], number
+        ):
             totals[contestant.key, scenario].append(1000 * client.ask(contestant, scenario).total)
         serving.world.forget()
     return _by_contestant({place: _spread(values) for place, values in totals.items()})
 
 
 def throughput(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Requests a second with so many clients, by contestant and scenario; most time goes to what a contestant is there for."""
+    """Requests a second with so many clients, by contestant and scenario; most time goes to what a contestant
+    is there for.
+    """
     runs: dict[tuple[str, str, int], list[tuple[int, float]]] = defaultdict(list)
     places = [(c, s, n) for c in ALL for s in c.scenarios if s != "streamed" for n in CLIENTS]
     for number in range(plan.load_slices):
-        for contestant, scenario, clients in _turns([p for p in places if not number or p[1] == p[0].typical], number):
+        for contestant, scenario, clients in _turns(
+            [p for p in places if not number or p[1] == p[0].typical], number
+        ):
             progress.step(f"throughput, {clients} clients: {contestant.title}, {scenario}")
-            runs[contestant.key, scenario, clients].append(client.load(contestant, scenario, clients, plan.load_seconds))
+            runs[contestant.key, scenario, clients].append(
+                client.load(contestant, scenario, clients, plan.load_seconds)
+            )
             serving.world.forget()
     rates: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for (key, scenario, clients), done in sorted(runs.items()):
-        rates[key, scenario][str(clients)] = round(sum(n for n, _ in done) / sum(seconds for _, seconds in done), 2)
+        rates[key, scenario][str(clients)] = round(
+            sum(n for n, _ in done) / sum(seconds for _, seconds in done), 2
+        )
     return _by_contestant(rates)
 
 
@@ -91,7 +106,9 @@ def memory(serving: Serving, client: Client, plan: Plan, progress: Progress) -> 
         if contestant in CGI:
             entry["started"] = round(statistics.median(_peaks(serving, contestant)[before[contestant] :]), 1)
         if contestant.key in COPIES:
-            entry["staying"] = [round(status_megabytes(pid, "VmHWM"), 1) for pid in serving.processes(contestant.key)]
+            entry["staying"] = [
+                round(status_megabytes(pid, "VmHWM"), 1) for pid in serving.processes(contestant.key)
+            ]
         found[contestant.key] = entry
     return found
 
@@ -127,14 +144,18 @@ def far(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dic
                 }
             )
     return _by_contestant(
-        {place: {name: _spread([one[name] for one in rounds]) for name in rounds[0]} for place, rounds in found.items()}
+        {
+            place: {name: _spread([one[name] for one in rounds]) for name in rounds[0]}
+            for place, rounds in found.items()
+        }
     )
 
 
 def endurance(serving: Serving, client: Client, plan: Plan, progress: Progress) -> dict[str, Any]:
     """The worker's memory and descriptors after some and after many requests.
 
-    They come over its socket, four at a time, as from the wrapper but without a process for each; every fourth is a question.
+    They come over its socket, four at a time, as from the wrapper but without a process for each; every
+    fourth is a question.
     """
     client.ask(WARM, "answered")
     pid = serving.worker()
@@ -149,7 +170,13 @@ def endurance(serving: Serving, client: Client, plan: Plan, progress: Progress) 
             _ask_worker(serving, client, batch)
             serving.world.forget()
             done += batch
-        marks.append({"requests": done, "megabytes": round(status_megabytes(pid, "VmRSS"), 2), "descriptors": descriptors(pid)})
+        marks.append(
+            {
+                "requests": done,
+                "megabytes": round(status_megabytes(pid, "VmRSS"), 2),
+                "descriptors": descriptors(pid),
+            }
+        )
     return {"same_process": serving.worker() == pid, "marks": marks}
 
 

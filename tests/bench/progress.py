@@ -16,7 +16,12 @@ class Progress:
     def step(self, what: str, done: int = 0, total: int = 0) -> None:
         if self._terminal:
             share = f" {done}/{total}" if total else ""
-            print(f"\r\033[K{time.monotonic() - self._started:4.0f} s  {what}{share}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r\033[K{time.monotonic() - self._started:4.0f} s  {what}{share}",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def end(self) -> None:
         if self._terminal:

@@ -1,4 +1,6 @@
-"""The figures as Markdown, which is also what a terminal shows. Says what was measured and how; judges nothing."""
+"""The figures as Markdown, which is also what a terminal shows. Says what was measured and how; judges
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ def summary(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     """What the README shows."""
     rows = []
     for contestant in ALL:
-        latency, rate = run["latency"][contestant.key], run["throughput"][contestant.key][contestant.typical]["8"]
+        latency, rate = (
+            run["latency"][contestant.key],
+            run["throughput"][contestant.key][contestant.typical]["8"],
+        )
         answered = latency.get("answered", {}).get("p50")
         first = run["far"].get(contestant.key, {}).get("streamed", {}).get("first_word", {}).get("p50")
         peak = (run["memory_far"] or run["memory"])[contestant.key]["started"]
@@ -97,10 +102,10 @@ def summary(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     met = sum(verdict.met is True for verdict in verdicts)
     text = f"{met} of {len(verdicts)} targets met"
     if missed:
-        text += "; not met: " + "; ".join(f"{verdict.what} ({verdict.measured}, target {verdict.target})" for verdict in missed)
-    return (
-        f"![Benchmark](docs/bench.svg)\n\n{_table(heads, rows)}\n\n{text}. All figures: [docs/benchmark.md](docs/benchmark.md)."
-    )
+        text += "; not met: " + "; ".join(
+            f"{verdict.what} ({verdict.measured}, target {verdict.target})" for verdict in missed
+        )
+    return f"![Benchmark](docs/bench.svg)\n\n{_table(heads, rows)}\n\n{text}. All figures: [docs/benchmark.md](docs/benchmark.md)."
 
 
 def put_into_readme(path: Path, text: str) -> None:
@@ -113,7 +118,9 @@ def put_into_readme(path: Path, text: str) -> None:
 
 
 def _targets(verdicts: Sequence[Verdict]) -> str:
-    return _table(("what", "target", "measured", ""), [(v.what, v.target, v.measured, MARKS[v.met]) for v in verdicts])
+    return _table(
+        ("what", "target", "measured", ""), [(v.what, v.target, v.measured, MARKS[v.met]) for v in verdicts]
+    )
 
 
 def _latency(run: Mapping[str, Any]) -> str:
@@ -128,7 +135,10 @@ def _throughput(run: Mapping[str, Any]) -> str:
     rows = []
     for contestant in ALL:
         found = run["throughput"][contestant.key]
-        cells = (" / ".join(f"{rate:.1f}" for rate in found.get(scenario, {}).values()) or "–" for scenario in SCENARIOS)
+        cells = (
+            " / ".join(f"{rate:.1f}" for rate in found.get(scenario, {}).values()) or "–"
+            for scenario in SCENARIOS
+        )
         rows.append((contestant.title, *cells))
     return _table(("", "health", "refused (401)", "answered question"), rows)
 
@@ -159,8 +169,16 @@ def _memory(run: Mapping[str, Any]) -> str:
         staying = found["staying"]
         number = f"{1 if contestant.program else 0} + {len(staying)}"
         megabytes = " + ".join(f"{one:.1f}" for one in staying) + " MB" if staying else "none"
-        rows.append((contestant.title, *(f"{one:.1f} MB" if one else "none" for one in started), number, megabytes))
-    heads = ("", "process started by each request, peak", "the same with TLS", "processes", "processes that stay, peak of each")
+        rows.append(
+            (contestant.title, *(f"{one:.1f} MB" if one else "none" for one in started), number, megabytes)
+        )
+    heads = (
+        "",
+        "process started by each request, peak",
+        "the same with TLS",
+        "processes",
+        "processes that stay, peak of each",
+    )
     return _table(heads, rows)
 
 
@@ -191,6 +209,7 @@ def _ms(value: float | None) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in (heads, *rows)
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in (heads, *rows)
     ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

@@ -1,7 +1,7 @@
 """The programs installed side by side under one Apache, as the same account, with the same interpreter.
 
-Ours are copies of the checkout, each with settings and data of its own. `installed` prepares the files once; `serving`
-runs them against one world.
+Ours are copies of the checkout, each with settings and data of its own. `installed` prepares the files once;
+`serving` runs them against one world.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class Serving:
         return next(iter(self.processes("warm")), None)
 
     def wait_for_worker(self) -> None:
-        """Until the warm worker takes requests, which it does some time after the reply of the process it comes from."""
+        """Until the warm worker takes requests, which it does some time after the reply of the process it
+        comes from.
+        """
         deadline = time.monotonic() + 30
         while not self.site.copy("warm").joinpath("var/worker.sock").exists():
             if time.monotonic() > deadline:
@@ -112,7 +114,11 @@ class Serving:
             return [self.gunicorn, *_children(self.gunicorn)]
         # Not by the mark of the server: mod_fcgid starts its programs without the server's environment.
         place = f"{self.site.home}/{key}/".encode()
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and place in _command_line(entry)]
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and place in _command_line(entry)
+        ]
 
 
 @contextlib.contextmanager
@@ -174,9 +180,21 @@ def _config(site: Site, world: World, gunicorn_port: int) -> str:
 @contextlib.contextmanager
 def _gunicorn(site: Site, world: World, port: int) -> Iterator[int]:
     home = site.copy("gunicorn")
-    command = [str(home / ".venv/bin/python3"), "-m", "gunicorn", *GUNICORN_OPTIONS, "--bind", f"127.0.0.1:{port}"]
+    command = [
+        str(home / ".venv/bin/python3"),
+        "-m",
+        "gunicorn",
+        *GUNICORN_OPTIONS,
+        "--bind",
+        f"127.0.0.1:{port}",
+    ]
     packages = environments.packages(environments.ensure("gunicorn"))
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(packages), "HOME": str(home), **world.environment()}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(packages),
+        "HOME": str(home),
+        **world.environment(),
+    }
     output = site.home / "gunicorn.log"
     with output.open("wb") as sink:
         process = subprocess.Popen(

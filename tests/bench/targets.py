@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Who asks the worker in the measurement of its memory. How many connections it keeps depends on how many it needed at once, so
-# one more for each is no leak: a leak of one in a hundred requests would be 95.
+# Who asks the worker in the measurement of its memory. How many connections it keeps depends on how many it
+# needed at once, so one more for each is no leak: a leak of one in a hundred requests would be 95.
 CLIENTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One promise: what was measured, in words, and whether that meets it (None: not measured in this run)."""
+    """One promise: what was measured, in words, and whether that meets it (None: not measured in this
+    run).
+    """
 
     what: str
     target: str
@@ -33,7 +35,9 @@ def judge(run: Mapping[str, Any]) -> list[Verdict]:
     found = [
         _at_most("one-shot health, p50", "Flask hello one-shot", p50("oneshot", "health") / hello, 1.10),
         _at_most("one-shot answered question, p50", "Flask hello one-shot", answered / hello, 1.5),
-        _at_least("one-shot answered question, p50", "faster than the obvious program", obvious / answered, 7),
+        _at_least(
+            "one-shot answered question, p50", "faster than the obvious program", obvious / answered, 7
+        ),
     ]
     # With TLS, as on a host, where that was measured.
     memory_used = run["memory_far"] or memory
@@ -67,13 +71,22 @@ def _outside(run: Mapping[str, Any]) -> list[Verdict]:
     )
     if not far:
         targets = ("3 one-shot and warm", "0", "≤ 5 round trips over the process start")
-        return [Verdict(name, target, "not measured", None) for name, target in zip(names, targets, strict=True)]
+        return [
+            Verdict(name, target, "not measured", None) for name, target in zip(names, targets, strict=True)
+        ]
     one, warm = far["oneshot"]["answered"], far["warm"]["answered"]
     requests = (one["requests"]["p50"], warm["requests"]["p50"])
     connections = warm["connections"]["p50"]
-    trips = {key: far[key]["answered"]["model_asked_after_start"]["p50"] / rtt for key in ("oneshot", "obvious")}
+    trips = {
+        key: far[key]["answered"]["model_asked_after_start"]["p50"] / rtt for key in ("oneshot", "obvious")
+    }
     return [
-        _plain(names[0], "3 one-shot and warm", f"{requests[0]:g} one-shot, {requests[1]:g} warm", max(requests) <= 3),
+        _plain(
+            names[0],
+            "3 one-shot and warm",
+            f"{requests[0]:g} one-shot, {requests[1]:g} warm",
+            max(requests) <= 3,
+        ),
         _plain(names[1], "0", f"{connections:g}", connections == 0),
         _plain(
             names[2],

@@ -27,7 +27,10 @@ def far_figures() -> dict[str, Any]:
         "requests": 3,
         "connections": 0,
     }
-    return {scenario: {name: spread(value) for name, value in names.items()} for scenario in ("answered", "streamed")}
+    return {
+        scenario: {name: spread(value) for name, value in names.items()}
+        for scenario in ("answered", "streamed")
+    }
 
 
 @pytest.fixture
@@ -63,7 +66,10 @@ def run() -> dict[str, Any]:
         "rtt": 80.0,
         "latency": latency,
         "throughput": {
-            c.key: {s: {n: rates.get(c.key, 5.0) for n in ("1", "4", "8")} for s in c.scenarios if s != "streamed"} for c in ALL
+            c.key: {
+                s: {n: rates.get(c.key, 5.0) for n in ("1", "4", "8")} for s in c.scenarios if s != "streamed"
+            }
+            for c in ALL
         },
         "memory": memory,
         "memory_far": copy.deepcopy(memory),
@@ -99,7 +105,9 @@ def test_figures_on_the_limit_meet_it(run: dict[str, Any]) -> None:
         (("installation", "host"), 25.1, ["host installation"]),
     ],
 )
-def test_figures_beyond_the_limit_miss_it(run: dict[str, Any], path: tuple[Any, ...], value: float, missed: list[str]) -> None:
+def test_figures_beyond_the_limit_miss_it(
+    run: dict[str, Any], path: tuple[Any, ...], value: float, missed: list[str]
+) -> None:
     changed = copy.deepcopy(run)
     place: Any = changed
     for name in path[:-1]:
@@ -122,7 +130,9 @@ def test_the_picture_has_a_bar_for_each_figure(run: dict[str, Any]) -> None:
     assert len(bars) == len(ALL) + len(ANSWERING) + len(ALL) + len(ALL) - 1
     longest = max(float(bar.get("width", 0)) for bar in bars[: len(ALL)])
     # Linear, from zero.
-    assert float(bars[ALL.index(ANSWERING[1])].get("width", 0)) == pytest.approx(longest * 150 / 1050, abs=0.1)
+    assert float(bars[ALL.index(ANSWERING[1])].get("width", 0)) == pytest.approx(
+        longest * 150 / 1050, abs=0.1
+    )
 
 
 def test_a_missed_target_is_in_the_readme(run: dict[str, Any], tmp_path: Path) -> None:
@@ -131,5 +141,9 @@ def test_a_missed_target_is_in_the_readme(run: dict[str, Any], tmp_path: Path) -
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
     report.put_into_readme(readme, report.summary(run, judge(run)))
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{report.BEGIN}\n!") and text.endswith(f"\n{report.END}\nafter\n") and "old" not in text
+    assert (
+        text.startswith(f"before\n{report.BEGIN}\n!")
+        and text.endswith(f"\n{report.END}\nafter\n")
+        and "old" not in text
+    )
     assert "not met: host installation (36.0 MB, target ≤ 25 MB)" in text

@@ -1,7 +1,8 @@
-"""What the programs ask: a real Chroma server with the sample rules, and doubles of OpenAI and the auth API, each a process.
+"""What the programs ask: a real Chroma server with the sample rules, and doubles of OpenAI and the auth API,
+each a process.
 
-The same for all programs. With a round-trip time everything goes over TLS, Chroma through a relay that adds it; without, Chroma
-is asked directly.
+The same for all programs. With a round-trip time everything goes over TLS, Chroma through a relay that adds
+it; without, Chroma is asked directly.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ FIRST_WORD_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Counts:
-    """Requests that arrived outside, and connections that were opened for them (also those that carried none)."""
+    """Requests that arrived outside, and connections that were opened for them (also those that carried
+    none).
+    """
 
     requests: int
     connections: int
@@ -102,17 +105,27 @@ def rules() -> Iterator[ChromaServer]:
 
 @contextlib.contextmanager
 def world(chroma: ChromaServer, directory: Path, rtt: float = 0) -> Iterator[World]:
-    """The outside: answering at once, or with `rtt` milliseconds a round trip over TLS and a model that takes its time."""
+    """The outside: answering at once, or with `rtt` milliseconds a round trip over TLS and a model that takes
+    its time.
+    """
     far = ["--tls", "--rtt", str(rtt)] if rtt else []
     model = ["--first-word-delay", str(FIRST_WORD_SECONDS)] if rtt else []
     with contextlib.ExitStack() as stack:
         openai = stack.enter_context(DoubleProcess("tests.doubles.openai", *far, *model))
         auth = stack.enter_context(DoubleProcess("tests.doubles.auth_api", *far))
-        relay = stack.enter_context(DoubleProcess("tests.bench.relay_process", "--target", chroma.url, *far)) if rtt else None
+        relay = (
+            stack.enter_context(DoubleProcess("tests.bench.relay_process", "--target", chroma.url, *far))
+            if rtt
+            else None
+        )
         recorded = [openai, auth, *([relay] if relay else [])]
-        made = World(openai, auth, relay.url if relay else chroma.url, recorded, token=auth.token_for("alice", 86_400))
+        made = World(
+            openai, auth, relay.url if relay else chroma.url, recorded, token=auth.token_for("alice", 86_400)
+        )
         if rtt:
-            made.certificates = _by_hash(directory / "certificates", [double.ca_file for double in recorded if double.ca_file])
+            made.certificates = _by_hash(
+                directory / "certificates", [double.ca_file for double in recorded if double.ca_file]
+            )
         yield made
 
 

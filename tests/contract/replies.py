@@ -1,8 +1,9 @@
 """Replies that servers of OpenAI's protocol are known to send, each with what a reader must make of it.
 
-Written for these tests after what the providers document and what people report; none is a recording. A row says what both
-clients must see. Where the official client takes more (or less) than is right for a reader of answers, `official` says what it
-sees and `why` why ours does not: these rows are the exceptions listed in docs/providers.md.
+Written for these tests after what the providers document and what people report; none is a recording. A row
+says what both clients must see. Where the official client takes more (or less) than is right for a reader of
+answers, `official` says what it sees and `why` why ours does not: these rows are the exceptions listed in
+docs/providers.md.
 """
 
 from __future__ import annotations
@@ -53,15 +54,25 @@ class Row:
         return self.ours if self.official is None else self.official
 
 
-FRAME: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m"}
+FRAME: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion.chunk",
+    "created": 1_790_000_000,
+    "model": "m",
+}
 WORDS = ("Trolls ", "regenerate ", "[1]. ☕")
 TEXT = "".join(WORDS)
 EVENT_STREAM = "text/event-stream"
 
 
-def chunk(delta: Any = None, finish: Any = None, frame: dict[str, Any] = FRAME, **choice: Any) -> dict[str, Any]:
+def chunk(
+    delta: Any = None, finish: Any = None, frame: dict[str, Any] = FRAME, **choice: Any
+) -> dict[str, Any]:
     """One event's document with one choice."""
-    return {**frame, "choices": [{"index": 0, "delta": {} if delta is None else delta, "finish_reason": finish, **choice}]}
+    return {
+        **frame,
+        "choices": [{"index": 0, "delta": {} if delta is None else delta, "finish_reason": finish, **choice}],
+    }
 
 
 def words(*pieces: str) -> list[dict[str, Any]]:
@@ -83,7 +94,9 @@ def events(*documents: Any, space: str = " ", end: str = "\n\n") -> list[bytes]:
     return [event(document, space, end) for document in documents]
 
 
-def stream(*parts: bytes | dict[str, Any] | str, content_type: str | None = EVENT_STREAM, **options: Any) -> RawReply:
+def stream(
+    *parts: bytes | dict[str, Any] | str, content_type: str | None = EVENT_STREAM, **options: Any
+) -> RawReply:
     """A chunked event stream; dictionaries and plain strings become events, bytes go out as they are."""
     packets = [part if isinstance(part, bytes) else event(part) for part in parts]
     return http([b"".join(packets)], content_type=content_type, **{"framing": "chunked", **options})

@@ -30,7 +30,12 @@ def server() -> Iterator[RawServer]:
 
 
 def answer(
-    server: RawServer, bill: Bill, *, streamed: bool = True, model: str = "gpt-4o-mini", memory: Path | None = None
+    server: RawServer,
+    bill: Bill,
+    *,
+    streamed: bool = True,
+    model: str = "gpt-4o-mini",
+    memory: Path | None = None,
 ) -> Answer:
     client = OpenAI(OpenAISettings(server.base_url, model, "e", "sk-x"), memory)
     return client.chat(MESSAGES, 100, Deadline(20), pay=bill.pay, stream=streamed)
@@ -71,7 +76,11 @@ TOLD: dict[str, tuple[list[Any], Any, str]] = {
         whole({"content": None, "refusal": "I can't say."}),
         openai_chat.ONLY_REFUSED.format("I can't say."),
     ),
-    "all for thinking": ([chunk({}, "length"), DONE], whole({"content": ""}, "length"), openai_chat.ONLY_THOUGHT),
+    "all for thinking": (
+        [chunk({}, "length"), DONE],
+        whole({"content": ""}, "length"),
+        openai_chat.ONLY_THOUGHT,
+    ),
     "tags of thinking alone": (
         [chunk({"content": "<think>Hm, 99"}), chunk({}, "length"), DONE],
         whole({"content": "<think>Hm, 99"}, "length"),
@@ -89,7 +98,9 @@ TOLD: dict[str, tuple[list[Any], Any, str]] = {
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("name", TOLD)
-def test_an_end_without_words_is_an_error_that_says_so_and_stays_paid(server: RawServer, name: str, streamed: bool) -> None:
+def test_an_end_without_words_is_an_error_that_says_so_and_stays_paid(
+    server: RawServer, name: str, streamed: bool
+) -> None:
     events, reply, public = TOLD[name]
     server.reply = stream(*events) if streamed else reply
     bill = Bill()
@@ -125,7 +136,9 @@ def test_words_that_were_not_counted_are_paid_by_the_bound(server: RawServer) ->
 
 
 def test_thinking_that_only_the_total_counts_is_paid(server: RawServer) -> None:
-    server.reply = whole({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 60})
+    server.reply = whole(
+        {"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 60}
+    )
     bill = Bill()
     list(answer(server, bill, streamed=False))
     assert bill.entries[0].usage is not None and bill.entries[0].usage.completion_tokens == 51
@@ -148,7 +161,9 @@ TAGGED = {
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1_000])
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "qwen3:4b"])
 @pytest.mark.parametrize("name", TAGGED)
-def test_thoughts_are_not_words_however_they_are_cut(server: RawServer, name: str, model: str, size: int) -> None:
+def test_thoughts_are_not_words_however_they_are_cut(
+    server: RawServer, name: str, model: str, size: int
+) -> None:
     content, wanted = TAGGED[name]
     server.reply = stream(*words(*[content[n : n + size] for n in range(0, len(content), size)]), STOP, DONE)
     assert "".join(answer(server, Bill(), model=model)) == wanted
@@ -160,7 +175,9 @@ UNOPENED = [f"{THOUGHT}</thi", f"nk>\n\n{TEXT[:5]}", TEXT[5:]]
 
 
 def test_thoughts_that_the_template_opened_are_not_shown(server: RawServer, tmp_path: Path) -> None:
-    """DeepSeek R1: a model nobody knows is not believed before it has shown how it writes; then its words come at once."""
+    """DeepSeek R1: a model nobody knows is not believed before it has shown how it writes; then its words
+    come at once.
+    """
     memory = tmp_path / "servers.json"
     server.reply = stream(*words(*UNOPENED), STOP, DONE)
     for _ in range(2):
@@ -171,9 +188,14 @@ def test_thoughts_that_the_template_opened_are_not_shown(server: RawServer, tmp_
         assert "".join(answer(server, Bill(), model=model, streamed=False)) == TEXT
 
 
-def test_a_model_that_has_shown_that_it_does_not_think_aloud_is_streamed(server: RawServer, tmp_path: Path) -> None:
+def test_a_model_that_has_shown_that_it_does_not_think_aloud_is_streamed(
+    server: RawServer, tmp_path: Path
+) -> None:
     server.reply = stream(*words(), STOP, DONE)
-    counts = [len(list(answer(server, Bill(), model="mistral-small", memory=tmp_path / "servers.json"))) for _ in range(3)]
+    counts = [
+        len(list(answer(server, Bill(), model="mistral-small", memory=tmp_path / "servers.json")))
+        for _ in range(3)
+    ]
     assert counts == [1, 3, 3]
 
 

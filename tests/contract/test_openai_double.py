@@ -67,14 +67,20 @@ def ask(client: OpenAI, **parameters: Any) -> Any:
 def test_embeddings(client: OpenAI, double: Either) -> None:
     answer = client.embeddings.create(model="text-embedding-3-small", input=["a troll", "an owlbear"])
     assert [(item.index, len(item.embedding)) for item in answer.data] == [(0, 1_536), (1, 1_536)]
-    assert (answer.model, answer.usage.prompt_tokens, answer.usage.total_tokens) == ("text-embedding-3-small", 5, 5)
+    assert (answer.model, answer.usage.prompt_tokens, answer.usage.total_tokens) == (
+        "text-embedding-3-small",
+        5,
+        5,
+    )
     assert double.requests[0].body["encoding_format"] == "base64"
     assert double.spend["nano_usd"] == 100
 
 
 def test_both_encodings_carry_the_same_vector(client: OpenAI) -> None:
     def vector(encoding: Any) -> Any:
-        answer = client.embeddings.create(model="text-embedding-3-large", input="troll and owlbear", encoding_format=encoding)
+        answer = client.embeddings.create(
+            model="text-embedding-3-large", input="troll and owlbear", encoding_format=encoding
+        )
         return answer.data[0].embedding
 
     plain = vector("float")
@@ -107,7 +113,9 @@ def test_chat_under_a_limit(client: OpenAI) -> None:
 
 
 def test_older_model_and_its_dated_name(client: OpenAI) -> None:
-    answer = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION, max_tokens=100, temperature=0.3)
+    answer = client.chat.completions.create(
+        model="gpt-4o-mini", messages=QUESTION, max_tokens=100, temperature=0.3
+    )
     assert answer.model == "gpt-4o-mini-2024-07-18"
     assert answer.usage
     assert answer.usage.prompt_tokens_details
@@ -226,15 +234,24 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize(("model", "parameters", "code", "param"), FAMILIES)
-def test_what_a_family_does_not_take(client: OpenAI, model: str, parameters: dict[str, Any], code: str, param: str) -> None:
+def test_what_a_family_does_not_take(
+    client: OpenAI, model: str, parameters: dict[str, Any], code: str, param: str
+) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(**{"model": model, "messages": QUESTION, **parameters})
-    assert (caught.value.code, caught.value.param, caught.value.type) == (code, param, "invalid_request_error")
+    assert (caught.value.code, caught.value.param, caught.value.type) == (
+        code,
+        param,
+        "invalid_request_error",
+    )
 
 
 ACCEPTED = [
     ("gpt-6-luna", {"temperature": 1}),
-    ("gpt-6-luna", {"temperature": 0, "top_p": 0.5, "reasoning_effort": "none", "max_completion_tokens": 500}),
+    (
+        "gpt-6-luna",
+        {"temperature": 0, "top_p": 0.5, "reasoning_effort": "none", "max_completion_tokens": 500},
+    ),
     ("gpt-5-mini", {"reasoning_effort": "minimal", "max_completion_tokens": 500}),
     ("gpt-5-nano", {"verbosity": "low"}),
     ("gpt-4o", {"max_tokens": 9, "temperature": 0}),
@@ -307,7 +324,12 @@ def test_too_many_dimensions(client: OpenAI) -> None:
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"{no", "application/json"), (b"[]", "application/json"), (b"", "application/json"), (b"{}", "text/plain")],
+    [
+        (b"{no", "application/json"),
+        (b"[]", "application/json"),
+        (b"", "application/json"),
+        (b"{}", "text/plain"),
+    ],
 )
 def test_body_that_is_not_a_json_object(double: Either, body: bytes, content_type: str) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": content_type}

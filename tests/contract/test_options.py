@@ -1,4 +1,6 @@
-"""What a server refuses is asked for differently, once: remembered for other processes, a day long, for that server only."""
+"""What a server refuses is asked for differently, once: remembered for other processes, a day long, for that
+server only.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def server() -> Iterator[RawServer]:
 
 
 def refusal(text: str, status: int = 400, param: str | None = None) -> RawReply:
-    return json_reply({"error": {"message": text, "type": "invalid_request_error", "param": param}}, status=status)
+    return json_reply(
+        {"error": {"message": text, "type": "invalid_request_error", "param": param}}, status=status
+    )
 
 
 def unless(accepted: Callable[[dict[str, Any]], RawReply | None]) -> Callable[[Request], RawReply]:
@@ -41,7 +45,11 @@ def unless(accepted: Callable[[dict[str, Any]], RawReply | None]) -> Callable[[R
             return no
         if request.path.endswith("/embeddings"):
             return embeddings(*[row([1.0, 2.0], n) for n in range(len(request.body["input"]))])
-        return stream(*words(), STOP, DONE) if request.body.get("stream") else whole({"content": "".join(("Trolls",))})
+        return (
+            stream(*words(), STOP, DONE)
+            if request.body.get("stream")
+            else whole({"content": "".join(("Trolls",))})
+        )
 
     return answer
 
@@ -59,7 +67,11 @@ def ask(client: OpenAI, bill: Bill | None = None) -> str:
 REFUSED: dict[str, tuple[str, Callable[[dict[str, Any]], RawReply | None], dict[str, Any], set[str]]] = {
     "stream_options": (
         "gpt-4o-mini",
-        lambda body: refusal("Unrecognized request argument supplied: stream_options") if "stream_options" in body else None,
+        lambda body: (
+            refusal("Unrecognized request argument supplied: stream_options")
+            if "stream_options" in body
+            else None
+        ),
         {"temperature": 0, "max_tokens": 100},
         {"stream_options"},
     ),
@@ -67,7 +79,15 @@ REFUSED: dict[str, tuple[str, Callable[[dict[str, Any]], RawReply | None], dict[
         "local",
         lambda body: (
             json_reply(
-                {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted", "input": body}]},
+                {
+                    "detail": [
+                        {
+                            "loc": ["body", "stream_options"],
+                            "msg": "Extra inputs are not permitted",
+                            "input": body,
+                        }
+                    ]
+                },
                 status=422,
             )
             if "stream_options" in body
@@ -79,7 +99,11 @@ REFUSED: dict[str, tuple[str, Callable[[dict[str, Any]], RawReply | None], dict[
     "max_tokens": (
         "azure-deployment",
         lambda body: (
-            refusal("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", 400, "max_tokens")
+            refusal(
+                "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                400,
+                "max_tokens",
+            )
             if "max_tokens" in body
             else None
         ),
@@ -88,13 +112,17 @@ REFUSED: dict[str, tuple[str, Callable[[dict[str, Any]], RawReply | None], dict[
     ),
     "max_completion_tokens": (
         "gpt-5-mini",
-        lambda body: refusal("unknown field max_completion_tokens") if "max_completion_tokens" in body else None,
+        lambda body: (
+            refusal("unknown field max_completion_tokens") if "max_completion_tokens" in body else None
+        ),
         {"max_tokens": 100},
         {"max_completion_tokens"},
     ),
     "temperature": (
         "gpt-4o-mini",
-        lambda body: refusal("`temperature` must be strictly positive", 422) if "temperature" in body else None,
+        lambda body: (
+            refusal("`temperature` must be strictly positive", 422) if "temperature" in body else None
+        ),
         {"max_tokens": 100},
         {"temperature"},
     ),
@@ -110,7 +138,9 @@ REFUSED: dict[str, tuple[str, Callable[[dict[str, Any]], RawReply | None], dict[
     ),
     "two of them, one after the other": (
         "gpt-6-luna",
-        lambda body: next((refusal(f"{n} is not allowed") for n in ("reasoning_effort", "temperature") if n in body), None),
+        lambda body: next(
+            (refusal(f"{n} is not allowed") for n in ("reasoning_effort", "temperature") if n in body), None
+        ),
         {"max_completion_tokens": 100},
         {"reasoning_effort", "temperature"},
     ),
@@ -142,7 +172,10 @@ def test_a_refused_option_costs_one_request_once(server: RawServer, tmp_path: Pa
 
 
 BASE64 = {
-    "vllm of old": (400, {"object": "error", "message": "base64 encoding is not currently supported", "code": 400}),
+    "vllm of old": (
+        400,
+        {"object": "error", "message": "base64 encoding is not currently supported", "code": 400},
+    ),
     "no word about it": (400, [{"error": {"code": 400, "message": "Request contains an invalid argument."}}]),
     "fastapi": (422, {"detail": [{"loc": ["body", "encoding_format"], "msg": "Input should be 'float'"}]}),
     "media type": (415, {"error": {"message": "unsupported"}}),
@@ -152,10 +185,16 @@ BASE64 = {
 
 
 @pytest.mark.parametrize("name", BASE64)
-def test_a_server_that_knows_no_base64_is_asked_for_floats(server: RawServer, tmp_path: Path, name: str) -> None:
+def test_a_server_that_knows_no_base64_is_asked_for_floats(
+    server: RawServer, tmp_path: Path, name: str
+) -> None:
     status, body = BASE64[name]
     server.reply = unless(
-        lambda sent: json_reply(body, status=status, Retry_After="0") if sent.get("encoding_format") == "base64" else None
+        lambda sent: (
+            json_reply(body, status=status, Retry_After="0")
+            if sent.get("encoding_format") == "base64"
+            else None
+        )
     )
     bill, memory = Bill(), tmp_path / "servers.json"
     assert process(server, memory).embed(["a", "b"], Deadline(20), pay=bill.pay) == [[1.0, 2.0]] * 2
@@ -166,11 +205,18 @@ def test_a_server_that_knows_no_base64_is_asked_for_floats(server: RawServer, tm
 
 
 def test_a_server_that_knows_no_encodings_at_all(server: RawServer) -> None:
-    server.reply = unless(lambda sent: refusal("unknown field encoding_format") if "encoding_format" in sent else None)
+    server.reply = unless(
+        lambda sent: refusal("unknown field encoding_format") if "encoding_format" in sent else None
+    )
     client = process(server, None)
     for _ in range(2):
         assert client.embed(["a"], Deadline(20), pay=Bill().pay) == [[1.0, 2.0]]
-    assert [request.body.get("encoding_format") for request in server.requests] == ["base64", "float", None, None]
+    assert [request.body.get("encoding_format") for request in server.requests] == [
+        "base64",
+        "float",
+        None,
+        None,
+    ]
 
 
 def test_what_is_refused_whatever_is_sent_is_not_remembered(server: RawServer, tmp_path: Path) -> None:
@@ -182,7 +228,9 @@ def test_what_is_refused_whatever_is_sent_is_not_remembered(server: RawServer, t
     assert not (tmp_path / "servers.json").exists()
 
 
-@pytest.mark.parametrize("text", ["maximum context length is 8192 tokens", "You are out of credit", "Invalid image"])
+@pytest.mark.parametrize(
+    "text", ["maximum context length is 8192 tokens", "You are out of credit", "Invalid image"]
+)
 def test_a_refusal_of_something_else_is_not_asked_again(server: RawServer, text: str) -> None:
     server.reply = refusal(text)
     with pytest.raises(AIServiceError, match=text):
@@ -223,11 +271,14 @@ def test_after_a_day_it_is_asked_again(server: RawServer, tmp_path: Path, days: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "\x00", '{"KEY": 7}', '{"KEY": {"instead": [1], "at": 9e99}}', '{"KEY": {"at": "x"}}']
+    "text",
+    ["", "{", "[]", "\x00", '{"KEY": 7}', '{"KEY": {"instead": [1], "at": 9e99}}', '{"KEY": {"at": "x"}}'],
 )
 def test_a_damaged_memory_is_no_memory(server: RawServer, tmp_path: Path, text: str) -> None:
     memory = tmp_path / "servers.json"
-    memory.write_text(text.replace("KEY", f"{server.base_url}/chat/completions gpt-4o-mini"), encoding="utf-8")
+    memory.write_text(
+        text.replace("KEY", f"{server.base_url}/chat/completions gpt-4o-mini"), encoding="utf-8"
+    )
     server.reply = unless(REFUSED["temperature"][1])
     assert ask(process(server, memory))
     assert len(server.requests) == 2
@@ -244,6 +295,8 @@ def test_without_a_place_for_the_memory_one_process_remembers(server: RawServer,
 def test_the_memory_does_not_grow(tmp_path: Path, server: RawServer) -> None:
     memory = tmp_path / "servers.json"
     server.reply = unless(REFUSED["temperature"][1])
-    memory.write_text(json.dumps({f"http://{n}": {"instead": {}, "at": n} for n in range(500)}), encoding="utf-8")
+    memory.write_text(
+        json.dumps({f"http://{n}": {"instead": {}, "at": n} for n in range(500)}), encoding="utf-8"
+    )
     ask(process(server, memory))
     assert len(json.loads(memory.read_text(encoding="utf-8"))) == 64

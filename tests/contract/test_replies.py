@@ -1,4 +1,6 @@
-"""One table of replies, read by the official client and by ours: both see the same words and the same end, or both refuse."""
+"""One table of replies, read by the official client and by ours: both see the same words and the same end, or
+both refuse.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ def official(double: OpenAIDouble) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def ours(double: OpenAIDouble, model: str = "gpt-6-luna", embedding: str = "text-embedding-3-small", key: str = KEY) -> OpenAI:
+def ours(
+    double: OpenAIDouble, model: str = "gpt-6-luna", embedding: str = "text-embedding-3-small", key: str = KEY
+) -> OpenAI:
     return OpenAI(OpenAISettings(double.base_url, model, embedding, key))
 
 
@@ -73,7 +75,9 @@ def test_vectors_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, 
 @pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5-mini", "gpt-5-nano", "gpt-4o-mini"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("limit", [500, 4])
-def test_answers_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, model: str, stream: bool, limit: int) -> None:
+def test_answers_and_their_usage(
+    double: OpenAIDouble, official: openai.OpenAI, model: str, stream: bool, limit: int
+) -> None:
     double.script_answer("Trolls do [1], and ☕ too [2].")
     if model.startswith("gpt-5"):
         limit += 16  # what the least of its thinking takes
@@ -97,13 +101,17 @@ def test_answers_and_their_usage(double: OpenAIDouble, official: openai.OpenAI, 
     )
 
 
-def official_answer(client: openai.OpenAI, model: str, stream: bool, limit: int) -> tuple[str, str | None, Any]:
+def official_answer(
+    client: openai.OpenAI, model: str, stream: bool, limit: int
+) -> tuple[str, str | None, Any]:
     parameters: Any = {"model": model, "messages": MESSAGES, **chat_parameters(model, limit)}
     if not stream:
         whole = client.chat.completions.create(**parameters)
         return whole.choices[0].message.content or "", whole.choices[0].finish_reason, whole.usage
     text, finish, usage = "", None, None
-    for chunk in client.chat.completions.create(**parameters, stream=True, stream_options={"include_usage": True}):
+    for chunk in client.chat.completions.create(
+        **parameters, stream=True, stream_options={"include_usage": True}
+    ):
         usage = chunk.usage or usage
         for choice in chunk.choices:
             text += choice.delta.content or ""
@@ -152,7 +160,9 @@ def rules(running: OpenAIDouble) -> Iterator[tuple[ChromaServer, Any]]:
 
 
 def chroma(server: ChromaServer, folder: Path, collection: str = "adnd_1e") -> Chroma:
-    settings = ChromaSettings(server.host, server.port, False, "default_tenant", "default_database", collection)
+    settings = ChromaSettings(
+        server.host, server.port, False, "default_tenant", "default_database", collection
+    )
     return Chroma(settings, folder / "ids.json", "text-embedding-3-small")
 
 
@@ -165,7 +175,11 @@ def test_every_sample_passage_is_in_the_collection(rules: tuple[ChromaServer, An
 )
 @pytest.mark.parametrize("count", [1, 15, 300])
 def test_queries(
-    rules: tuple[ChromaServer, Any], double: OpenAIDouble, tmp_path: Path, where: dict[str, Any] | None, count: int
+    rules: tuple[ChromaServer, Any],
+    double: OpenAIDouble,
+    tmp_path: Path,
+    where: dict[str, Any] | None,
+    count: int,
 ) -> None:
     server, collection = rules
     vectors = ours(double).embed(QUESTIONS, long(), pay=Bill().pay)
@@ -185,7 +199,9 @@ def test_passages_by_id(rules: tuple[ChromaServer, Any], tmp_path: Path) -> None
     theirs = collection.get(ids=wanted)
     own = {passage.id: passage for passage in chroma(server, tmp_path).get(wanted, long())}
     assert set(own) == set(theirs["ids"]) == set(wanted) - {"nothing"}
-    for identity, document, metadata in zip(theirs["ids"], theirs["documents"], theirs["metadatas"], strict=True):
+    for identity, document, metadata in zip(
+        theirs["ids"], theirs["documents"], theirs["metadatas"], strict=True
+    ):
         assert (own[identity].text, dict(own[identity].metadata)) == (document, metadata)
 
 

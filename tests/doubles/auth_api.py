@@ -28,7 +28,9 @@ LIFETIME = 3_600
 
 @dataclass(frozen=True)
 class User:
-    """An account. What is not given follows from the user name, the id too, so that it is the same in every run."""
+    """An account. What is not given follows from the user name, the id too, so that it is the same in every
+    run.
+    """
 
     username: str
     password: str = "secret"
@@ -51,7 +53,9 @@ class User:
 class AuthDouble(Double):
     """`with AuthDouble() as auth: auth.token_for("alice")`. Knows alice and bob unless given other users."""
 
-    def __init__(self, *, users: Iterable[User] = (User("alice"), User("bob")), key: str = SIGNING_KEY, **common: Any) -> None:
+    def __init__(
+        self, *, users: Iterable[User] = (User("alice"), User("bob")), key: str = SIGNING_KEY, **common: Any
+    ) -> None:
         super().__init__(**common)
         self.users = {user.username: user for user in users}
         self._key = key
@@ -167,7 +171,9 @@ def _failure(status: int, message: str, headers: dict[str, str] | None = None) -
 def main(argv: list[str] | None = None) -> int:
     """The double as a process."""
     options = command.parser("An auth API with a few users.")
-    options.add_argument("--user", action="append", metavar="NAME:PASSWORD", help="default: alice and bob, both `secret`")
+    options.add_argument(
+        "--user", action="append", metavar="NAME:PASSWORD", help="default: alice and bob, both `secret`"
+    )
 
     def make(arguments: argparse.Namespace) -> AuthDouble:
         double = AuthDouble(**command.common(arguments))

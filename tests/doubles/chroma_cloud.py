@@ -1,8 +1,9 @@
-"""Chroma Cloud as far as a migration sees it: a relay before a real `chroma run` that asks for the token and has quotas.
+"""Chroma Cloud as far as a migration sees it: a relay before a real `chroma run` that asks for the token and
+has quotas.
 
-What it adds: 401 without the right token, tenant and database names of its own, every quota of the cloud with the words of
-its error bodies, faults, and an account of requests, bytes and how often each record was sent. What it does not have: sparse
-vectors, hybrid search, forks.
+What it adds: 401 without the right token, tenant and database names of its own, every quota of the cloud with
+the words of its error bodies, faults, and an account of requests, bytes and how often each record was sent.
+What it does not have: sparse vectors, hybrid search, forks.
 
     python -m tests.doubles.chroma_cloud --behind http://127.0.0.1:8061 --port 8062
 """
@@ -32,7 +33,9 @@ WRITES = ("add", "upsert", "update")
 
 
 class ChromaCloudDouble(Relay):
-    """`with ChromaCloudDouble(behind=server.url) as cloud`. Keeps the bodies of requests only when told to."""
+    """`with ChromaCloudDouble(behind=server.url) as cloud`. Keeps the bodies of requests only when told
+    to.
+    """
 
     def __init__(
         self,
@@ -81,7 +84,9 @@ class ChromaCloudDouble(Relay):
         """Every request that asked for a change: of a record, of a collection."""
         reading = ("/get", "/query", "/search")
         return [
-            r for r in self.requests if r.method in ("PUT", "DELETE") or (r.method == "POST" and not r.path.endswith(reading))
+            r
+            for r in self.requests
+            if r.method in ("PUT", "DELETE") or (r.method == "POST" and not r.path.endswith(reading))
         ]
 
     def reset(self) -> None:
@@ -132,7 +137,8 @@ class ChromaCloudDouble(Relay):
         path = request.path.replace(f"/tenants/{quote(self.tenant)}", "/tenants/default_tenant", 1)
         path = path.replace(f"/databases/{quote(self.database)}", "/databases/default_database", 1)
         write = path.rsplit("/", 1)[-1] in WRITES
-        # The server behind keeps its data in SQLite, whose writers get in each other's way; the cloud's do not.
+        # The server behind keeps its data in SQLite, whose writers get in each other's way; the cloud's do
+        # not.
         with self._writing if write else contextlib.nullcontext():
             reply = super().answer(replace(request, path=path))
         if reply.status == 200 and write:
@@ -142,7 +148,9 @@ class ChromaCloudDouble(Relay):
         return reply
 
     def _own_names(self, path: str, raw: bytes) -> bytes:
-        """Pages of records go through as they are: only answers about tenants, databases and collections name them."""
+        """Pages of records go through as they are: only answers about tenants, databases and collections name
+        them.
+        """
         if path.endswith(("/get", "/query", "/count", *WRITES)):
             return raw
         raw = raw.replace(b'"tenant":"default_tenant"', f'"tenant":"{self.tenant}"'.encode())

@@ -1,4 +1,6 @@
-"""The quotas of Chroma Cloud as its servers enforce them, written from their documentation and not from `app.operator`."""
+"""The quotas of Chroma Cloud as its servers enforce them, written from their documentation and not from
+`app.operator`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,14 @@ LIMITS = {
     "Number of where predicates": 8,
     "Full text search size": 256,
 }
-ACTIONS = {"add": "Add", "upsert": "Upsert", "update": "Update", "get": "Get", "query": "Query", "delete": "Delete"}
+ACTIONS = {
+    "add": "Add",
+    "upsert": "Upsert",
+    "update": "Update",
+    "get": "Get",
+    "query": "Query",
+    "delete": "Delete",
+}
 
 
 def exceeded(action: str, method: str, body: dict[str, Any]) -> str | None:
@@ -60,7 +69,9 @@ def _of_records(body: dict[str, Any]) -> Iterator[tuple[str, int]]:
     ids = body.get("ids") or []
     yield "Number of records", len(ids)
     yield from (("ID size (bytes)", _bytes(identity)) for identity in ids)
-    yield from (("Embedding dimensions", _dimensions(embedding)) for embedding in body.get("embeddings") or ())
+    yield from (
+        ("Embedding dimensions", _dimensions(embedding)) for embedding in body.get("embeddings") or ()
+    )
     yield from (("Document size (bytes)", _bytes(document or "")) for document in body.get("documents") or ())
     yield from (("URI size (bytes)", _bytes(uri or "")) for uri in body.get("uris") or ())
     for metadata in body.get("metadatas") or ():

@@ -17,7 +17,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=0, help="0 takes any free one")
-    options.add_argument("--tls", action="store_true", help="https; the authority's file is printed on the second line")
+    options.add_argument(
+        "--tls", action="store_true", help="https; the authority's file is printed on the second line"
+    )
     options.add_argument("--rtt", type=float, default=0, help="pretended round-trip time in milliseconds")
     options.add_argument("--seed", type=int, default=0, help="for faults with a probability")
     options.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
@@ -29,7 +31,9 @@ def common(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("host", "port", "tls", "rtt", "seed")}
 
 
-def run(make: Callable[[argparse.Namespace], Double], options: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+def run(
+    make: Callable[[argparse.Namespace], Double], options: argparse.ArgumentParser, argv: Sequence[str]
+) -> int:
     """Serve until SIGTERM, SIGINT or (with --until-eof) the end of standard input."""
     arguments = options.parse_args(argv)
     stop = threading.Event()

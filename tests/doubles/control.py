@@ -1,4 +1,5 @@
-"""The control interface: what a test does to a double in another process, as JSON over HTTP under `/_control/`.
+"""The control interface: what a test does to a double in another process, as JSON over HTTP under
+`/_control/`.
 
 Control calls are not recorded, meet no faults and count no connection.
 """
@@ -19,8 +20,8 @@ PREFIX = "/_control/"
 def handle(double: Double, method: str, path: str, raw: bytes) -> tuple[int, Any]:
     """Answer one control call with a status and data.
 
-    GET info | requests | faults; POST faults (one or a list), reset, settings {"rtt"}; DELETE faults; and what the
-    double adds (`spend`, `answer`, `token`, ...). A mistake in a call is a 400 that says which.
+    GET info | requests | faults; POST faults (one or a list), reset, settings {"rtt"}; DELETE faults; and
+    what the double adds (`spend`, `answer`, `token`, ...). A mistake in a call is a 400 that says which.
     """
     name = path[len(PREFIX) :].strip("/")
     try:
@@ -36,7 +37,12 @@ def _call(double: Double, method: str, name: str, body: Any) -> Any:
     match method, name:
         case "GET", "info":
             ca_file = str(double.ca_file) if double.ca_file else None
-            return {**double.recorder.counts, "rtt": double.rtt, "ca_file": ca_file, "crashes": double.crashes}
+            return {
+                **double.recorder.counts,
+                "rtt": double.rtt,
+                "ca_file": ca_file,
+                "crashes": double.crashes,
+            }
         case "GET", "requests":
             return [request.to_json() for request in double.requests]
         case "GET", "faults":

@@ -42,7 +42,9 @@ class Hangup(Exception):
 
 
 class Delivery:
-    """Sends one reply. `write` puts bytes on the wire at once; `wait` sleeps, and returns True if the double stops."""
+    """Sends one reply. `write` puts bytes on the wire at once; `wait` sleeps, and returns True if the double
+    stops.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Faults: what a double does wrong on purpose, to which requests, and how often.
 
-A script is a list. Each request takes the first fault that matches it, so two faults pushed for the same path strike
-one after the other. A fault that has struck `times` times is dropped.
+A script is a list. Each request takes the first fault that matches it, so two faults pushed for the same path
+strike one after the other. A fault that has struck `times` times is dropped.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ KINDS = {
 class Fault:
     """One fault: `Fault("status", path="/v1/embeddings", status=429, retry_after=2, times=3)`.
 
-    `path` is a shell pattern over the path without its query. `times=None` strikes for ever. `probability` is drawn
-    from the script's seeded generator for each matching request; `skip` lets that many matching requests through
-    first. `delay` seconds are waited before the answer of every kind. `before_work` makes a closed or hanging
-    connection strike before the double has done (and charged for) anything. `reset` closes with a TCP reset.
+    `path` is a shell pattern over the path without its query. `times=None` strikes for ever. `probability` is
+    drawn from the script's seeded generator for each matching request; `skip` lets that many matching
+    requests through first. `delay` seconds are waited before the answer of every kind. `before_work` makes a
+    closed or hanging connection strike before the double has done (and charged for) anything. `reset` closes
+    with a TCP reset.
     `split` and `drip` may be had together with a stream fault by setting `size` or `gap` on it.
     """
 

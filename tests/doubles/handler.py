@@ -1,4 +1,6 @@
-"""Listening and talking HTTP/1.1 for a double: connections, TLS, strict reading, and answers spoilt by faults."""
+"""Listening and talking HTTP/1.1 for a double: connections, TLS, strict reading, and answers spoilt by
+faults.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +41,17 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer asks the name service for its own name here, which can take seconds on a machine without one.
+        # HTTPServer asks the name service for its own name here, which can take seconds on a machine without
+        # one.
         socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         if self._context is not None:
             # The handshake is left to the connection's thread: a slow client must not keep the others out.
-            connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            connection = self._context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
         with self._lock:
             self._open.add(connection)
         self.double.recorder.accepted()
@@ -190,7 +195,9 @@ class Handler(BaseHTTPRequestHandler):
             headers["Connection"] = "close"
         if request is not None:
             request.status = reply.status
-        delivery = Delivery(self._write, double.wait, double.faults.random, chunked=chunked, has_body=has_body)
+        delivery = Delivery(
+            self._write, double.wait, double.faults.random, chunked=chunked, has_body=has_body
+        )
         try:
             delivery.send(head_bytes(reply.status, headers), reply, fault)
         except Hangup:

@@ -1,4 +1,6 @@
-"""JSON web tokens signed with HS256: enough to be the issuer. The application holds no key and verifies nothing."""
+"""JSON web tokens signed with HS256: enough to be the issuer. The application holds no key and verifies
+nothing.
+"""
 
 from __future__ import annotations
 

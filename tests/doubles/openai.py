@@ -1,7 +1,8 @@
 """The OpenAI double: embeddings, chat completions and the list of models, with an account of what they cost.
 
-It refuses what the real service refuses, in the same words, and charges for what the real one charges for: also for
-an answer whose client went away. It is no model: it quotes the passages it is shown (`openai_text.py`), or says what
+It refuses what the real service refuses, in the same words, and charges for what the real one charges for:
+also for an answer whose client went away. It is no model: it quotes the passages it is shown
+(`openai_text.py`), or says what
 `script_answer` told it to.
 
     python -m tests.doubles.openai --port 0
@@ -76,7 +77,9 @@ class OpenAIDouble(Double):
         return self._account.report()
 
     def script_answer(self, answer: Answer, times: int | None = None) -> None:
-        """Let the model say this, so many times or (by default) until `reset`; several take turns in order."""
+        """Let the model say this, so many times or (by default) until `reset`; several take turns in
+        order.
+        """
         with self._lock:
             self._script.append((answer, times))
 
@@ -176,13 +179,19 @@ class OpenAIDouble(Double):
             )
             raise ApiError(message, param="messages", code="context_length_exceeded")
         said = self._say(body)
-        text, finish_reason, completion, reasoning = limited(said, limit, REASONING_TOKENS[effort_of(body, model)])
+        text, finish_reason, completion, reasoning = limited(
+            said, limit, REASONING_TOKENS[effort_of(body, model)]
+        )
         scope = f"{model.name} {request.headers['authorization']}"
         cached, added = self._cache.remember(scope, prompt_bytes(messages))
-        usage = Usage(tokens, completion, cached, added if model.prices.cache_write is not None else 0, reasoning)
+        usage = Usage(
+            tokens, completion, cached, added if model.prices.cache_write is not None else 0, reasoning
+        )
         # Charged before the first byte leaves: whatever happens to the answer, the work was done.
         self._charge(request, model, usage)
-        done = Completion(f"chatcmpl-{request.number:029d}", int(time.time()), model, text, finish_reason, usage)
+        done = Completion(
+            f"chatcmpl-{request.number:029d}", int(time.time()), model, text, finish_reason, usage
+        )
         if body.get("stream"):
             options = body.get("stream_options") or {}
             events = as_events(done, options, request.fault, self.first_word_delay, self.word_delay)

@@ -1,4 +1,6 @@
-"""A chat completion: the words, the tokens they cost, and their shape as one object or as a stream of events."""
+"""A chat completion: the words, the tokens they cost, and their shape as one object or as a stream of
+events.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def prompt_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
 def limited(text: str, limit: int, reasoning: int) -> tuple[str, str, int, int]:
     """Text, finish reason, completion tokens and reasoning tokens under a limit.
 
-    Thinking comes first: with a small limit nothing may be left for words, and the answer is empty, and paid for.
+    Thinking comes first: with a small limit nothing may be left for words, and the answer is empty, and paid
+    for.
     """
     reasoning = min(reasoning, limit)
     wanted = count_tokens(text)
@@ -97,7 +100,8 @@ def as_events(
         if with_usage:
             data["usage"] = None
         if obfuscated:
-            # Random padding in the real stream: a field that nobody documented for the client, and long enough to hurt.
+            # Random padding in the real stream: a field that nobody documented for the client, and long
+            # enough to hurt.
             data["obfuscation"] = "x" * (8 + len(json.dumps(delta)) % 8)
         return event(data)
 

@@ -1,4 +1,6 @@
-"""What the OpenAI API refuses: unknown parameters, wrong types and ranges, and what a model family does not take."""
+"""What the OpenAI API refuses: unknown parameters, wrong types and ranges, and what a model family does not
+take.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,14 @@ _TYPES: dict[str, tuple[type, str]] = {
     "metadata": (dict, "an object"),
     "messages": (list, "an array of objects"),
     **dict.fromkeys(
-        ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort", "verbosity"),
+        (
+            "user",
+            "safety_identifier",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+            "reasoning_effort",
+            "verbosity",
+        ),
         (str, "a string"),
     ),
     **dict.fromkeys(("service_tier", "encoding_format"), (str, "a string")),
@@ -43,10 +52,19 @@ _CHOICES = {
     "encoding_format": ("float", "base64"),
 }
 _EMBEDDING = {"input", "model", "dimensions", "encoding_format", "user"}
-# Real parameters whose effect the double does not have. Taking them quietly would let a test prove something untrue.
+# Real parameters whose effect the double does not have. Taking them quietly would let a test prove something
+# untrue.
 _NOT_MODELLED = {
     *("audio", "function_call", "functions", "logit_bias", "logprobs", "modalities", "moderation"),
-    *("parallel_tool_calls", "prediction", "prompt_cache_options", "response_format", "stop", "tool_choice", "tools"),
+    *(
+        "parallel_tool_calls",
+        "prediction",
+        "prompt_cache_options",
+        "response_format",
+        "stop",
+        "tool_choice",
+        "tools",
+    ),
     *("top_logprobs", "web_search_options"),
 }
 _CHAT = {"model", *_NUMBERS, *_TYPES, *_NOT_MODELLED} - {"dimensions", "encoding_format"}
@@ -79,7 +97,9 @@ def check_embedding(body: Mapping[str, Any]) -> Model:
     _check_values(body)
     if (body.get("dimensions") or 0) > model.dimensions:
         wanted = body["dimensions"]
-        raise ApiError(f"Invalid value for 'dimensions' = {wanted}. Must be less than or equal to {model.dimensions}.")
+        raise ApiError(
+            f"Invalid value for 'dimensions' = {wanted}. Must be less than or equal to {model.dimensions}."
+        )
     return model
 
 
@@ -103,7 +123,9 @@ def check_inputs(value: Any) -> list[str] | list[list[int]]:
     good = kinds == {str} or (kinds == {list} and all(_is_int(token) for item in items for token in item))
     # The real service has one sentence for an empty list, an empty text and a wrong element.
     if not good or not all(items):
-        raise ApiError("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")
+        raise ApiError(
+            "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference."
+        )
     for item in items:
         if isinstance(item, str):
             _refuse_half_characters(item)
@@ -183,7 +205,9 @@ def _check_messages(messages: Any) -> None:
         if role in {"function", "tool"} or "tool_calls" in message:
             raise NotModelled("tools")
         for name in sorted(set(message) - {"role", "content", "name", "refusal"}):
-            raise ApiError(f"Unknown parameter: '{place}.{name}'.", param=f"{place}.{name}", code="unknown_parameter")
+            raise ApiError(
+                f"Unknown parameter: '{place}.{name}'.", param=f"{place}.{name}", code="unknown_parameter"
+            )
         _check_content(message.get("content"), number)
 
 

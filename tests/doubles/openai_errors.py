@@ -99,9 +99,15 @@ def unsupported_parameter(param: str, instead: str | None = None) -> ApiError:
     return ApiError(message, param=param, code="unsupported_parameter")
 
 
-def unsupported_value(param: str, value: Any, supported: tuple[str, ...] | None = None, default: Any = None) -> ApiError:
+def unsupported_value(
+    param: str, value: Any, supported: tuple[str, ...] | None = None, default: Any = None
+) -> ApiError:
     """A value that exists, but not for this model."""
-    what = f"Supported values are: {_listed(supported)}." if supported else f"Only the default ({default}) value is supported."
+    what = (
+        f"Supported values are: {_listed(supported)}."
+        if supported
+        else f"Only the default ({default}) value is supported."
+    )
     message = f"Unsupported value: '{param}' does not support {value!r} with this model. {what}"
     return ApiError(message, param=param, code="unsupported_value")
 
@@ -109,8 +115,12 @@ def unsupported_value(param: str, value: Any, supported: tuple[str, ...] | None 
 def out_of_range(param: str, value: float, limit: float, *, above: bool, whole: bool) -> ApiError:
     """A number too large or too small."""
     kind = "integer" if whole else "decimal"
-    where, sign, short = ("above maximum", "<=", "above_max") if above else ("below minimum", ">=", "below_min")
-    message = f"Invalid '{param}': {kind} {where} value. Expected a value {sign} {limit}, but got {value} instead."
+    where, sign, short = (
+        ("above maximum", "<=", "above_max") if above else ("below minimum", ">=", "below_min")
+    )
+    message = (
+        f"Invalid '{param}': {kind} {where} value. Expected a value {sign} {limit}, but got {value} instead."
+    )
     return ApiError(message, param=param, code=f"{kind}_{short}_value")
 
 
@@ -122,9 +132,13 @@ def injected(status: int) -> dict[str, Any]:
         message = "Rate limit reached for requests per min (RPM): Limit 500, Used 500, Requested 1."
         return error_body(message, "requests", None, "rate_limit_exceeded")
     if status == 503:
-        return error_body("The server is currently overloaded with other requests. Sorry about that!", "server_error")
+        return error_body(
+            "The server is currently overloaded with other requests. Sorry about that!", "server_error"
+        )
     if status >= 500:
-        return error_body("The server had an error while processing your request. Sorry about that!", "server_error")
+        return error_body(
+            "The server had an error while processing your request. Sorry about that!", "server_error"
+        )
     return error_body(f"Injected status {status}.", "invalid_request_error")
 
 
@@ -141,7 +155,13 @@ def json_type(value: Any) -> str:
     """A JSON type with its article, as the messages name it."""
     if value is None:
         return "null"
-    names = {bool: "a boolean", int: "an integer", float: "a decimal number", str: "a string", list: "an array"}
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal number",
+        str: "a string",
+        list: "an array",
+    }
     return names.get(type(value), "an object")
 
 

@@ -33,13 +33,25 @@ class Model:
 
 
 _EFFORTS_5 = ("minimal", "low", "medium", "high")
-# What is known of gpt-6 is that it reasons unless told "none"; the rest is what the models between 5 and 6 take.
+# What is known of gpt-6 is that it reasons unless told "none"; the rest is what the models between 5 and 6
+# take.
 _EFFORTS_6 = ("none", "low", "medium", "high", "xhigh", "max")
 
 MODELS = [
     Model("gpt-6-luna", "gpt-6-luna", Prices(100, 10, 500, 125), 400_000, 128_000, 0, _EFFORTS_6, "medium"),
-    Model("gpt-5-mini", "gpt-5-mini-2025-08-07", Prices(250, 25, 2_000), 400_000, 128_000, 0, _EFFORTS_5, "medium"),
-    Model("gpt-5-nano", "gpt-5-nano-2025-08-07", Prices(50, 5, 400), 400_000, 128_000, 0, _EFFORTS_5, "medium"),
+    Model(
+        "gpt-5-mini",
+        "gpt-5-mini-2025-08-07",
+        Prices(250, 25, 2_000),
+        400_000,
+        128_000,
+        0,
+        _EFFORTS_5,
+        "medium",
+    ),
+    Model(
+        "gpt-5-nano", "gpt-5-nano-2025-08-07", Prices(50, 5, 400), 400_000, 128_000, 0, _EFFORTS_5, "medium"
+    ),
     Model("gpt-4o", "gpt-4o-2024-08-06", Prices(2_500, 1_250, 10_000), 128_000, 16_384),
     Model("gpt-4o-mini", "gpt-4o-mini-2024-07-18", Prices(150, 75, 600), 128_000, 16_384),
     Model("gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", Prices(400, 100, 1_600), 1_047_576, 32_768),
@@ -50,5 +62,13 @@ MODELS = [
 BY_NAME = {name: model for model in MODELS for name in (model.name, model.snapshot)}
 """Models by plain and by dated name."""
 
-REASONING_TOKENS = {"none": 0, "minimal": 16, "low": 64, "medium": 256, "high": 1_024, "xhigh": 2_048, "max": 4_096}
+REASONING_TOKENS = {
+    "none": 0,
+    "minimal": 16,
+    "low": 64,
+    "medium": 256,
+    "high": 1_024,
+    "xhigh": 2_048,
+    "max": 4_096,
+}
 """How long the double pretends to think: billed as output, and taken from the limit before the first word."""

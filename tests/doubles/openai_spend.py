@@ -16,7 +16,9 @@ CACHE_STEP = 128
 
 @dataclass
 class Usage:
-    """The tokens of one call. `cached` and `cache_write` are parts of `prompt`, `reasoning` is part of `completion`."""
+    """The tokens of one call. `cached` and `cache_write` are parts of `prompt`, `reasoning` is part of
+    `completion`.
+    """
 
     prompt: int
     completion: int = 0
@@ -49,7 +51,9 @@ class Spend:
         """Add one call; its cost in nano-dollars."""
         cost = usage.cost(model)
         with self._lock:
-            account = self._models.setdefault(model.name, {"calls": 0, "nano_usd": 0, **dict.fromkeys(asdict(usage), 0)})
+            account = self._models.setdefault(
+                model.name, {"calls": 0, "nano_usd": 0, **dict.fromkeys(asdict(usage), 0)}
+            )
             for name, count in {"calls": 1, "nano_usd": cost, **asdict(usage)}.items():
                 account[name] += count
         return cost
@@ -63,7 +67,9 @@ class Spend:
 
 
 class PromptCache:
-    """Exact prefixes seen before, in steps of 128 tokens from 1,024 on. It never forgets; the real one does."""
+    """Exact prefixes seen before, in steps of 128 tokens from 1,024 on. It never forgets; the real one
+    does.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,6 @@
-"""Text for the OpenAI double: tokens counted by bytes, vectors made of words, and an answer made of the passages."""
+"""Text for the OpenAI double: tokens counted by bytes, vectors made of words, and an answer made of the
+passages.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from collections.abc import Sequence
 BYTES_PER_TOKEN = 4
 QUOTED_PASSAGES = 3
 
-# Words that say nothing of what a text is about; left in, they would make every two sentences near each other.
+# Words that say nothing of what a text is about; left in, they would make every two sentences near each
+# other.
 _COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -44,8 +47,8 @@ def first_tokens(text: str, count: int) -> str:
 def embed(item: str | Sequence[int], dimensions: int) -> array[float]:
     """A vector of length 1 (32-bit floats) from the words of a text, or from token numbers.
 
-    Every word adds to one place that its hash picks, so texts with words in common are near each other, and the same
-    text has the same vector on every machine. Not a language model: synonyms are strangers to it.
+    Every word adds to one place that its hash picks, so texts with words in common are near each other, and
+    the same text has the same vector on every machine. Not a language model: synonyms are strangers to it.
     """
     words = _WORD.findall(item.casefold()) if isinstance(item, str) else [str(token) for token in item]
     weights: Counter[str] = Counter(word for word in words if word not in _COMMON)
@@ -68,7 +71,9 @@ def encode_base64(vector: array[float]) -> str:
 
 
 def passages(message: str) -> list[tuple[int, str]]:
-    """The numbered passages of a prompt, each by its first line: what stands behind [1], [2], … or on the next line."""
+    """The numbered passages of a prompt, each by its first line: what stands behind [1], [2], … or on the
+    next line.
+    """
     found: list[tuple[int, str]] = []
     number: int | None = None
     for line in message.splitlines():
@@ -83,7 +88,9 @@ def passages(message: str) -> list[tuple[int, str]]:
 
 
 def answer_from(message: str) -> str:
-    """What the double says to a user's message: the first lines of its first passages, each with its citation."""
+    """What the double says to a user's message: the first lines of its first passages, each with its
+    citation.
+    """
     found = passages(message)
     if not found:
         asked = message.strip().splitlines()[-1][:200] if message.strip() else ""

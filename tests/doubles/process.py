@@ -1,4 +1,6 @@
-"""A double in a process of its own, with the interface it has in the test's process as far as JSON carries it."""
+"""A double in a process of its own, with the interface it has in the test's process as far as JSON carries
+it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class RemoteFaults:
 
 
 class DoubleProcess:
-    """Runs `python -m <module>`: `with DoubleProcess("tests.doubles.openai", "--rtt", "50") as openai: openai.url`."""
+    """Runs `python -m <module>`: `with DoubleProcess("tests.doubles.openai", "--rtt", "50") as openai:
+    openai.url`.
+    """
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", module, "--until-eof", *arguments]
@@ -48,7 +52,9 @@ class DoubleProcess:
         self.ca_file: Path | None = None
 
     def __enter__(self) -> DoubleProcess:
-        self._process = subprocess.Popen(self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self._process.stdout
         self.url = self._process.stdout.readline().strip()
         if not self.url:
@@ -58,7 +64,9 @@ class DoubleProcess:
             self.ca_file = Path(self._process.stdout.readline().strip())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         try:
             crashes = self.control("GET", "info")["crashes"]
         finally:
@@ -114,7 +122,9 @@ class DoubleProcess:
         request = urllib.request.Request(f"{self.url}/_control/{name}", data, method=method)
         context = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else None
         # No proxy of the environment may stand between a test and its double.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
             with opener.open(request, timeout=10) as response:
                 return json.load(response)

@@ -1,4 +1,5 @@
-"""A server that answers every request with the same bytes, whatever they are: for replies that no well-behaved server sends.
+"""A server that answers every request with the same bytes, whatever they are: for replies that no
+well-behaved server sends.
 
 What it is not: a double that knows a protocol. It reads a request to its end and keeps it.
 """
@@ -19,7 +20,9 @@ PACKET_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class RawReply:
-    """`packets` are the whole reply, head and body. `linger`: the connection stays open afterwards until the client goes."""
+    """`packets` are the whole reply, head and body. `linger`: the connection stays open afterwards until the
+    client goes.
+    """
 
     packets: tuple[bytes, ...]
     linger: bool = False
@@ -95,7 +98,9 @@ def http(
     linger: bool = False,
     **headers: str,
 ) -> RawReply:
-    """A reply with a head: `framing` is `length`, `chunked` (a packet a chunk) or `close`; `_` in a header's name is `-`."""
+    """A reply with a head: `framing` is `length`, `chunked` (a packet a chunk) or `close`; `_` in a header's
+    name is `-`.
+    """
     packets = [body] if isinstance(body, bytes) else list(body)
     lines = [f"HTTP/1.1 {status} Whatever"]
     if content_type is not None:

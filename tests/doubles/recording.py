@@ -98,4 +98,8 @@ class Recorder:
     def counts(self) -> dict[str, int]:
         """`connections` carried at least one request; `accepted` also counts idle and failed ones."""
         with self._lock:
-            return {"requests": len(self._requests), "connections": self._connections, "accepted": self._accepted}
+            return {
+                "requests": len(self._requests),
+                "connections": self._connections,
+                "accepted": self._accepted,
+            }

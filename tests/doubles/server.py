@@ -1,8 +1,9 @@
 """The base of every double: an HTTP/1.1 server with keep-alive, TLS, round-trip times, faults and a record.
 
-A double is a context manager in the process of the test, or a process of its own (`command.py`). It answers in
-`answer`; reading, recording, faults and delays are the base's (`handler.py`, `delivery.py`). Not a web framework:
-one method decides what to say to one request.
+A double is a context manager in the process of the test, or a process of its own (`command.py`). It answers
+in
+`answer`; reading, recording, faults and delays are the base's (`handler.py`, `delivery.py`). Not a web
+framework: one method decides what to say to one request.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 class Double:
     """A server that behaves like an outside system. Subclasses say what it answers.
 
-    `rtt` is the round-trip time to pretend, in milliseconds, and may be changed at any time: one for TCP, one or two
-    for TLS (1.3 or 1.2), one for every request.
+    `rtt` is the round-trip time to pretend, in milliseconds, and may be changed at any time: one for TCP, one
+    or two for TLS (1.3 or 1.2), one for every request.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False, rtt: float = 0, seed: int = 0):
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False, rtt: float = 0, seed: int = 0
+    ):
         self.rtt = rtt
         self.faults = FaultScript(seed)
         self.recorder = Recorder()
@@ -91,7 +94,9 @@ class Double:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.close()
         # A defect of the double must not pass for an answer of the service.
         if self.crashes and kind is None:

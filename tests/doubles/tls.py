@@ -1,4 +1,6 @@
-"""A certificate authority and a certificate for 127.0.0.1, localhost and Chroma Cloud, made when asked for."""
+"""A certificate authority and a certificate for 127.0.0.1, localhost and Chroma Cloud, made when asked
+for.
+"""
 
 from __future__ import annotations
 

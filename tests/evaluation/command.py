@@ -50,7 +50,9 @@ def evaluate(settings: Settings, wanted: Wanted, console: Console) -> int:
         embedder = None
         if settings.openai.api_key:
             connections.configure(settings.ca_file, settings.data_dir / "addresses.json")
-            embedder = CachedEmbedder(OpenAI(settings.openai), settings.data_dir / "evaluation-vectors.sqlite3")
+            embedder = CachedEmbedder(
+                OpenAI(settings.openai), settings.data_dir / "evaluation-vectors.sqlite3"
+            )
         methods = Methods(index, embedder, _store(settings, wanted, passages, embedder, console))
         names = wanted.compare or (WITH_VECTORS if embedder else WITHOUT_VECTORS)
         chosen: dict[str, Method] = {name: _method(methods, name) for name in names}
@@ -77,12 +79,18 @@ def _index(settings: Settings, wanted: Wanted, passages: Sequence[Passage], path
         return LexicalIndex(path)
     kept = index_path(settings.data_dir, wanted.collection)
     if not kept.is_file():
-        raise UsageError(f"there is no index of {wanted.collection}; build it: scripts/build_index.py {wanted.collection}")
+        raise UsageError(
+            f"there is no index of {wanted.collection}; build it: scripts/build_index.py {wanted.collection}"
+        )
     return LexicalIndex(kept)
 
 
 def _store(
-    settings: Settings, wanted: Wanted, passages: Sequence[Passage], embedder: CachedEmbedder | None, console: Console
+    settings: Settings,
+    wanted: Wanted,
+    passages: Sequence[Passage],
+    embedder: CachedEmbedder | None,
+    console: Console,
 ) -> Store | None:
     if embedder is None:
         return None
@@ -101,7 +109,9 @@ def _method(methods: Methods, name: str) -> Method:
         return methods.named(name)
     except KeyError as error:
         known = ", ".join(WITH_VECTORS)
-        raise UsageError(f"no method {name!r}, or it needs vectors and OPENAI_API_KEY is not set; there are {known}") from error
+        raise UsageError(
+            f"no method {name!r}, or it needs vectors and OPENAI_API_KEY is not set; there are {known}"
+        ) from error
 
 
 def _bar(console: Console, label: str, total: int) -> tuple[Callable[[int, int], None], Callable[[], None]]:

@@ -1,6 +1,7 @@
 """Figures of one method over one set of questions.
 
-A question counts as answered when *every* passage it needs is in the context. Tokens are estimated at four bytes each.
+A question counts as answered when *every* passage it needs is in the context. Tokens are estimated at four
+bytes each.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ class Outcome:
 
     @property
     def reciprocal_rank(self) -> float:
-        ranks = (rank for rank, passage in enumerate(self.found.passages, 1) if passage.id in self.labelled.relevant)
+        ranks = (
+            rank
+            for rank, passage in enumerate(self.found.passages, 1)
+            if passage.id in self.labelled.relevant
+        )
         return 1 / next(ranks, float("inf"))
 
     @property
@@ -49,9 +54,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of all answerable questions: the part with a complete context, over all (with a 95 % bootstrap interval) and by kind;
-    mean reciprocal rank of the first needed passage; means of passages, tokens and requests, and of processor milliseconds.
-    `refused` are the answerable questions said to be in no book, `let_through` the unanswerable ones that are not."""
+    """Of all answerable questions: the part with a complete context, over all (with a 95 % bootstrap
+    interval) and by kind; mean reciprocal rank of the first needed passage; means of passages, tokens and
+    requests, and of processor milliseconds.
+    `refused` are the answerable questions said to be in no book, `let_through` the unanswerable ones that are
+    not."""
 
     questions: int
     complete: float
@@ -72,7 +79,10 @@ class Figures:
 
 
 def run(
-    method: Method, questions: Sequence[Labelled], requests: Callable[[], int], progress: Callable[[int, int], None]
+    method: Method,
+    questions: Sequence[Labelled],
+    requests: Callable[[], int],
+    progress: Callable[[int, int], None],
 ) -> list[Outcome]:
     """Ask `method` every question; `requests` tells how many went out since it was last asked."""
     outcomes = []

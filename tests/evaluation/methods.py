@@ -1,7 +1,8 @@
 """The ways of retrieval that are compared: ours, ours with one rule left out, and what others do.
 
-`previous` is the predecessor of this program as its description has it: nearest passages, "X vs Y" told by regular expressions
-and what is missing asked for on its own, the category page of the first, a cut at a gap between distances.
+`previous` is the predecessor of this program as its description has it: nearest passages, "X vs Y" told by
+regular expressions and what is missing asked for on its own, the category page of the first, a cut at a gap
+between distances.
 """
 
 from __future__ import annotations
@@ -38,14 +39,18 @@ _COMPARISONS = (
 _DEFAULT = Tuning()
 # A question is given less room where it names something; without names all would be given the larger one.
 _NAMED_ROOM = Limits(floor_unnamed=_DEFAULT.limits.floor_named, tokens_unnamed=_DEFAULT.limits.tokens_named)
-_NO_LIMITS = Limits(floor_named=0, tokens_named=10**6, floor_unnamed=0, tokens_unnamed=10**6, most_tokens=10**6)
+_NO_LIMITS = Limits(
+    floor_named=0, tokens_named=10**6, floor_unnamed=0, tokens_unnamed=10**6, most_tokens=10**6
+)
 # Each rule and the tuning without it.
 LEAVE_OUT: dict[str, Tuning] = {
     "vectors' weight": _DEFAULT._replace(weights=Weights(dense=0)),
     "words (BM25)": _DEFAULT._replace(weights=Weights(lexical=0)),
     "names' weight": _DEFAULT._replace(weights=Weights(name=0)),
     "slots for names, same budget": _DEFAULT._replace(guarantee_entities=False, limits=_NAMED_ROOM),
-    "names altogether, same budget": _DEFAULT._replace(guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM),
+    "names altogether, same budget": _DEFAULT._replace(
+        guarantee_entities=False, weights=Weights(name=0), limits=_NAMED_ROOM
+    ),
     "tables": _DEFAULT._replace(weights=Weights(table=0)),
     "columns of tables": _DEFAULT._replace(weights=Weights(table_words=1)),
     "types described": _DEFAULT._replace(weights=Weights(expected=0)),
@@ -61,7 +66,9 @@ LEAVE_OUT: dict[str, Tuning] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Passages in the order of the context; `supported` is false when the method would say that it is in no book."""
+    """Passages in the order of the context; `supported` is false when the method would say that it is in no
+    book.
+    """
 
     passages: Sequence[Passage]
     supported: bool = True
@@ -75,9 +82,17 @@ class Methods:
 
     def named(self, name: str) -> Method:
         """Raises KeyError for a name that is none, or one that needs vectors where there are none."""
-        methods: dict[str, Method] = {"lexical": self.lexical, "embedded": self._ours(_DEFAULT, vectors=False)}
+        methods: dict[str, Method] = {
+            "lexical": self.lexical,
+            "embedded": self._ours(_DEFAULT, vectors=False),
+        }
         if self._embedder is not None:
-            methods |= {"dense": self.dense, "rrf": self.rrf, "previous": self.previous, "hybrid": self._ours(_DEFAULT)}
+            methods |= {
+                "dense": self.dense,
+                "rrf": self.rrf,
+                "previous": self.previous,
+                "hybrid": self._ours(_DEFAULT),
+            }
         return methods[name]
 
     def without(self, rule: str) -> Method:

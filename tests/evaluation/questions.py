@@ -1,4 +1,6 @@
-"""Questions with the passages that a full answer needs, and the corpora they are asked of, read from JSON Lines."""
+"""Questions with the passages that a full answer needs, and the corpora they are asked of, read from JSON
+Lines.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def read_questions(paths: Iterable[Path], k: int) -> list[Labelled]:
         try:
             history = tuple(Turn(turn["role"], str(turn["content"])) for turn in record.get("history") or ())
             question = Question(str(record["question"]), k, history=history)
-            found.append(Labelled(str(record["id"]), str(record["kind"]), question, frozenset(record["relevant"])))
+            found.append(
+                Labelled(str(record["id"]), str(record["kind"]), question, frozenset(record["relevant"]))
+            )
         except (KeyError, TypeError) as error:
             raise UsageError(f"{path}:{number}: needs id, question, kind and relevant ({error})") from error
     return found

@@ -36,7 +36,9 @@ def table(measured: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Each question whose context lacks something, or that was judged wrong: what is missing, and what was there instead."""
+    """Each question whose context lacks something, or that was judged wrong: what is missing, and what was
+    there instead.
+    """
     for outcome in outcomes:
         labelled = outcome.labelled
         if labelled.kind == UNANSWERABLE:

@@ -1,4 +1,6 @@
-"""Vectors for measuring: fetched once from an OpenAI-compatible server and kept on disk, compared here or by a real Chroma."""
+"""Vectors for measuring: fetched once from an OpenAI-compatible server and kept on disk, compared here or by
+a real Chroma.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _SECONDS = 120.0
 
 
 class CachedEmbedder:
-    """`embedder` with its vectors kept in the SQLite file `path`, by model and text. Counts the calls a user would wait for."""
+    """`embedder` with its vectors kept in the SQLite file `path`, by model and text. Counts the calls a user
+    would wait for.
+    """
 
     def __init__(self, embedder: Embedder, path: Path) -> None:
         self._embedder = embedder
@@ -28,7 +32,9 @@ class CachedEmbedder:
         self.calls = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)"
+        )
 
     def embed(self, texts: Sequence[str], deadline: Deadline, *, pay: Pay = unpaid) -> list[list[float]]:
         self.calls += 1
@@ -55,7 +61,9 @@ class CachedEmbedder:
         self._connection.close()
 
     def _known(self, text: str) -> array[float] | None:
-        row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
+        row = self._connection.execute(
+            "SELECT vector FROM vectors WHERE key = ?", (self._key(text),)
+        ).fetchone()
         if row is None:
             return None
         vector = array("f")
@@ -68,7 +76,9 @@ class CachedEmbedder:
 
 
 class CorpusStore:
-    """The nearest passages of a corpus by squared L2 distance, as Chroma counts by default; exact. Counts its calls."""
+    """The nearest passages of a corpus by squared L2 distance, as Chroma counts by default; exact. Counts its
+    calls.
+    """
 
     def __init__(self, passages: Sequence[Passage], vectors: Sequence[Sequence[float]]) -> None:
         self._passages = passages
@@ -82,7 +92,8 @@ class CorpusStore:
     ) -> list[list[Passage]]:
         self.calls += 1
         return [
-            [self._at(number, distance) for distance, number in self._ordered(embedding)[:count]] for embedding in embeddings
+            [self._at(number, distance) for distance, number in self._ordered(embedding)[:count]]
+            for embedding in embeddings
         ]
 
     def get(self, ids: Sequence[str], deadline: Deadline) -> list[Passage]:

@@ -1,4 +1,6 @@
-"""Whose files they are: root's cron came first, a home is another account's, a place cannot be written; and file systems."""
+"""Whose files they are: root's cron came first, a home is another account's, a place cannot be written; and
+file systems.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def give_to_root(path: Path, mode: int) -> None:
         ("ledger.sqlite3-journal", 0o600, "[DATA_DIR]/ledger.sqlite3-journal belongs to root (mode 0600)"),
     ],
 )
-def test_a_ledger_that_root_has_made(program: Program, auth: GatedAuth, taken: str, mode: int, named: str) -> None:
+def test_a_ledger_that_root_has_made(
+    program: Program, auth: GatedAuth, taken: str, mode: int, named: str
+) -> None:
     token = auth.token_for("alice")
     assert program.ask(token).status == 200
     path = program.data_dir / taken
@@ -80,7 +84,9 @@ def test_a_ledger_that_root_has_made(program: Program, auth: GatedAuth, taken: s
 
 @as_root
 @pytest.mark.parametrize("taken", ["index", "index/collection-adnd_1e.sqlite3"])
-def test_an_index_that_root_has_made_is_not_passed_over_silently(keyed: Program, auth: GatedAuth, taken: str) -> None:
+def test_an_index_that_root_has_made_is_not_passed_over_silently(
+    keyed: Program, auth: GatedAuth, taken: str
+) -> None:
     keyed.build_index("An owlbear hugs.", "Owlbear")
     ACCOUNT.owns(keyed.data_dir)
     path = keyed.data_dir / taken
@@ -88,7 +94,9 @@ def test_an_index_that_root_has_made_is_not_passed_over_silently(keyed: Program,
     token = auth.token_for("alice")
     reply = keyed.ask(token)
     assert reply.status == 200, reply.body
-    assert any("index cannot be read" in line for line in reply.json()["diagnostics"]), reply.json()["diagnostics"]
+    assert any("index cannot be read" in line for line in reply.json()["diagnostics"]), reply.json()[
+        "diagnostics"
+    ]
     assert f"{path} belongs to root" in keyed.log()
     health = keyed.request(path="/health?deep=1", token=token).json()
     assert health["components"]["lexical_index"]["status"] == "error"
@@ -144,7 +152,14 @@ def test_a_command_that_meets_roots_files_says_whose_they_are() -> None:
         (home / "env").write_text("")
         for script in ("usage_report.py", "cleanup_ledger.py"):
             done = subprocess.run(
-                [sys.executable, "-c", _AS_ACCOUNT, str(ACCOUNT.uid), str(ROOT / "scripts" / script), str(ROOT)],
+                [
+                    sys.executable,
+                    "-c",
+                    _AS_ACCOUNT,
+                    str(ACCOUNT.uid),
+                    str(ROOT / "scripts" / script),
+                    str(ROOT),
+                ],
                 env={"DATA_DIR": str(data), "DNDCHAT_ENV_FILE": str(home / "env")},
                 capture_output=True,
                 text=True,
@@ -203,7 +218,9 @@ def test_the_remedy_can_be_pasted(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("home", [None, "", "/", "/nonexistent/home", "relative", "file", "closed", "loop"])
 def test_whatever_home_is_the_projects_own_file_is_reached(program: Program, home: str | None) -> None:
-    (program.root / ".env").write_text(f"DATA_DIR={program.data_dir}\nOPENAI_MODEL=from-the-project\nSMTP_PORT=0\n")
+    (program.root / ".env").write_text(
+        f"DATA_DIR={program.data_dir}\nOPENAI_MODEL=from-the-project\nSMTP_PORT=0\n"
+    )
     ACCOUNT.owns(program.root / ".env")
     if home == "file":
         (program.home / "file").write_text("")
@@ -228,7 +245,10 @@ def test_a_settings_file_that_is_named_and_not_ones_own(program: Program) -> Non
     give_to_root(program.settings_file, 0o600)
     reply = program.request()
     assert reply.status == 500
-    assert f"{program.settings_file} belongs to root (mode 0600), and this program runs as {ACCOUNT.name}" in reply.stderr
+    assert (
+        f"{program.settings_file} belongs to root (mode 0600), and this program runs as {ACCOUNT.name}"
+        in reply.stderr
+    )
     assert f"sudo chown -R {ACCOUNT.name} '{program.settings_file}'" in reply.stderr
 
 
@@ -258,9 +278,20 @@ _UTF16 = "CHROMA_PORT=1\n".encode("utf-16")
         ("pipe", "is no ordinary file"),
         ("dangling", "is a link to nothing"),
     ],
-    ids=["BOM and CRLF", "comments in Latin-1", "a value in Latin-1", "UTF-16", "huge", "directory", "pipe", "dangling link"],
+    ids=[
+        "BOM and CRLF",
+        "comments in Latin-1",
+        "a value in Latin-1",
+        "UTF-16",
+        "huge",
+        "directory",
+        "pipe",
+        "dangling link",
+    ],
 )
-def test_a_settings_file_of_any_kind_is_read_or_named(program: Program, content: bytes | str, said: str) -> None:
+def test_a_settings_file_of_any_kind_is_read_or_named(
+    program: Program, content: bytes | str, said: str
+) -> None:
     path = program.settings_file
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -282,13 +313,19 @@ def test_a_settings_file_of_any_kind_is_read_or_named(program: Program, content:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP], ids=errno.errorcode.get)
-def test_a_file_system_without_locks_is_said_and_not_waited_for(program: Program, auth: GatedAuth, number: int) -> None:
+def test_a_file_system_without_locks_is_said_and_not_waited_for(
+    program: Program, auth: GatedAuth, number: int
+) -> None:
     """As on NFS without a lock server. The kernel refuses the locks, SQLite asks for them as ever."""
     with_locks = lacking(ACCOUNT, flock=number, fcntl=(number, SET_LOCK))
     reply = program.start_question(auth.token_for("alice"))
     assert reply.reply().status == 200
     reply = program.request(
-        "POST", "/api/query", json.dumps({"question": "owlbear?"}).encode(), token=auth.token_for("alice"), command=with_locks
+        "POST",
+        "/api/query",
+        json.dumps({"question": "owlbear?"}).encode(),
+        token=auth.token_for("alice"),
+        command=with_locks,
     )
     assert (reply.status, reply.json()["error"]) == (500, "ledger_unavailable")
     assert "its file system gives no locks" in program.log()
@@ -312,13 +349,26 @@ def test_a_disk_without_room_is_an_answer_of_the_contract(base: Path, auth: Gate
             f"head -c 60000 /dev/zero >'{program.data_dir}/filler'; cat /dev/zero >'{program.data_dir}/rest' 2>/dev/null; "
             'exec "$0" "$@"'
         )
-        unshare = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), "sh", "-c", mount]
+        unshare = [
+            "unshare",
+            "--mount",
+            *(() if os.geteuid() == 0 else ("--user", "--map-root-user")),
+            "sh",
+            "-c",
+            mount,
+        ]
         if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
             pytest.skip("this kernel gives no mount namespaces")
         body = b'{"question": "What is an owlbear?"}'
-        reply = program.request("POST", "/api/query", body, token=auth.token_for("alice"), command=unshare, user=0, group=0)
+        reply = program.request(
+            "POST", "/api/query", body, token=auth.token_for("alice"), command=unshare, user=0, group=0
+        )
         assert (reply.status, reply.json()["error"]) == (500, "ledger_unavailable"), reply.body
-        assert "free some space" in reply.stderr or "check it with df" in reply.stderr or "No space left" in reply.stderr
+        assert (
+            "free some space" in reply.stderr
+            or "check it with df" in reply.stderr
+            or "No space left" in reply.stderr
+        )
         assert program.request(command=unshare, user=0, group=0).status == 200
 
 

@@ -1,4 +1,6 @@
-"""Limits that a shared host sets, odd umasks and odd clocks: each request ends as an answer or as a clean JSON error."""
+"""Limits that a shared host sets, odd umasks and odd clocks: each request ends as an answer or as a clean
+JSON error.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_few_descriptors(lasting: Lasting, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [8, 12, 16, 20])
-def test_few_descriptors_with_the_model(keyed: Program, auth: GatedAuth, openai: OpenAIDouble, count: int) -> None:
+def test_few_descriptors_with_the_model(
+    keyed: Program, auth: GatedAuth, openai: OpenAIDouble, count: int
+) -> None:
     limit = limited(resource.RLIMIT_NOFILE, count)
     reply = keyed.request("POST", "/api/query", BODY, token=auth.token_for("alice"), preexec_fn=limit)
     code = clean(reply, 500, 502)
@@ -125,7 +129,9 @@ def test_files_are_private_whatever_the_umask(keyed: Program, auth: GatedAuth, u
     assert all(mode & 0o600 == 0o600 for mode in modes.values()), modes
 
 
-@pytest.mark.parametrize("zone", ["", "Mars/Phobos", ":/nonexistent", "XXX-23:59", "Pacific/Kiritimati", "\u00fc"])
+@pytest.mark.parametrize(
+    "zone", ["", "Mars/Phobos", ":/nonexistent", "XXX-23:59", "Pacific/Kiritimati", "\u00fc"]
+)
 def test_times_are_utc_whatever_the_zone(lasting: Lasting, zone: str) -> None:
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     reply = lasting.ask(environ={"TZ": zone})
@@ -141,7 +147,9 @@ def test_the_path_of_the_environment_is_not_needed(lasting: Lasting, path: str |
     assert lasting.ask(environ={"PATH": path}).status == 200
 
 
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "tlh_QO.ISO-8859-1"}, {"PYTHONIOENCODING": "ascii"}], ids=str)
+@pytest.mark.parametrize(
+    "locale", [{"LC_ALL": "C"}, {"LC_ALL": "tlh_QO.ISO-8859-1"}, {"PYTHONIOENCODING": "ascii"}], ids=str
+)
 def test_answers_and_log_are_utf8_whatever_the_locale(lasting: Lasting, locale: dict[str, str]) -> None:
     program = lasting.program
     body = json.dumps({"question": "Eulenbär: what is an owlbear?"}, ensure_ascii=False).encode()

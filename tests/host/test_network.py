@@ -1,4 +1,6 @@
-"""Names with addresses that are dead, connections that die while they wait, certificates that are not believed."""
+"""Names with addresses that are dead, connections that die while they wait, certificates that are not
+believed.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 @contextlib.contextmanager
 def black_hole(address: str, port: int) -> Iterator[None]:
-    """Nothing is ever heard from there: a listener whose queue is full, so that the kernel drops what comes."""
+    """Nothing is ever heard from there: a listener whose queue is full, so that the kernel drops what
+    comes.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,7 +134,11 @@ def test_two_dead_addresses_leave_time_for_the_question(resolve: Resolve) -> Non
 
 def test_two_dead_addresses_before_the_good_one(resolve: Resolve) -> None:
     resolve("127.0.0.2", "127.0.0.3", "127.0.0.4")
-    with Listener("127.0.0.4") as good, black_hole("127.0.0.2", good.port), black_hole("127.0.0.3", good.port):
+    with (
+        Listener("127.0.0.4") as good,
+        black_hole("127.0.0.2", good.port),
+        black_hole("127.0.0.3", good.port),
+    ):
         with connections.connect(NAME, good.port, SECONDS) as sock:
             assert sock.getpeername() == ("127.0.0.4", good.port)
             assert sock.gettimeout() == SECONDS
@@ -144,7 +152,9 @@ def test_addresses_that_refuse_cost_nothing(resolve: Resolve) -> None:
 
 
 def test_a_family_that_this_host_does_not_reach_is_passed_over(resolve: Resolve) -> None:
-    """`localhost` is ::1 first, and the server listens on 127.0.0.1 only; or the AAAA record leads nowhere."""
+    """`localhost` is ::1 first, and the server listens on 127.0.0.1 only; or the AAAA record leads
+    nowhere.
+    """
     resolve("::1", "2001:db8::1", "2001:db8::2", "127.0.0.1")
     with Listener("127.0.0.1") as good, connections.connect(NAME, good.port, SECONDS) as sock:
         assert sock.getpeername()[0] == "127.0.0.1"
@@ -179,7 +189,11 @@ def test_all_dead_is_told_as_what_it_is(resolve: Resolve) -> None:
     with Listener("127.0.0.9") as other:
         with pytest.raises(ConnectionRefusedError):
             connections.connect(NAME, other.port, SECONDS)
-        with black_hole("127.0.0.2", other.port), black_hole("127.0.0.3", other.port), pytest.raises(TimeoutError):
+        with (
+            black_hole("127.0.0.2", other.port),
+            black_hole("127.0.0.3", other.port),
+            pytest.raises(TimeoutError),
+        ):
             connections.connect(NAME, other.port, 0.6)
 
 
@@ -212,7 +226,8 @@ def test_where_the_first_address_answers_nothing_is_written(resolve: Resolve, tm
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"a": 1}', '{"service.example:1": ["x"]}', '{"service.example:1": [1, "x"]}', "\0"]
+    "text",
+    ["", "[]", "{", '{"a": 1}', '{"service.example:1": ["x"]}', '{"service.example:1": [1, "x"]}', "\0"],
 )
 def test_a_damaged_memory_is_none(resolve: Resolve, tmp_path: Path, text: str) -> None:
     (tmp_path / "addresses.json").write_text(text)
@@ -345,11 +360,43 @@ def serve_tls(context: ssl.SSLContext) -> tuple[socket.socket, int]:
 
 
 def self_signed(directory: Path, days: int) -> ssl.SSLContext:
-    """A certificate that nobody has signed: for no address at all, or with `days` -1 for this one, but expired."""
-    request = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=127.0.0.1"]
-    subprocess.run(["openssl", *request, "-keyout", "k.pem", "-out", "r.pem"], cwd=directory, check=True, capture_output=True)
-    (directory / "ext").write_text("subjectAltName = IP:127.0.0.1\n" if days < 0 else "basicConstraints = CA:FALSE\n")
-    sign = ["x509", "-req", "-in", "r.pem", "-signkey", "k.pem", "-days", str(days), "-extfile", "ext", "-out", "c.pem"]
+    """A certificate that nobody has signed: for no address at all, or with `days` -1 for this one, but
+    expired.
+    """
+    request = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    subprocess.run(
+        ["openssl", *request, "-keyout", "k.pem", "-out", "r.pem"],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    (directory / "ext").write_text(
+        "subjectAltName = IP:127.0.0.1\n" if days < 0 else "basicConstraints = CA:FALSE\n"
+    )
+    sign = [
+        "x509",
+        "-req",
+        "-in",
+        "r.pem",
+        "-signkey",
+        "k.pem",
+        "-days",
+        str(days),
+        "-extfile",
+        "ext",
+        "-out",
+        "c.pem",
+    ]
     subprocess.run(["openssl", *sign], cwd=directory, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "c.pem", directory / "k.pem")
@@ -390,9 +437,14 @@ def test_a_certificate_for_another_name(tmp_path: Path, resolve: Resolve) -> Non
         assert "is for another host name" in unavailable(port, NAME)
 
 
-def test_the_name_of_a_certificate_is_right_whichever_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_a_certificate_is_right_whichever_address_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with AuthDouble(tls=True) as double:
-        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, double.port)) for address in ("127.0.0.9", "127.0.0.1")]
+        places = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, double.port))
+            for address in ("127.0.0.9", "127.0.0.1")
+        ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
         connections.configure(double.ca_file, None)
         api = AuthApi(f"https://localhost:{double.port}")
@@ -501,7 +553,9 @@ def test_a_command_says_certificates_and_believes_the_setting(rules: ChromaServe
 
         def run(settings: str) -> subprocess.CompletedProcess[str]:
             (tmp_path / "settings").write_text(settings)
-            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+            return subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=60
+            )
 
         done = run("")
         assert done.returncode == 1

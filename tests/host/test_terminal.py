@@ -44,8 +44,12 @@ def run(
     return done
 
 
-@pytest.mark.parametrize("name", [name for name in (*COMMANDS, *SHELL) if name not in ("send_alerts.py", "dev_server.sh")])
-@pytest.mark.parametrize("terminal", [TERMINALS["LANG=C"], TERMINALS["ascii, strict"]], ids=["LANG=C", "ascii"])
+@pytest.mark.parametrize(
+    "name", [name for name in (*COMMANDS, *SHELL) if name not in ("send_alerts.py", "dev_server.sh")]
+)
+@pytest.mark.parametrize(
+    "terminal", [TERMINALS["LANG=C"], TERMINALS["ascii, strict"]], ids=["LANG=C", "ascii"]
+)
 def test_help_is_printed(name: str, terminal: dict[str, str]) -> None:
     done = run(name, "--help", terminal=terminal)
     assert done.returncode == 0, done.stderr
@@ -55,7 +59,9 @@ def test_help_is_printed(name: str, terminal: dict[str, str]) -> None:
 @every_terminal
 def test_the_report_of_usage(tmp_path: Path, terminal: dict[str, str]) -> None:
     bench_ledger.fill(tmp_path / "ledger.sqlite3", 900)
-    done = run("usage_report.py", "--days", "11", terminal=terminal, data_dir=tmp_path, DAILY_BUDGET_USD="0.005")
+    done = run(
+        "usage_report.py", "--days", "11", terminal=terminal, data_dir=tmp_path, DAILY_BUDGET_USD="0.005"
+    )
     assert done.returncode == 0, done.stderr
     # A bar a day, in what the terminal has.
     bars = re.findall(rb"#{15,}|\xdb{15,}", done.stdout)
@@ -65,7 +71,9 @@ def test_the_report_of_usage(tmp_path: Path, terminal: dict[str, str]) -> None:
 
 @every_terminal
 def test_what_a_command_refuses_can_be_read(tmp_path: Path, terminal: dict[str, str]) -> None:
-    (tmp_path / "ledger.sqlite3").write_text("no database at all, though long enough to be looked at by somebody\n" * 99)
+    (tmp_path / "ledger.sqlite3").write_text(
+        "no database at all, though long enough to be looked at by somebody\n" * 99
+    )
     for name in ("usage_report.py", "cleanup_ledger.py"):
         done = run(name, terminal=terminal, data_dir=tmp_path)
         assert done.returncode == 1
@@ -78,9 +86,18 @@ def test_what_a_command_refuses_can_be_read(tmp_path: Path, terminal: dict[str, 
 @every_terminal
 def test_json_stays_json(tmp_path: Path, terminal: dict[str, str]) -> None:
     """A name with letters that the terminal has not, and one that is no text at all."""
-    done = run("build_index.py", "b\u00fccher-\u9f8d", "--json", terminal=terminal, data_dir=tmp_path, CHROMA_PORT="9")
+    done = run(
+        "build_index.py",
+        "b\u00fccher-\u9f8d",
+        "--json",
+        terminal=terminal,
+        data_dir=tmp_path,
+        CHROMA_PORT="9",
+    )
     assert "9" in json.loads(done.stdout)["error"]
-    done = run("ingest.py", "--json", "/nonexistent/\udcff\u9f8d.md", "books", terminal=terminal, data_dir=tmp_path)
+    done = run(
+        "ingest.py", "--json", "/nonexistent/\udcff\u9f8d.md", "books", terminal=terminal, data_dir=tmp_path
+    )
     assert json.loads(done.stdout)["exit_status"] in (1, 2)
 
 
@@ -88,7 +105,11 @@ def test_json_stays_json(tmp_path: Path, terminal: dict[str, str]) -> None:
 def test_a_question_from_the_shell_is_shown(tmp_path: Path, terminal: dict[str, str]) -> None:
     """The reply of a server that is not there, and a question that is typed in UTF-8."""
     done = run(
-        "test_flask_query.sh", "Bearer x", "\u00dcn\u00efc\u00f6d\u00e9", terminal=terminal, API_URL="http://127.0.0.1:9"
+        "test_flask_query.sh",
+        "Bearer x",
+        "\u00dcn\u00efc\u00f6d\u00e9",
+        terminal=terminal,
+        API_URL="http://127.0.0.1:9",
     )
     assert done.returncode == 1
     assert b"cannot be reached" in done.stderr and b"Traceback" not in done.stderr
@@ -100,8 +121,11 @@ def test_a_real_locale_of_iso_8859_1(tmp_path: Path) -> None:
         [localedef, "-i", "de_DE", "-f", "ISO-8859-1", tmp_path / "de_DE"], capture_output=True, check=False
     )
     terminal = {"LOCPATH": str(tmp_path), "LC_ALL": "de_DE"}
-    # It warns of what it does not like, and makes the locale all the same; without its sources it makes one that is none.
-    used = made and subprocess.run(["locale", "charmap"], env=terminal | {"PATH": os.defpath}, capture_output=True, check=False)
+    # It warns of what it does not like, and makes the locale all the same; without its sources it makes one
+    # that is none.
+    used = made and subprocess.run(
+        ["locale", "charmap"], env=terminal | {"PATH": os.defpath}, capture_output=True, check=False
+    )
     if not used or used.stdout.strip() != b"ISO-8859-1":
         pytest.skip("this machine has no sources of locales (package locales)")
     done = run("build_index.py", "books", "--check", terminal=terminal, data_dir=tmp_path)
@@ -109,5 +133,7 @@ def test_a_real_locale_of_iso_8859_1(tmp_path: Path) -> None:
 
 
 def test_a_terminal_with_all_letters_gets_them(tmp_path: Path) -> None:
-    done = run("build_index.py", "books", "--check", terminal={"PYTHONIOENCODING": "utf-8"}, data_dir=tmp_path)
+    done = run(
+        "build_index.py", "books", "--check", terminal={"PYTHONIOENCODING": "utf-8"}, data_dir=tmp_path
+    )
     assert done.stdout.decode().startswith("✗ There is no index of books")

@@ -22,7 +22,9 @@ from tests.test_cgi import _old_pythons
 
 SHORT = json.dumps({"question": "What is an owlbear?"}).encode()
 # Each letter is six bytes as JSON writes it: 48 kB of a body, close to what a wrapper passes on.
-LONG = json.dumps({"question": "What is an owlbear?", "history": [{"role": "user", "content": "\u2014" * 8000}]}).encode()
+LONG = json.dumps(
+    {"question": "What is an owlbear?", "history": [{"role": "user", "content": "\u2014" * 8000}]}
+).encode()
 ACCOUNT = server_account()
 AF_UNIX = 1
 
@@ -45,7 +47,9 @@ def program(base: Path, auth: GatedAuth) -> Iterator[Program]:
 @pytest.mark.parametrize("body", [SHORT, LONG], ids=["short", "long"])
 @pytest.mark.parametrize("python", _old_pythons(), ids=lambda path: path.name)
 def test_a_dead_socket_and_a_python_that_is_old(tmp_path: Path, python: Path, body: bytes) -> None:
-    """Before 3.8 there is no `os.memfd_create`; the wrapper hands over to the virtual environment's interpreter."""
+    """Before 3.8 there is no `os.memfd_create`; the wrapper hands over to the virtual environment's
+    interpreter.
+    """
     with AuthDouble() as auth:
         program = CgiProgram(tmp_path, command=(python, "-S"), AUTH_API_URL=auth.url)
         dead_socket(program.data_dir)
@@ -114,7 +118,9 @@ def a_closed_folder(place: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [a_file, a_pipe, a_folder, a_dangling_link, a_loop, a_closed_folder])
-def test_whatever_lies_where_the_socket_would_be(program: Program, auth: GatedAuth, make: Callable[[Path], None]) -> None:
+def test_whatever_lies_where_the_socket_would_be(
+    program: Program, auth: GatedAuth, make: Callable[[Path], None]
+) -> None:
     place = program.data_dir / "worker.sock"
     place.unlink()
     make(place)

@@ -1,4 +1,6 @@
-"""What the tests of the operator's commands run against: two real Chroma servers, and the manners of the cloud before one."""
+"""What the tests of the operator's commands run against: two real Chroma servers, and the manners of the
+cloud before one.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def cloud(cloud_server: ChromaServer) -> Iterator[ChromaCloudDouble]:
 
 @pytest.fixture(scope="session")
 def rulebook(source_server: ChromaServer) -> collections.Rows:
-    """As many records as the owner migrates, of few dimensions: most tests count calls. Tests leave it as it is."""
+    """As many records as the owner migrates, of few dimensions: most tests count calls. Tests leave it as it
+    is.
+    """
     data = collections.rows(2213, 64)
     collections.fill(source_server.url, RULEBOOK, data, metadata=RULEBOOK_METADATA)
     return data
@@ -60,7 +64,9 @@ def remove_all(server: ChromaServer, keep: str = "") -> None:
 
 
 class Operator:
-    """Somebody at a shell: runs scripts with settings of their own, and nothing of the environment of the tests."""
+    """Somebody at a shell: runs scripts with settings of their own, and nothing of the environment of the
+    tests.
+    """
 
     def __init__(self, data_dir: Path, environment: dict[str, str]) -> None:
         self.data_dir = data_dir

@@ -1,4 +1,6 @@
-"""`scripts/backup.py` and `scripts/restore.py`: everything, bit for bit, and nothing from a file that is not whole."""
+"""`scripts/backup.py` and `scripts/restore.py`: everything, bit for bit, and nothing from a file that is not
+whole.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def file(operator: Operator, small: collections.Rows, tmp_path: Path) -> Path:
     return path
 
 
-def test_there_and_back_is_bit_exact(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, file: Path) -> None:
+def test_there_and_back_is_bit_exact(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, file: Path
+) -> None:
     before = collections.snapshot(source.url, NAME)
     for to, url in (("local", source.url), ("cloud", cloud.behind)):
         ran = operator.run("restore.py", file, "--name", "restored", "--to", to)
@@ -109,7 +113,9 @@ def _end_lost(data: bytes) -> bytes:
         lambda data: gzip.compress(b'{"a": 1}\n'),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused(operator: Operator, cloud: ChromaCloudDouble, file: Path, spoil: object) -> None:
+def test_a_file_that_is_not_whole_is_refused(
+    operator: Operator, cloud: ChromaCloudDouble, file: Path, spoil: object
+) -> None:
     file.write_bytes(spoil(file.read_bytes()))  # type: ignore[operator]
     ran = operator.run("restore.py", file)
     assert ran.status == 1 and file.name in ran.sentence() and cloud.requests == []
@@ -133,7 +139,9 @@ def test_a_name_that_no_collection_may_have_is_refused_at_once(
     assert ran.status == 2 and "--name: give 3 to 512" in ran.err and cloud.requests == []
 
 
-def test_told_to_end_it_leaves_nothing_half_written(operator: Operator, cloud: ChromaCloudDouble, file: Path) -> None:
+def test_told_to_end_it_leaves_nothing_half_written(
+    operator: Operator, cloud: ChromaCloudDouble, file: Path
+) -> None:
     assert operator.run("restore.py", file).status == 0
     before = file.read_bytes()
     cloud.faults.push(Fault("hang", path="*/get"))
@@ -145,7 +153,9 @@ def test_told_to_end_it_leaves_nothing_half_written(operator: Operator, cloud: C
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
 
 
-def test_missing_collections_and_files_are_one_sentence(operator: Operator, small: collections.Rows, tmp_path: Path) -> None:
+def test_missing_collections_and_files_are_one_sentence(
+    operator: Operator, small: collections.Rows, tmp_path: Path
+) -> None:
     ran = operator.run("backup.py", "nothing", tmp_path / "x.gz", "--from", "local")
     assert ran.status == 1 and "no collection 'nothing'; it has:" in ran.sentence()
     ran = operator.run("restore.py", tmp_path / "gone.gz")

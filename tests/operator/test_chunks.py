@@ -136,7 +136,10 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "broken.md").write_bytes(b"# caf\xc3\xa9\n\xe9\n")
     (tmp_path / "book.pdf").write_bytes(b"%PDF")
     with pytest.raises(OperatorError) as caught:
-        read([tmp_path / "bad.jsonl", tmp_path / "broken.md", tmp_path / "book.pdf", tmp_path / "gone.json"], 4000)
+        read(
+            [tmp_path / "bad.jsonl", tmp_path / "broken.md", tmp_path / "book.pdf", tmp_path / "gone.json"],
+            4000,
+        )
     told = str(caught.value)
     for expected in (
         "bad.jsonl:2: id 'a' is used already",
@@ -173,7 +176,12 @@ def test_what_chroma_cannot_store_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_what_says_nothing_is_left_out(tmp_path: Path) -> None:
-    entry = {"id": "a", "text": " ", "content": "there", "metadata": {"none": None, "tags": [], "largest": 2**63 - 1, "no": 0}}
+    entry = {
+        "id": "a",
+        "text": " ",
+        "content": "there",
+        "metadata": {"none": None, "tags": [], "largest": 2**63 - 1, "no": 0},
+    }
     (tmp_path / "a.json").write_text(json.dumps([entry]))
     assert read([tmp_path / "a.json"], 4000) == [Record("a", "there", {"largest": 2**63 - 1, "no": 0}, None)]
 

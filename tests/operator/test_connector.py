@@ -32,10 +32,19 @@ def settings(operator: Operator, tmp_path: Path) -> Settings:
 
 
 def test_repr_is_the_promised_one(tmp_path: Path) -> None:
-    assert repr(ChromaDBConnector(settings=load({}, tmp_path))) == "ChromaDBConnector(host=http://localhost, port=8060)"
-    cloud = {"chroma_cloud_api_key": "ck-secret", "chroma_cloud_tenant_id": "120ffaa8-32bf-4e7d-823d-c587bd8a5202"}
+    assert (
+        repr(ChromaDBConnector(settings=load({}, tmp_path)))
+        == "ChromaDBConnector(host=http://localhost, port=8060)"
+    )
+    cloud = {
+        "chroma_cloud_api_key": "ck-secret",
+        "chroma_cloud_tenant_id": "120ffaa8-32bf-4e7d-823d-c587bd8a5202",
+    }
     connector = ChromaDBConnector(settings=load(cloud, tmp_path))
-    assert repr(connector) == "ChromaDBConnector(cloud, tenant=120ffaa8-32bf-4e7d-823d-c587bd8a5202, database=adnd_1e)"
+    assert (
+        repr(connector)
+        == "ChromaDBConnector(cloud, tenant=120ffaa8-32bf-4e7d-823d-c587bd8a5202, database=adnd_1e)"
+    )
     assert "ck-secret" not in repr(vars(connector))
 
 
@@ -85,7 +94,9 @@ def test_collections_from_their_making_to_their_end(settings: Settings, mode: st
 def test_it_outlasts_429_503_and_broken_connections(settings: Settings, cloud: ChromaCloudDouble) -> None:
     connector = ChromaDBConnector(settings=settings, patience=QUICK)
     connector.create("books")
-    cloud.faults.push(Fault("status", status=429, retry_after=1), Fault("status", status=503), Fault("close_before_headers"))
+    cloud.faults.push(
+        Fault("status", status=429, retry_after=1), Fault("status", status=503), Fault("close_before_headers")
+    )
     assert connector.count("books") == 0
     cloud.faults.push(Fault("status", status=429, times=None))
     with pytest.raises(OperatorError, match=r"too many calls \(429\), after 4 attempts"):
@@ -93,7 +104,9 @@ def test_it_outlasts_429_503_and_broken_connections(settings: Settings, cloud: C
 
 
 def test_it_does_not_wait_for_ever(settings: Settings, cloud: ChromaCloudDouble) -> None:
-    connector = ChromaDBConnector(settings=settings, patience=Patience(seconds_a_call=0.5, attempts=2, first_pause=0.05))
+    connector = ChromaDBConnector(
+        settings=settings, patience=Patience(seconds_a_call=0.5, attempts=2, first_pause=0.05)
+    )
     connector.create("books")
     cloud.faults.push(Fault("hang", times=None))
     began = time.monotonic()
@@ -115,7 +128,9 @@ def test_a_stall_while_the_client_is_made(settings: Settings, cloud: ChromaCloud
 
 def test_connection_errors_say_what_to_check(settings: Settings, operator: Operator, tmp_path: Path) -> None:
     def failing(**changes: str) -> str:
-        connector = ChromaDBConnector(settings=load({**operator.environment, **changes}, tmp_path), patience=QUICK)
+        connector = ChromaDBConnector(
+            settings=load({**operator.environment, **changes}, tmp_path), patience=QUICK
+        )
         with pytest.raises(OperatorError) as caught:
             connector.list()
         return str(caught.value)
@@ -130,7 +145,9 @@ def test_connection_errors_say_what_to_check(settings: Settings, operator: Opera
         ChromaDBConnector(settings=local, patience=QUICK).connect()
 
 
-def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(settings: Settings, source: ChromaServer) -> None:
+def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(
+    settings: Settings, source: ChromaServer
+) -> None:
     """What it does by itself: chroma-core/chroma#7594."""
     connector = ChromaDBConnector("local", settings=settings, patience=QUICK)
     for delete in (connector.delete, connector.database.delete):
@@ -142,7 +159,9 @@ def test_a_local_server_hands_no_lists_of_a_deleted_collection_on(settings: Sett
         connector.delete("second")
 
 
-def test_a_write_that_would_be_too_large_is_more_than_one(settings: Settings, cloud: ChromaCloudDouble) -> None:
+def test_a_write_that_would_be_too_large_is_more_than_one(
+    settings: Settings, cloud: ChromaCloudDouble
+) -> None:
     """All that a record may have, 100 times over, is 40 MB when it is not ASCII."""
     metadata = {f"k{n:035}": "é" * 2048 for n in range(32)}
     records = [Record(f"r{n}", "é" * 8192, metadata, None, floats([n, 1])) for n in range(100)]

@@ -1,4 +1,6 @@
-"""What all commands of the operator have in common, whatever they are about: what they print on, and how they end."""
+"""What all commands of the operator have in common, whatever they are about: what they print on, and how they
+end.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,10 @@ def test_a_mistake_of_ours_has_its_traceback_and_its_document(capsys: pytest.Cap
         for number, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
             signal.signal(number, handler)
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"exit_status": 1, "error": "A mistake in this program (KeyError); please report it."}
+    assert json.loads(out) == {
+        "exit_status": 1,
+        "error": "A mistake in this program (KeyError); please report it.",
+    }
     assert "Traceback" in err
 
 
@@ -141,7 +146,10 @@ def test_pasted_into_a_shell_a_command_finds_the_packages(tmp_path: Path) -> Non
         ("upload_to_chromacloud.py rules", "requests is not installed here: run scripts/setup.sh."),
         ("backup.py rules rules.gz", "requests is not installed here: run scripts/setup.sh."),
         ("build_index.py rules", "requests is not installed here: run scripts/setup.sh."),
-        ("ingest.py a.md --collection rules", "openai is not installed here: run scripts/setup.sh --operator."),
+        (
+            "ingest.py a.md --collection rules",
+            "openai is not installed here: run scripts/setup.sh --operator.",
+        ),
     ],
 )
 def test_without_its_package_a_command_says_so(tmp_path: Path, command: str, remedy: str) -> None:

@@ -30,7 +30,12 @@ BOTH = [
 LINES = '{"id": "owlbear", "text": "An owlbear hugs.", "name": "Owlbear"}\n'
 CAFE = "# Café\n\nThe naïve elf’s “coffee”.\n"
 CAFE_READ = [
-    Record("x-cafe", "## Café\nCafé\n\nThe naïve elf’s “coffee”.", {"name": "Café", "hierarchy": "Café", "book": "x"}, None)
+    Record(
+        "x-cafe",
+        "## Café\nCafé\n\nThe naïve elf’s “coffee”.",
+        {"name": "Café", "hierarchy": "Café", "book": "x"},
+        None,
+    )
 ]
 
 
@@ -97,7 +102,9 @@ def test_a_table_as_excel_writes_it(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(
         'sep=|\r\nID|Text |Name|\r\n7|"An owl|bear ""hugs"".\r\nTwice."|Owlbear|\r\n'.encode("utf-16")
     )
-    assert read([tmp_path / "a.csv"], 4000) == [Record("7", 'An owl|bear "hugs".\nTwice.', {"name": "Owlbear"}, None)]
+    assert read([tmp_path / "a.csv"], 4000) == [
+        Record("7", 'An owl|bear "hugs".\nTwice.', {"name": "Owlbear"}, None)
+    ]
     (tmp_path / "a.csv").write_text("id,text\n1,a,b\n2,\n,x\n")
     said = told(tmp_path / "a.csv")
     for line, what in [(2, "3 cells under 2 columns"), (3, "2: no text"), (4, "no uid or id")]:
@@ -160,13 +167,17 @@ def test_the_owners_monsters() -> None:
 def test_the_layout_itself_names_nothing(tmp_path: Path) -> None:
     records = read([FILES / "owner-monsters.json"], 4000)
     build([Passage(r.id, r.document or "", r.metadata or {}) for r in records], tmp_path / "index", {})
-    found = LexicalIndex(tmp_path / "index").names(map(terms.key, ["statistics", "description", "giant newt", "salamandra"]))
+    found = LexicalIndex(tmp_path / "index").names(
+        map(terms.key, ["statistics", "description", "giant newt", "salamandra"])
+    )
     assert found.keys() == {"giantnewt", "salamandra"}
 
 
 def test_statistics_that_the_text_has_already(tmp_path: Path) -> None:
     text = "## ORC\n\n**Statistics:**\n- Size: M\n\n**Description:**\nMany."
-    (tmp_path / "a.json").write_text(json.dumps([{"uid": "orc", "name": "ORC", "content": text, "statistics": {"size": "M"}}]))
+    (tmp_path / "a.json").write_text(
+        json.dumps([{"uid": "orc", "name": "ORC", "content": text, "statistics": {"size": "M"}}])
+    )
     assert read([tmp_path / "a.json"], 4000) == [Record("orc", text, {"size": "M", "name": "ORC"}, None)]
     headed = {"uid": "orc", "name": "ORC", "content": "## Orcs\n\nMany.", "statistics": {"size": "M"}}
     (tmp_path / "a.json").write_text(json.dumps([headed]))
@@ -177,7 +188,10 @@ def test_statistics_that_the_text_has_already(tmp_path: Path) -> None:
 def test_the_owners_rules() -> None:
     notes: list[str] = []
     parry, row, first, second = read([FILES / "owner-rules.json"], 4000, notes.append)
-    assert (parry.id, parry.document) == ("DMG_PARRYING_1", "# COMBAT\n\n## PARRYING\n\nA blade is turned aside.")
+    assert (parry.id, parry.document) == (
+        "DMG_PARRYING_1",
+        "# COMBAT\n\n## PARRYING\n\nA blade is turned aside.",
+    )
     assert parry.metadata == {
         "book": "Dungeon_Masters_Guide_(1e)", "title": "PARRYING", "hierarchy": "COMBAT → PARRYING", "parent_heading": "",
         "parent_chunk_uid": "", "chunk_type": "default", "type": "rule", "chunk_level": 2, "start_line": 1, "end_line": 5,
@@ -190,7 +204,9 @@ def test_the_owners_rules() -> None:
     assert not {"sibling_chunks", "tables", "parent_chunk_uid"} & (row.metadata or {}).keys()
     # Ids that the cloud does not take, and what refers to them.
     parts = [Passage(record.id, record.document or "", record.metadata or {}) for record in (first, second)]
-    assert all(len(part.id.encode()) <= 128 and part.metadata["original_id"].startswith("DMG_LONG") for part in parts)
+    assert all(
+        len(part.id.encode()) <= 128 and part.metadata["original_id"].startswith("DMG_LONG") for part in parts
+    )
     assert [part.part for part in parts] == [1, 2] and parts[0].section == parts[1].section
     assert any("id of more than 128 bytes" in note and "(2 passages)" in note for note in notes)
 
@@ -224,7 +240,13 @@ def test_where_an_id_is_found(tmp_path: Path, fields: dict[str, object], identit
     [
         {"name": "ORC", "content": "Many.", "metadata": {"uid": "a"}, "variants": [{"name": "HALF-ORC"}]},
         {"name": "ORC", "statistics": {"size": "M"}, "metadata": {"monster_id": "a"}},
-        {"name": "ORC", "description": "Many.", "monster_id": "a", "statistics": {"size": "M"}, "attacks": [{"with": "axe"}]},
+        {
+            "name": "ORC",
+            "description": "Many.",
+            "monster_id": "a",
+            "statistics": {"size": "M"},
+            "attacks": [{"with": "axe"}],
+        },
     ],
 )
 def test_one_passage_alone_in_a_file_is_no_wrapper(tmp_path: Path, entry: dict[str, object]) -> None:
@@ -236,7 +258,10 @@ def test_one_passage_alone_in_a_file_is_no_wrapper(tmp_path: Path, entry: dict[s
 def test_lists_of_ids_and_texts(tmp_path: Path) -> None:
     columns = {"ids": ["a", "b"], "texts": ["x", "y"], "metadatas": [None, {"k": 1}]}
     (tmp_path / "a.json").write_text(json.dumps(columns))
-    assert read([tmp_path / "a.json"], 4000) == [Record("a", "x", None, None), Record("b", "y", {"k": 1}, None)]
+    assert read([tmp_path / "a.json"], 4000) == [
+        Record("a", "x", None, None),
+        Record("b", "y", {"k": 1}, None),
+    ]
     (tmp_path / "a.json").write_text(json.dumps({"ids": ["a"], "words": ["x"]}))
     assert "an object with 'ids', 'words' in it" in told(tmp_path / "a.json")
 
@@ -285,7 +310,11 @@ BACKUP = b'{"format": "dndchat-backup-1", "collection": "x"}\n{"id": "a", "docum
     [
         ("book.pdf", b"%PDF-1.7\n", ["PDF", "pdftotext", "book.txt"]),
         ("book.md", b"%PDF-1.7\n", ["PDF"]),
-        ("book.epub", archive("mimetype", "META-INF/container.xml"), ["EPUB", "pandoc", "book.epub -t gfm -o", "book.md"]),
+        (
+            "book.epub",
+            archive("mimetype", "META-INF/container.xml"),
+            ["EPUB", "pandoc", "book.epub -t gfm -o", "book.md"],
+        ),
         ("book.docx", archive("word/document.xml"), ["Word", "pandoc"]),
         ("book.odt", archive("mimetype", "content.xml"), ["OpenDocument", "pandoc"]),
         ("book.xlsx", archive("xl/workbook.xml"), ["Excel", "CSV"]),
@@ -377,11 +406,17 @@ def test_a_line_that_is_wrong_among_others(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text(LINES + '{"id": "x"\n\n' + LINES.replace("owlbear", "x") + "[5]\n7\n")
     said = told(file)
-    for place, what in [(":2", "no JSON"), (":5: passage 1", "no JSON object (5)"), (":6", "no JSON object (7)")]:
+    for place, what in [
+        (":2", "no JSON"),
+        (":5: passage 1", "no JSON object (5)"),
+        (":6", "no JSON object (7)"),
+    ]:
         assert f"{file}{place}: {what}" in said, said
 
 
-@pytest.mark.parametrize("make", [lambda: '{"a": ' * 20_000, lambda: "[" * 20_000, lambda: "{}" * 20_000, lambda: '"' * 20_000])
+@pytest.mark.parametrize(
+    "make", [lambda: '{"a": ' * 20_000, lambda: "[" * 20_000, lambda: "{}" * 20_000, lambda: '"' * 20_000]
+)
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".txt", ".csv"])
 def test_no_file_is_too_much(tmp_path: Path, make: Callable[[], str], suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_text(make())

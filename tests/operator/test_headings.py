@@ -70,7 +70,8 @@ def test_a_converted_book() -> None:
     assert troll.id == "headings-spells-monsters-men-troll" and (troll.metadata or {})["name"] == "Troll"
     assert (troll.document or "").startswith("## Troll\nSpells > Monsters & Men > Troll\n\nRegenerates.")
     assert all(
-        line in (troll.document or "") for line in ("# no heading {#code}", "## nor this", "    ## nor this", "> ## nor")
+        line in (troll.document or "")
+        for line in ("# no heading {#code}", "## nor this", "    ## nor this", "> ## nor")
     )
 
 
@@ -91,7 +92,8 @@ def test_what_looks_like_a_heading_in_other_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "front", ["---\ntitle: x\n# comment\n---\n", "+++\ntitle = 'x'\n# comment\n+++\n", "---\r\na: b\r\n---\r\n"]
+    "front",
+    ["---\ntitle: x\n# comment\n---\n", "+++\ntitle = 'x'\n# comment\n+++\n", "---\r\na: b\r\n---\r\n"],
 )
 def test_front_matter_is_no_text(front: str) -> None:
     (record,) = sections(front + "# A\nText.", "x", 4000)

@@ -35,12 +35,15 @@ class Author:
     """Somebody with a file of passages who ingests it again and again."""
 
     def __init__(self, operator: Operator, source: ChromaServer, openai: OpenAIDouble, folder: Path) -> None:
-        local = {name: v for name, v in operator.environment.items() if not name.lower().startswith("chroma_cloud")}
+        local = {
+            name: v for name, v in operator.environment.items() if not name.lower().startswith("chroma_cloud")
+        }
         operator.environment = {**local, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url}
         self.operator, self.source, self.openai = operator, source, openai
         self.file = folder / "books.jsonl"
         self.passages = {
-            f"p{n:03}": {"text": f"Passage number {n} about owlbears.", "metadata": {"name": f"P {n}"}} for n in range(300)
+            f"p{n:03}": {"text": f"Passage number {n} about owlbears.", "metadata": {"name": f"P {n}"}}
+            for n in range(300)
         }
 
     def ingest(self, *arguments: object) -> Ran:
@@ -92,7 +95,9 @@ def test_only_what_changed_is_embedded_and_old_metadata_goes(author: Author) -> 
     author.passages["p005"]["metadata"] = {"name": "five", "new": 2}
     author.passages["p999"] = {"text": "New.", "metadata": {"name": "N"}}
     ran = author.ingest()
-    assert ran.status == 0 and "2 to embed" in ran.out and "1 with new metadata only, 298 unchanged" in ran.out, ran
+    assert (
+        ran.status == 0 and "2 to embed" in ran.out and "1 with new metadata only, 298 unchanged" in ran.out
+    ), ran
     assert author.embedded() == 2 and author.stored() == author.wanted()
 
 
@@ -100,7 +105,10 @@ def test_what_vanished_is_removed_only_when_asked(author: Author) -> None:
     author.ingest()
     gone = author.passages.pop("p007")
     ran = author.ingest()
-    assert ran.status == 0 and "1 passages are in the collection and not in the files; --prune removes them" in ran.out
+    assert (
+        ran.status == 0
+        and "1 passages are in the collection and not in the files; --prune removes them" in ran.out
+    )
     assert "p007" in author.stored()
     refused = author.ingest("--prune")
     assert refused.status == 1 and "--yes" in refused.sentence() and "p007" in author.stored()
@@ -110,7 +118,9 @@ def test_what_vanished_is_removed_only_when_asked(author: Author) -> None:
 
 
 def test_it_stays_within_max_cost_and_goes_on_later(author: Author) -> None:
-    """A bound of one token per byte: 128 passages of some 35 bytes are at most 4,500 tokens, 0.00009 dollars."""
+    """A bound of one token per byte: 128 passages of some 35 bytes are at most 4,500 tokens, 0.00009
+    dollars.
+    """
     ran = author.ingest("--max-cost", "0.0001")
     assert ran.status == 1 and "128 passages are embedded and kept" in ran.sentence(), ran
     assert author.openai.spend["nano_usd"] <= 100_000
@@ -131,9 +141,7 @@ def test_lost_answers_count_for_max_cost(author: Author) -> None:
 
 
 def test_an_account_without_credit_is_not_asked_again(author: Author) -> None:
-    body = (
-        '{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}'
-    )
+    body = '{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}'
     author.openai.faults.push(Fault("status", status=429, body=body, times=None))
     ran = author.ingest()
     assert ran.status == 1 and "no credit left" in ran.sentence() and len(author.openai.requests) == 1
@@ -151,7 +159,9 @@ def test_killed_in_the_middle_it_goes_on(author: Author) -> None:
 
 
 def test_a_passing_fault_of_the_provider_is_outlasted(author: Author) -> None:
-    author.openai.faults.push(Fault("status", status=429, retry_after=1), Fault("status", status=500), Fault("cut"))
+    author.openai.faults.push(
+        Fault("status", status=429, retry_after=1), Fault("status", status=500), Fault("cut")
+    )
     assert author.ingest().status == 0
     assert author.stored() == author.wanted()
 
@@ -170,8 +180,17 @@ def test_without_the_sdk_it_is_one_sentence(author: Author, tmp_path: Path) -> N
         "import runpy, sys; sys.modules['openai'] = None; sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    command = [sys.executable, tmp_path / "bare.py", ROOT / "scripts/ingest.py", author.file, "--collection", NAME]
-    ran = subprocess.run(command, env=author.operator.environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        tmp_path / "bare.py",
+        ROOT / "scripts/ingest.py",
+        author.file,
+        "--collection",
+        NAME,
+    ]
+    ran = subprocess.run(
+        command, env=author.operator.environment, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 1 and ran.stderr.strip().endswith("run scripts/setup.sh --operator."), ran
     assert "Traceback" not in ran.stderr and NAME not in collections.names(author.source.url)
 
@@ -200,7 +219,9 @@ def test_a_collection_of_the_right_model_gets_its_name(author: Author) -> None:
     unnamed.modify(metadata={"other": 1})
     author.passages["new"] = {"text": "New.", "metadata": {"name": "N"}}
     assert author.ingest("--dry-run", "--yes").status == 0
-    assert collections.snapshot(author.source.url, NAME)["metadata"] == {"other": 1}, "a dry run changes nothing"
+    assert collections.snapshot(author.source.url, NAME)["metadata"] == {"other": 1}, (
+        "a dry run changes nothing"
+    )
     assert author.ingest("--yes").status == 0
     named = {"other": 1, "embedding_model": "text-embedding-3-small"}
     assert collections.snapshot(author.source.url, NAME)["metadata"] == named
@@ -217,7 +238,9 @@ def test_wrong_settings_and_wrong_usage_have_a_status_of_their_own(author: Autho
     assert ran.status == 2 and "--max-cost: give an amount in dollars" in ran.err
 
 
-@pytest.mark.parametrize("body", ["<html>welcome</html>", "{}", '{"data": [{"embedding": null, "index": 0}]}'])
+@pytest.mark.parametrize(
+    "body", ["<html>welcome</html>", "{}", '{"data": [{"embedding": null, "index": 0}]}']
+)
 def test_a_server_that_is_not_compatible_is_one_sentence(author: Author, body: str) -> None:
     author.openai.faults.push(Fault("status", status=200, body=body, times=None))
     ran = author.ingest()
@@ -263,7 +286,9 @@ def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author
     assert author.operator.run("build_index.py", NAME).status == 0
     assert author.operator.run("build_index.py", NAME, "--check").status == 0
     # Whoever had the old one open still reads it, whole.
-    assert reader.execute("SELECT metadata FROM passages WHERE id = 'p003'").fetchone() == ('{"name": "P 3"}',)
+    assert reader.execute("SELECT metadata FROM passages WHERE id = 'p003'").fetchone() == (
+        '{"name": "P 3"}',
+    )
     assert [match.passage.name for match in LexicalIndex(path).search(["renamed"], 1)] == ["Renamed"]
 
 
@@ -284,8 +309,16 @@ def test_an_index_that_cannot_be_written_leaves_the_old_one(author: Author) -> N
 
 def test_the_files_people_have(author: Author) -> None:
     """All the way into Chroma and the index, from files as their owners have them."""
-    files = ["owner-monsters.json", "owner-rules.json", "converted-from-pdf.md", "headings.md", "collection-get.json"]
-    ran = author.operator.run("ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME)
+    files = [
+        "owner-monsters.json",
+        "owner-rules.json",
+        "converted-from-pdf.md",
+        "headings.md",
+        "collection-get.json",
+    ]
+    ran = author.operator.run(
+        "ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME
+    )
     assert ran.status == 0, ran
     for note in ("owner-rules.json: id of more than 128 bytes shortened", "owner-monsters.json: monsters left out",
                  "owner-rules.json: sibling_chunks left out", "collection-get.json: its embeddings are not used"):  # fmt: skip
@@ -293,16 +326,30 @@ def test_the_files_people_have(author: Author) -> None:
     stored = author.stored()
     newt, row = stored["giant_newt_mon_001"], stored["DMG_SAVES_ROW_1"]
     assert newt[0].startswith("## GIANT NEWT (Salamandra)\n\n**Statistics:**\n- Frequency: Uncommon\n")
-    assert newt[1] is not None and (newt[1]["armor_class"], newt[1]["hierarchy"]) == ("7", "MONSTERS → NEWT → GIANT NEWT")
+    assert newt[1] is not None and (newt[1]["armor_class"], newt[1]["hierarchy"]) == (
+        "7",
+        "MONSTERS → NEWT → GIANT NEWT",
+    )
     assert row[1] is not None and row[1]["query_must"] == (
         '{"contain_one_of": [["fighter", "fighters"]], "contain_range": {"min": 1, "max": 3}}'
     )
     assert "o\ufb03cer" in stored["converted-from-pdf-chapel"][0], "what is shown stays as it was written"
-    embedded = "\n".join(text for r in author.openai.requests if r.path.endswith("/embeddings") for text in r.body["input"])
+    embedded = "\n".join(
+        text for r in author.openai.requests if r.path.endswith("/embeddings") for text in r.body["input"]
+    )
     assert "officer baffled the goblins" in embedded and "\u00ad" not in embedded
 
     index = LexicalIndex(index_path(author.operator.data_dir, NAME))
-    for word in ("officer", "baffled", "goblins", "flamberge", "sarcophagus", "cave-bear", "cavebear", "cave"):
+    for word in (
+        "officer",
+        "baffled",
+        "goblins",
+        "flamberge",
+        "sarcophagus",
+        "cave-bear",
+        "cavebear",
+        "cave",
+    ):
         found = [match.passage.id for match in index.search([word], 3)]
         assert found == ["converted-from-pdf-chapel"], word
     for asked, owner in [
@@ -315,7 +362,9 @@ def test_the_files_people_have(author: Author) -> None:
         owners = {identity for entity in entities.read(asked, index).entities for identity in entity.owners}
         assert owner in owners, (asked, owners)
 
-    again = author.operator.run("ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME)
+    again = author.operator.run(
+        "ingest.py", *(ROOT / "tests/data/files" / file for file in files), "--collection", NAME
+    )
     assert again.status == 0 and "0 to embed" in again.out and "0 with new metadata" in again.out, again
 
 
@@ -326,4 +375,6 @@ def test_an_index_of_an_older_version_is_stale(author: Author) -> None:
         connection.execute("UPDATE facts SET value = '2' WHERE name = 'schema_version'")
         connection.commit()
     stale = author.operator.run("build_index.py", NAME, "--check")
-    assert stale.status == 1 and "builds it in another way" in stale.out and "Build it anew" in stale.out, stale
+    assert stale.status == 1 and "builds it in another way" in stale.out and "Build it anew" in stale.out, (
+        stale
+    )

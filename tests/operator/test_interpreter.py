@@ -1,4 +1,6 @@
-"""Which Python a command runs in when the `python3` of the host is too old, and what is said when there is no other."""
+"""Which Python a command runs in when the `python3` of the host is too old, and what is said when there is no
+other.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,14 @@ PRETEND = "import runpy, sys; sys.version_info = (3, 6, 8); del sys.argv[0]; run
 
 
 def old_pythons() -> list[str]:
-    """Interpreters older than 3.10 on this machine: few have one, those that build for several versions do."""
-    beside = [path for minor in range(6, 10) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]
+    """Interpreters older than 3.10 on this machine: few have one, those that build for several versions
+    do.
+    """
+    beside = [
+        path
+        for minor in range(6, 10)
+        for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")
+    ]
     found = [shutil.which(f"python3.{minor}") for minor in range(6, 10)]
     # pyenv puts scripts of these names into PATH, which may run nothing.
     return [str(path) for path in (*found, *beside) if path and Path(path).read_bytes()[:2] != b"#!"]
@@ -33,7 +41,11 @@ def old_pythons() -> list[str]:
 @pytest.mark.parametrize("path", [*SCRIPTS, *BEFORE], ids=lambda path: path.name)
 def test_it_can_be_read_by_python_3_6(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
-    newer = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    newer = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    ]
     assert newer == [], "`annotations` is a SyntaxError there"
 
 
@@ -58,12 +70,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 COMMANDS = [[os.path.realpath(sys.executable), "-I", "-c", PRETEND], *([python] for python in old_pythons())]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "this" if len(command) > 1 else Path(command[0]).parts[-3])
+@pytest.mark.parametrize(
+    "command", COMMANDS, ids=lambda command: "this" if len(command) > 1 else Path(command[0]).parts[-3]
+)
 class TestTooOld:
     def run(self, command: list[str], script: Path) -> tuple[int, str, str]:
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            [*command, script, "--help"], capture_output=True, encoding="utf-8", env=environment, cwd="/", check=False
+            [*command, script, "--help"],
+            capture_output=True,
+            encoding="utf-8",
+            env=environment,
+            cwd="/",
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -81,7 +100,9 @@ class TestTooOld:
         for script in SCRIPTS:
             status, out, err = self.run(command, checkout / "scripts" / script.name)
             assert (status, out) == (1, ""), script
-            assert re.fullmatch(r"✗ This needs Python 3\.10 or newer, and .+ is 3\.\d: run scripts/setup\.sh\n", err), script
+            assert re.fullmatch(
+                r"✗ This needs Python 3\.10 or newer, and .+ is 3\.\d: run scripts/setup\.sh\n", err
+            ), script
 
     def test_one_that_cannot_be_run_is_one_sentence(self, checkout: Path, command: list[str]) -> None:
         python = checkout / ".venv/bin/python3"
@@ -93,4 +114,6 @@ class TestTooOld:
         finally:
             shutil.rmtree(checkout / ".venv")
         assert (status, out) == (1, "")
-        assert re.fullmatch(r"✗ .+/\.venv/bin/python3 cannot be run \(Exec format error\): run scripts/setup\.sh\n", err)
+        assert re.fullmatch(
+            r"✗ .+/\.venv/bin/python3 cannot be run \(Exec format error\): run scripts/setup\.sh\n", err
+        )

@@ -76,13 +76,18 @@ def test_prints_the_promised_output_and_copies_everything(
     collections.fill(source.url, REAL, collections.rows(2213, 1536), metadata=RULEBOOK_METADATA)
     ran = operator.upload(REAL)
 
-    batches = "\n".join(f"   Uploaded batch {n}/23 ({min(n * 100, 2213)}/2213 documents)" for n in range(1, 24))
+    batches = "\n".join(
+        f"   Uploaded batch {n}/23 ({min(n * 100, 2213)}/2213 documents)" for n in range(1, 24)
+    )
     expected = EXPECTED.format(port=source.port, batches=batches).splitlines()
     printed = ran.out.splitlines()
     assert (ran.status, ran.err, len(printed)) == (0, "", len(expected)), ran
     for line, wanted in zip(printed, expected, strict=True):
         # A line with a plus is one that the promise does not have.
-        assert line == wanted or (wanted.startswith("+") and re.fullmatch(" " + wanted[1:], line)), (line, wanted)
+        assert line == wanted or (wanted.startswith("+") and re.fullmatch(" " + wanted[1:], line)), (
+            line,
+            wanted,
+        )
     assert collections.snapshot(behind(cloud), REAL) == collections.snapshot(source.url, REAL)
     assert set(cloud.sent.values()) == {1} and len(cloud.sent) == 2213
 
@@ -121,16 +126,27 @@ def test_a_cosine_collection_keeps_its_distance_and_its_embeddings(
     assert ran.status == 0, ran
     there, here = (collections.snapshot(url, "cosine_rules") for url in (behind(cloud), source.url))
     assert (there["space"], there["metadata"]) == ("cosine", {"hnsw:space": "cosine"})
-    assert {i: row[:3] for i, row in there["records"].items()} == {i: row[:3] for i, row in here["records"].items()}
+    assert {i: row[:3] for i, row in there["records"].items()} == {
+        i: row[:3] for i, row in here["records"].items()
+    }
     assert operator.upload("cosine_rules", "--verify-only").status == 0
 
 
 def test_metadata_of_every_type_survives(tmp_path: Path) -> None:
-    """On servers of its own: lists of a deleted collection turn up in the next one (chroma-core/chroma#7594)."""
+    """On servers of its own: lists of a deleted collection turn up in the next one
+    (chroma-core/chroma#7594).
+    """
     data = collections.rows(4, 8)
     data.documents[1] = ""
     data.metadatas[1:] = [
-        {"int": 2**53 + 1, "negative": -7, "tiny": 5e-324, "huge": 1.7e308, "fraction": 0.9390708647452095, "whole": 3.0},
+        {
+            "int": 2**53 + 1,
+            "negative": -7,
+            "tiny": 5e-324,
+            "huge": 1.7e308,
+            "fraction": 0.9390708647452095,
+            "whole": 3.0,
+        },
         {"true": True, "false": False, "text": "“½ Ærth” \n\t\u0000\U0001f409", "empty": ""},
         {"words": ["a", "b"], "numbers": [1, 2], "fractions": [0.5], "flags": [True, False]},
     ]
@@ -159,7 +175,9 @@ def test_a_stalled_call_is_given_up_and_repeated(
     assert collections.snapshot(behind(cloud), SMALL) == collections.snapshot(source.url, SMALL)
 
 
-def test_waits_as_long_as_the_cloud_asks(operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows) -> None:
+def test_waits_as_long_as_the_cloud_asks(
+    operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows
+) -> None:
     cloud.faults.push(Fault("status", path="*/upsert", status=429, retry_after=3))
     assert operator.upload(SMALL, "--concurrency", 1).status == 0
     refused, repeated = [r.at for r in cloud.requests if r.path.endswith("/upsert")][:2]
@@ -209,26 +227,45 @@ def test_without_a_terminal_it_needs_yes(
     assert collections.names(behind(cloud)) == {SMALL}, "the replaced collection is gone"
 
 
-def test_a_dry_run_changes_nothing(operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows) -> None:
+def test_a_dry_run_changes_nothing(
+    operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows
+) -> None:
     ran = operator.upload(SMALL, "--dry-run")
     assert ran.status == 0 and "would be created" in ran.out and "10 Mbit/s" in ran.out, ran
     collections.fill(behind(cloud), SMALL, collections.rows(260, 24, seed=2))
     ran = operator.upload(SMALL, "--dry-run", "--json")
     facts = json.loads(ran.out)
-    assert facts["exit_status"] == 0 and facts["documents"] == 260 and facts["differences"][0].startswith("260 different")
+    assert (
+        facts["exit_status"] == 0
+        and facts["documents"] == 260
+        and facts["differences"][0].startswith("260 different")
+    )
     assert cloud.writes == [] and not operator.data_dir.exists()
 
 
 TAMPERING = {
     "document": (
-        lambda c: c.update(ids=["r-00007"], documents=["x"], embeddings=c.get("r-00007", include=["embeddings"])["embeddings"]),
+        lambda c: c.update(
+            ids=["r-00007"],
+            documents=["x"],
+            embeddings=c.get("r-00007", include=["embeddings"])["embeddings"],
+        ),
         "1 different in the target: r-00007",
     ),
-    "metadata": (lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 8}]), "1 different in the target: r-00007"),
-    "type": (lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 7.0}]), "1 different in the target: r-00007"),
+    "metadata": (
+        lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 8}]),
+        "1 different in the target: r-00007",
+    ),
+    "type": (
+        lambda c: c.update(ids=["r-00007"], metadatas=[{"page": 7.0}]),
+        "1 different in the target: r-00007",
+    ),
     "missing": (lambda c: c.delete(ids=["r-00007", "r-00008"]), "2 missing in the target: r-00007, r-00008"),
     "extra": (lambda c: c.add(ids=["mine"], embeddings=[[1.0] * 24]), "1 only in the target: mine"),
-    "model": (lambda c: c.modify(metadata={"embedding_model": "x"}), "collection metadata differs in embedding_model"),
+    "model": (
+        lambda c: c.modify(metadata={"embedding_model": "x"}),
+        "collection metadata differs in embedding_model",
+    ),
 }
 
 
@@ -262,7 +299,9 @@ def test_a_collection_of_another_distance_is_replaced(
     assert collections.snapshot(behind(cloud), SMALL)["space"] == "l2"
 
 
-def test_only_one_copy_at_a_time(operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows) -> None:
+def test_only_one_copy_at_a_time(
+    operator: Operator, cloud: ChromaCloudDouble, small: collections.Rows
+) -> None:
     cloud.faults.push(Fault("delay", path="*/upsert", delay=3))
     with operator.start("upload_to_chromacloud.py", SMALL) as first:
         eventually(lambda: cloud.sent)
@@ -290,14 +329,20 @@ def test_control_c_is_no_accident(
     assert SMALL not in collections.names(behind(cloud))
     cloud.faults.clear()
     ran = operator.upload(SMALL)
-    assert ran.status == 0 and re.search(r"Resuming: small_rules \(\d+ of 260 documents are there already\)", ran.out)
+    assert ran.status == 0 and re.search(
+        r"Resuming: small_rules \(\d+ of 260 documents are there already\)", ran.out
+    )
     assert collections.snapshot(behind(cloud), SMALL) == collections.snapshot(source.url, SMALL)
     assert max(cloud.sent.values()) <= 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_does_not_wait_for_a_cloud_that_does_not_answer(
-    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, small: collections.Rows, number: signal.Signals
+    operator: Operator,
+    source: ChromaServer,
+    cloud: ChromaCloudDouble,
+    small: collections.Rows,
+    number: signal.Signals,
 ) -> None:
     cloud.faults.push(Fault("hang", path="*/upsert", times=None))
 
@@ -346,14 +391,26 @@ def test_wrong_usage_is_told_apart(operator: Operator, arguments: list[object]) 
 
 def test_help_has_examples(operator: Operator) -> None:
     ran = operator.upload("--help")
-    assert ran.status == 0 and "upload_to_chromacloud.py adnd_1e --dry-run" in ran.out and "exit status" in ran.out
+    assert (
+        ran.status == 0
+        and "upload_to_chromacloud.py adnd_1e --dry-run" in ran.out
+        and "exit status" in ran.out
+    )
 
 
 def _at_a_terminal(operator: Operator, name: str, answer: str) -> tuple[int, str]:
-    """Run the upload at a terminal of its own and type `answer`; the exit status and all that was on the screen."""
+    """Run the upload at a terminal of its own and type `answer`; the exit status and all that was on the
+    screen.
+    """
     master, slave = pty.openpty()
     process = operator.start(
-        "upload_to_chromacloud.py", name, stdin=slave, stdout=slave, stderr=slave, text=False, start_new_session=True
+        "upload_to_chromacloud.py",
+        name,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        text=False,
+        start_new_session=True,
     )
     os.close(slave)
     screen = bytearray()

@@ -1,4 +1,6 @@
-"""Killed at any moment and started again, an upload completes, sends nothing needlessly, and never leaves a reader without."""
+"""Killed at any moment and started again, an upload completes, sends nothing needlessly, and never leaves a
+reader without.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def small(source: ChromaServer) -> collections.Rows:
     return data
 
 
-def test_killed_at_25_random_moments(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble) -> None:
+def test_killed_at_25_random_moments(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble
+) -> None:
     collections.fill(source.url, KILLED, collections.rows(RECORDS, 64, words=40))
     chance = random.Random(4)
     began = time.monotonic()
@@ -50,7 +54,8 @@ def test_killed_at_25_random_moments(operator: Operator, source: ChromaServer, c
             # A call that was under way when its sender died may still be carried out.
             time.sleep(0.3)
         else:
-            # Complete before it could be killed: the next life of the collection is uploaded as a replacement.
+            # Complete before it could be killed: the next life of the collection is uploaded as a
+            # replacement.
             assert process.returncode == 0
             completed += 1
             assert collections.snapshot(cloud.behind, KILLED) == collections.snapshot(source.url, KILLED)
@@ -129,7 +134,9 @@ def test_a_name_taken_in_the_middle_of_the_switch_is_left_alone(
 
 
 CHANGES = {
-    "changed": lambda c: c.upsert(ids=["r-00250"], documents=["new"], metadatas=[{"k": 1}], embeddings=[[0.5] * 24]),
+    "changed": lambda c: c.upsert(
+        ids=["r-00250"], documents=["new"], metadatas=[{"k": 1}], embeddings=[[0.5] * 24]
+    ),
     "embedding": lambda c: c.update(ids=["r-00005"], embeddings=[[0.5] * 24]),
     "appeared": lambda c: c.add(ids=["new"], documents=["new"], embeddings=[[0.5] * 24]),
     "vanished": lambda c: c.delete(ids=["r-00005"]),
@@ -208,7 +215,11 @@ def test_a_staging_collection_spoilt_from_outside_is_repaired(
         spoilt.add(ids=["foreign"], embeddings=[[0.5] * 24])
         out, _ = process.communicate()
     assert process.returncode == 1
-    for line in ("1 missing in the target: r-00000", "1 different in the target: r-00001", "1 only in the target: foreign"):
+    for line in (
+        "1 missing in the target: r-00000",
+        "1 different in the target: r-00001",
+        "1 only in the target: foreign",
+    ):
         assert line in out
     assert NAME not in collections.names(cloud.behind)
     cloud.reset()

@@ -12,15 +12,18 @@ from tests.support.chroma_server import ChromaServer
 from .conftest import ROOT, Operator
 
 FEW, MANY = 1_000, 5_000
-# With 1,536 dimensions a local server needs minutes to take them in. What many dimensions cost is bounded by the page, which
-# holds fewer records then: 2,213 records of 1,536 take 104 MB (docs/migration.md, which has 50,000 records, too).
+# With 1,536 dimensions a local server needs minutes to take them in. What many dimensions cost is bounded by
+# the page, which holds fewer records then: 2,213 records of 1,536 take 104 MB (docs/migration.md, which has
+# 50,000 records, too).
 DIMENSIONS = 32
 # Their ids, which are kept in memory to be compared, are far less.
 GROWTH_MB = 16
 LIMIT_MB = 100
 
 
-def test_five_times_the_records_take_no_more_memory(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble) -> None:
+def test_five_times_the_records_take_no_more_memory(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble
+) -> None:
     few, many = (peak_of(operator, source, cloud, count) for count in (FEW, MANY))
     print(f"peak {few:.0f} MB for {FEW} and {many:.0f} MB for {MANY} records of {DIMENSIONS} dimensions")
     assert many < few + GROWTH_MB
@@ -37,7 +40,11 @@ def peak_of(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble, 
     watcher += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
     command = [sys.executable, "-c", watcher, sys.executable, ROOT / "scripts/upload_to_chromacloud.py"]
     ran = subprocess.run(
-        [*command, name, "--batch-size", "250"], env=operator.environment, capture_output=True, text=True, timeout=600
+        [*command, name, "--batch-size", "250"],
+        env=operator.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     batches = count // 250
     assert f"Uploaded batch {batches}/{batches} ({count}/{count} documents)" in ran.stdout, ran

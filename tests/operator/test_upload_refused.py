@@ -1,4 +1,6 @@
-"""What cannot be uploaded is said before anything is sent; what goes wrong is said in one sentence, with the right status."""
+"""What cannot be uploaded is said before anything is sent; what goes wrong is said in one sentence, with the
+right status.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,23 @@ VECTOR = [[0.5] * 64]
 # One record that breaks one quota, what is said about it, and the remedy.
 QUOTAS: dict[str, tuple[dict[str, Any], str, str]] = {
     "id": ({"ids": [LONG_ID]}, "id has 130 bytes, at most 128", "--fix-ids"),
-    "document": ({"documents": ["é" * 8193]}, "document has 16,386 bytes, at most 16,384", "scripts/ingest.py"),
+    "document": (
+        {"documents": ["é" * 8193]},
+        "document has 16,386 bytes, at most 16,384",
+        "scripts/ingest.py",
+    ),
     "uri": ({"uris": ["https://" + "u" * 249]}, "URI has 257 bytes, at most 256", "shorten it"),
-    "keys": ({"metadatas": [{f"k{n}": n for n in range(33)}]}, "metadata has 33 keys, at most 32", "drop keys"),
+    "keys": (
+        {"metadatas": [{f"k{n}": n for n in range(33)}]},
+        "metadata has 33 keys, at most 32",
+        "drop keys",
+    ),
     "key": ({"metadatas": [{"k" * 37: 1}]}, "has 37 bytes, at most 36", "rename it"),
-    "value": ({"metadatas": [{"notes": "x" * 4097}]}, "metadata value of 'notes' has 4,097 bytes", "into the document"),
+    "value": (
+        {"metadatas": [{"notes": "x" * 4097}]},
+        "metadata value of 'notes' has 4,097 bytes",
+        "into the document",
+    ),
 }
 
 
@@ -54,7 +68,12 @@ def test_a_quota_broken_by_one_record_of_2213_is_named_before_anything_is_sent(
     ("name", "metadata", "dimensions", "problem"),
     [
         ("wide", None, 4097, "embedding has 4,097 dimensions, at most 4,096"),
-        ("described", {"description": "d" * 257}, 8, "metadata value of 'description' has 257 bytes, at most 256"),
+        (
+            "described",
+            {"description": "d" * 257},
+            8,
+            "metadata value of 'description' has 257 bytes, at most 256",
+        ),
         ("keyed", {"k" * 37: 1}, 8, "has 37 bytes, at most 36"),
         ("n" * 129, None, 8, "name has 129 bytes, at most 128"),
     ],
@@ -73,7 +92,9 @@ def test_quotas_of_the_collection(
     assert ran.status == 1 and problem in ran.out and cloud.requests == [], ran
 
 
-def test_all_violations_are_listed_at_once(operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble) -> None:
+def test_all_violations_are_listed_at_once(
+    operator: Operator, source: ChromaServer, cloud: ChromaCloudDouble
+) -> None:
     data = collections.rows(310, 8)
     data.ids[3] = "x" * 129
     data.documents[305] = "y" * 20_000
@@ -99,7 +120,9 @@ def test_the_largest_allowed_of_everything_is_accepted_by_the_cloud(
     ran = operator.upload("n" * 128, "--batch-size", 300)
     assert ran.status == 0, ran
     # The names beside it, of the new one and of the replaced one, have to fit, too.
-    collections.client(cloud.behind).get_collection("n" * 128, embedding_function=None).delete(ids=[data.ids[5]])
+    collections.client(cloud.behind).get_collection("n" * 128, embedding_function=None).delete(
+        ids=[data.ids[5]]
+    )
     assert operator.upload("n" * 128, "--yes").status == 0
     assert collections.names(cloud.behind) == {"n" * 128}
 
@@ -121,8 +144,12 @@ def test_fix_ids_replaces_what_is_too_long_and_keeps_the_old_one(
         assert len(new.encode()) <= 128 and new.startswith("chapter-é") and new not in here
         assert there[new][1] == {**(here[old][1] or {}), "original_id": old}
     one, two = (replaced[identity] for identity in data.ids[:2])
-    assert there["r-00002"][1] == {"parent_category_id": one, "parent_chunk_uid": two}, "a family stays together"
-    assert there["r-00003"][1] == {"first_part_id": one, "original_chunk_uid": two}, "and the parts of a section"
+    assert there["r-00002"][1] == {"parent_category_id": one, "parent_chunk_uid": two}, (
+        "a family stays together"
+    )
+    assert there["r-00003"][1] == {"first_part_id": one, "original_chunk_uid": two}, (
+        "and the parts of a section"
+    )
     assert there["r-00004"] == here["r-00004"]
     cloud.reset()
     again = operator.upload("long", "--fix-ids")
@@ -146,13 +173,17 @@ def test_wrong_database(operator: Operator, rulebook: collections.Rows) -> None:
 
 
 def test_no_network(operator: Operator, rulebook: collections.Rows) -> None:
-    ran = operator.upload(RULEBOOK, env={**operator.environment, "CHROMA_CLOUD_PORT": str(free_port())}, timeout=30)
+    ran = operator.upload(
+        RULEBOOK, env={**operator.environment, "CHROMA_CLOUD_PORT": str(free_port())}, timeout=30
+    )
     assert ran.status == 1 and "check CHROMA_CLOUD_HOST and the network" in ran.sentence()
 
 
 def test_dns_failure(operator: Operator, rulebook: collections.Rows) -> None:
     ran = operator.upload(
-        RULEBOOK, env={**operator.environment, "CHROMA_CLOUD_HOST": "no-such.invalid", "CHROMA_CLOUD_SSL": "on"}, timeout=60
+        RULEBOOK,
+        env={**operator.environment, "CHROMA_CLOUD_HOST": "no-such.invalid", "CHROMA_CLOUD_SSL": "on"},
+        timeout=60,
     )
     assert ran.status == 1 and "no such host name; check CHROMA_CLOUD_HOST" in ran.sentence()
 
@@ -165,13 +196,17 @@ def test_a_cloud_that_never_answers(operator: Operator, rulebook: collections.Ro
     assert ran.status == 1 and "no answer within 1 s" in ran.sentence()
 
 
-def test_something_else_listens_there(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
+def test_something_else_listens_there(
+    operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows
+) -> None:
     cloud.faults.push(Fault("status", status=200, body="<html>welcome</html>", times=None))
     ran = operator.upload(RULEBOOK)
     assert ran.status == 1 and "is this a Chroma server?" in ran.sentence()
 
 
-def test_a_cloud_that_stays_overloaded(operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows) -> None:
+def test_a_cloud_that_stays_overloaded(
+    operator: Operator, cloud: ChromaCloudDouble, rulebook: collections.Rows
+) -> None:
     cloud.faults.push(Fault("status", path="*/upsert", status=429, retry_after=3600, times=None))
     ran = operator.upload(RULEBOOK)
     assert ran.status == 1 and "too many calls (429)" in ran.sentence()
@@ -195,7 +230,11 @@ def test_the_source_is_empty(operator: Operator, source: ChromaServer, cloud: Ch
 
 
 def test_the_cloud_is_not_configured(operator: Operator, rulebook: collections.Rows) -> None:
-    without = {name: value for name, value in operator.environment.items() if not name.lower().startswith("chroma_cloud")}
+    without = {
+        name: value
+        for name, value in operator.environment.items()
+        if not name.lower().startswith("chroma_cloud")
+    }
     ran = operator.upload(RULEBOOK, env=without)
     assert ran.status == 2 and "set chroma_cloud_api_key and chroma_cloud_tenant_id" in ran.sentence()
 

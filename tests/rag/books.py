@@ -14,11 +14,15 @@ from app.models import Passage
 def page(identity: str, name: str, text: str, kind: str = "monster", **metadata: Any) -> Passage:
     """A passage as a collection has it."""
     return Passage(
-        identity, f"## {name}\n\n{text}", {"name": name, "type": kind, "book": "Test Book", "hierarchy": name, **metadata}
+        identity,
+        f"## {name}\n\n{text}",
+        {"name": name, "type": kind, "book": "Test Book", "hierarchy": name, **metadata},
     )
 
 
-def table(identity: str, name: str, headers: Iterable[str], rows: Iterable[Iterable[str]], **metadata: Any) -> Passage:
+def table(
+    identity: str, name: str, headers: Iterable[str], rows: Iterable[Iterable[str]], **metadata: Any
+) -> Passage:
     """A passage that is one Markdown table."""
     lines = ["| " + " | ".join(cells) + " |" for cells in (headers, *rows)]
     lines.insert(1, "|" + "---|" * len(list(headers)))

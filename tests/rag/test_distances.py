@@ -11,7 +11,9 @@ from app.retrieval.fusion import Pool, Weights
 def dense(*distances: float | None) -> list[float]:
     """The vectors' evidence for passages at these distances, in their order."""
     pool = Pool(Weights())
-    pool.add_dense([Passage(str(number), "text", distance=distance) for number, distance in enumerate(distances)])
+    pool.add_dense(
+        [Passage(str(number), "text", distance=distance) for number, distance in enumerate(distances)]
+    )
     return [pool.candidates[str(number)].dense for number in range(len(distances))]
 
 
@@ -27,5 +29,7 @@ def dense(*distances: float | None) -> list[float]:
         ((), []),
     ],
 )
-def test_what_has_no_distance_has_no_evidence(distances: tuple[float | None, ...], evidence: list[float]) -> None:
+def test_what_has_no_distance_has_no_evidence(
+    distances: tuple[float | None, ...], evidence: list[float]
+) -> None:
     assert dense(*distances) == evidence

@@ -29,7 +29,10 @@ def named(question: str, index: LexicalIndex) -> set[str]:
     [
         ("Owlbear vs orc", {"owlbear", "orc"}),
         ("Who would win, an owlbear or three orcs?", {"owlbear", "orc"}),
-        ("Is the spectre tougher than a hellhound, a ghast and a roper?", {"spectre", "hound", "ghoul", "roper"}),
+        (
+            "Is the spectre tougher than a hellhound, a ghast and a roper?",
+            {"spectre", "hound", "ghoul", "roper"},
+        ),
         ("what do specters drain", {"spectre"}),
         ("red dragons", {"red"}),
         ("Dragon, Red: how many hit dice?", {"red"}),
@@ -92,7 +95,9 @@ def test_an_everyday_word_is_a_name_only_where_something_says_so(index: LexicalI
 
 def test_a_word_only_one_book_uses_often_is_not_a_name_there(tmp_path: Path) -> None:
     pages = [page(f"m{n}", f"Monstrum{chr(97 + n)}", "It does damage and more damage.") for n in range(20)]
-    index = index_of([*pages, page("damage", "Damage", "What a weapon does.", "rule")], tmp_path / "i.sqlite3")
+    index = index_of(
+        [*pages, page("damage", "Damage", "What a weapon does.", "rule")], tmp_path / "i.sqlite3"
+    )
     assert named("How much damage does it do in a round of fighting?", index) == set()
 
 

@@ -26,7 +26,11 @@ def openai() -> Iterator[OpenAIDouble]:
 def files(tmp_path: Path) -> Path:
     passages = [
         {"id": "orc", "document": "## Orc\n\nArmor class 6.", "metadata": {"name": "Orc", "type": "monster"}},
-        {"id": "elf", "document": "## Elf\n\nLives for a thousand years.", "metadata": {"name": "Elf", "type": "race"}},
+        {
+            "id": "elf",
+            "document": "## Elf\n\nLives for a thousand years.",
+            "metadata": {"name": "Elf", "type": "race"},
+        },
     ]
     questions = [
         {"id": "1", "question": "What is an orc?", "kind": "lookup", "relevant": ["orc"]},
@@ -34,7 +38,9 @@ def files(tmp_path: Path) -> Path:
         {"id": "3", "question": "Who is Charizard?", "kind": "unanswerable", "relevant": []},
     ]
     for name, records in (("corpus", passages), ("questions", questions)):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
+        )
     (tmp_path / "settings").touch()
     return tmp_path
 
@@ -67,12 +73,21 @@ def test_without_a_key_the_methods_that_need_none_are_measured(files: Path) -> N
     assert report["failures"]["embedded"][0] == "✗ [rule] How old are elves?"
 
 
-def test_with_vectors_all_are_compared_and_each_text_is_embedded_once(files: Path, openai: OpenAIDouble) -> None:
+def test_with_vectors_all_are_compared_and_each_text_is_embedded_once(
+    files: Path, openai: OpenAIDouble
+) -> None:
     keys = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": openai.base_url}
     done = evaluate(files, *over(files), **keys)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1].strip() for line in lines[1:]] == ["dense", "lexical", "rrf", "previous", "hybrid", "embedded"]
+    assert [line.split("|")[1].strip() for line in lines[1:]] == [
+        "dense",
+        "lexical",
+        "rrf",
+        "previous",
+        "hybrid",
+        "embedded",
+    ]
     assert "missing: age-table" in done.stdout
     openai.reset()
     assert evaluate(files, *over(files), **keys).returncode == 0
@@ -93,7 +108,9 @@ def test_every_rule_can_be_left_out(files: Path) -> None:
         (("--k", "0"), 2, "argument --k"),
     ],
 )
-def test_what_cannot_be_measured_is_said(files: Path, arguments: Sequence[str], status: int, says: str) -> None:
+def test_what_cannot_be_measured_is_said(
+    files: Path, arguments: Sequence[str], status: int, says: str
+) -> None:
     done = evaluate(files, *over(files), *arguments)
     assert (done.returncode, says in done.stderr) == (status, True), done.stderr
 

@@ -85,9 +85,13 @@ def test_it_is_better_than_words_alone_with_half_the_tokens(
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind"), [("follow-ups", "followup"), ("spelling", "typo"), ("tables", "multi")], ids=lambda value: str(value)
+    ("rule", "kind"),
+    [("follow-ups", "followup"), ("spelling", "typo"), ("tables", "multi")],
+    ids=lambda value: str(value),
 )
-def test_a_rule_earns_its_keep(methods: Methods, questions: list[Labelled], measured: Figures, rule: str, kind: str) -> None:
+def test_a_rule_earns_its_keep(
+    methods: Methods, questions: list[Labelled], measured: Figures, rule: str, kind: str
+) -> None:
     assert rule in LEAVE_OUT
     without = figures(run(methods.without(rule), questions, methods.requests, lambda done, total: None))
     assert without.kinds[kind] < measured.kinds[kind]

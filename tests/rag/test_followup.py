@@ -75,7 +75,9 @@ def test_without_a_conversation_nothing_changes(index: LexicalIndex) -> None:
 
 def test_without_an_index_the_last_question_is_put_before_it() -> None:
     turns = (Turn("user", "What is an owlbear?"), Turn("assistant", "A beast."))
-    assert followup.resolve("and its armour class?", turns, None) == "What is an owlbear? and its armour class?"
+    assert (
+        followup.resolve("and its armour class?", turns, None) == "What is an owlbear? and its armour class?"
+    )
 
 
 def test_a_long_conversation_adds_no_more_than_its_bound(index: LexicalIndex) -> None:

@@ -12,9 +12,15 @@ from tests.rag.books import page
 
 PASSAGES = [
     page(
-        "owlbear", "Owlbear", "Armor Class: 5. Hit Dice: 5+2. Damage: 1-6/1-6/2-12. A 9th level fighter needs 250,001 points."
+        "owlbear",
+        "Owlbear",
+        "Armor Class: 5. Hit Dice: 5+2. Damage: 1-6/1-6/2-12. A 9th level fighter needs 250,001 points.",
     ),
-    page("red", "Dragon, Red", "It bites for 3d10 and breathes 3 times a day; half a score of them (ten) is a flight."),
+    page(
+        "red",
+        "Dragon, Red",
+        "It bites for 3d10 and breathes 3 times a day; half a score of them (ten) is a flight.",
+    ),
 ]
 
 
@@ -28,7 +34,12 @@ PASSAGES = [
         ("All [1-4] do.", "All [1, 2] do.", (3, 4), (1, 2)),
         ("[0] and [2]", " and [2]", (0,), (2,)),
         ("[[9]7]", "", (9, 7), ()),
-        ("See [9](https://example.org) and ![3](x.png).", "See [9](https://example.org) and ![3](x.png).", (), ()),
+        (
+            "See [9](https://example.org) and ![3](x.png).",
+            "See [9](https://example.org) and ![3](x.png).",
+            (),
+            (),
+        ),
     ],
 )
 def test_citations_of_passages_that_do_not_exist_are_removed(

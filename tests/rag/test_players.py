@@ -1,8 +1,9 @@
-"""Questions as players type them over the sample rules: what is found, and that nothing there is said to be in no book.
+"""Questions as players type them over the sample rules: what is found, and that nothing there is said to be
+in no book.
 
 Without vectors, so that the counts are the same on every machine; those with a real model are in
-docs/retrieval-figures.md. The `unseen` files were written after the rules were made, and nothing was mended for
-the question they still deny.
+docs/retrieval-figures.md. The `unseen` files were written after the rules were made, and nothing was mended
+for the question they still deny.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def answer(index: LexicalIndex, text: str) -> str:
         "???",
     ],
 )
-def test_without_a_model_it_says_that_it_cannot_read_the_question(sample_index: LexicalIndex, text: str) -> None:
+def test_without_a_model_it_says_that_it_cannot_read_the_question(
+    sample_index: LexicalIndex, text: str
+) -> None:
     said = answer(sample_index, text)
     assert "not in the books I have" not in said
     assert "could not make out" in said
@@ -104,7 +107,9 @@ def test_what_only_may_be_meant_is_quoted_as_such(sample_index: LexicalIndex) ->
     assert answer(sample_index, "booze prices").startswith(UNSURE)
 
 
-@pytest.mark.parametrize("text", ["Who is Charizard?", "what are the hit points of a quaggoth?", "warforged hexblade stats"])
+@pytest.mark.parametrize(
+    "text", ["Who is Charizard?", "what are the hit points of a quaggoth?", "warforged hexblade stats"]
+)
 def test_what_is_in_no_book_is_still_said(sample_index: LexicalIndex, text: str) -> None:
     assert answer(sample_index, text).startswith("This is not in the books I have")
 
@@ -140,6 +145,8 @@ def test_no_question_makes_more_strings_than_a_few_for_each_letter(
 def test_a_long_word_in_a_book_does_not_fill_the_index(tmp_path: Path) -> None:
     def size(name: str) -> int:
         passages: list[Passage] = [page("long", name, "A name that is a string of letters.")]
-        return len(index_of(passages, tmp_path / f"{len(name)}.sqlite3")._rows("SELECT deletion FROM deletions", ()))
+        return len(
+            index_of(passages, tmp_path / f"{len(name)}.sqlite3")._rows("SELECT deletion FROM deletions", ())
+        )
 
     assert size("bcdfghklmn" * 40) <= size("Abracadabra")

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from app.retrieval.query_must import satisfied
 
-MATRIX = {"contain_one_of": [["cleric", "clerics", "druid"], ["opponent armor class 6", "armor class 6", "a.c. 6", "ac 6"]]}
+MATRIX = {
+    "contain_one_of": [
+        ["cleric", "clerics", "druid"],
+        ["opponent armor class 6", "armor class 6", "a.c. 6", "ac 6"],
+    ]
+}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,9 @@ MATRIX = {"contain_one_of": [["cleric", "clerics", "druid"], ["opponent armor cl
 )
 def test_operators(question: str, must: dict[str, Any], kept: bool) -> None:
     assert satisfied({"query_must": must}, question) is kept
-    assert satisfied({"query_must": json.dumps(must)}, question) is kept, "as the JSON string that Chroma holds"
+    assert satisfied({"query_must": json.dumps(must)}, question) is kept, (
+        "as the JSON string that Chroma holds"
+    )
 
 
 @pytest.mark.parametrize(

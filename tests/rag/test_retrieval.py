@@ -1,4 +1,6 @@
-"""The whole of retrieval over small books and the sample rules, without vectors: what a player would find in the context."""
+"""The whole of retrieval over small books and the sample rules, without vectors: what a player would find in
+the context.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from app.retrieval.selection import tokens
 from tests.rag.books import BESTIARY, index_of, page, split, table
 
 
-def ask(index: LexicalIndex, text: str, k: int = 15, *, debug: bool = False, history: Sequence[Turn] = ()) -> Retrieval:
+def ask(
+    index: LexicalIndex, text: str, k: int = 15, *, debug: bool = False, history: Sequence[Turn] = ()
+) -> Retrieval:
     return HybridRetriever(index).retrieve(Question(text, k, debug, tuple(history)), Deadline(30))
 
 
@@ -63,14 +67,25 @@ def test_of_a_split_section_the_first_part_and_the_one_that_is_asked_about(tmp_p
             "Garlic makes it hesitate; running water destroys it.",
         ],
     )
-    found = ask(index_of([*parts, *FILLER], tmp_path / "i.sqlite3"), "Does running water or garlic hurt a vampire?", k=2)
+    found = ask(
+        index_of([*parts, *FILLER], tmp_path / "i.sqlite3"),
+        "Does running water or garlic hurt a vampire?",
+        k=2,
+    )
     assert set(ids(found)) == {"vampire-p1", "vampire-p3"}
 
 
 PRICES = [
     table("arms", "Weapon Prices", ["Weapon", "Cost"], [["Sword, long", "15 gp"], ["Dagger", "2 gp"]]),
-    table("gear", "Gear Prices", ["Item", "Cost"], [["Rope, 50 feet", "4 sp"], ["Lantern, bullseye", "12 gp"]]),
-    table("hire", "Hirelings", ["Hireling", "Pay"], [["Guard", ""], ["~ Skilled", "2 gp"], ["~ Untrained", "2 sp"]]),
+    table(
+        "gear", "Gear Prices", ["Item", "Cost"], [["Rope, 50 feet", "4 sp"], ["Lantern, bullseye", "12 gp"]]
+    ),
+    table(
+        "hire",
+        "Hirelings",
+        ["Hireling", "Pay"],
+        [["Guard", ""], ["~ Skilled", "2 gp"], ["~ Untrained", "2 sp"]],
+    ),
     table("f-xp", "Fighter Experience Table", ["Experience points", "Level"], [["0", "1"], ["2,001", "2"]]),
     table("p-xp", "Paladin Experience Table", ["Experience points", "Level"], [["0", "1"], ["2,751", "2"]]),
     table("f-save", "Fighter Saving Throws", ["Level", "Poison", "Breath"], [["1-2", "14", "17"]]),
@@ -96,15 +111,27 @@ def priced(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
         ("What does a 3rd level fighter need to hit AC 4?", "ac"),
     ],
 )
-def test_the_table_with_the_row_and_the_column_comes_first(priced: LexicalIndex, question: str, first: str) -> None:
+def test_the_table_with_the_row_and_the_column_comes_first(
+    priced: LexicalIndex, question: str, first: str
+) -> None:
     assert ids(ask(priced, question))[0] == first
 
 
 ITEMS = [
-    page("cape", "Cape of the Mountebank", "Its wearer can cast the dimension door spell once a day.", "magic_item"),
+    page(
+        "cape",
+        "Cape of the Mountebank",
+        "Its wearer can cast the dimension door spell once a day.",
+        "magic_item",
+    ),
     page("wand", "Wand of Paralysis", "This wand creates the effect of the spell hold person.", "magic_item"),
     page("boots", "Boots of Levitation", "They raise the wearer as levitation (q.v.) does.", "magic_item"),
-    page("ring", "Ring of Regeneration", "It heals as told in the description of the Troll on page 203.", "magic_item"),
+    page(
+        "ring",
+        "Ring of Regeneration",
+        "It heals as told in the description of the Troll on page 203.",
+        "magic_item",
+    ),
     page("door", "Dimension Door", "You step 360 yards away.", "spell"),
     page("hold", "Hold Person", "One to four persons stand stiff.", "spell"),
     page("float", "Levitation", "The caster rises 2 inches a round.", "spell"),
@@ -131,7 +158,9 @@ def test_what_an_entry_refers_to_is_there_too(tmp_path: Path, question: str, nee
 
 def test_long_entries_of_the_names_leave_a_place_for_what_answers_best(tmp_path: Path) -> None:
     long = "It is said in the old books that they wander far and wide, in need of nobody. " * 35
-    turning = table("turn", "Turning undead", ["Level of cleric", "Ghoul"], [[str(n), str(20 - n)] for n in range(1, 12)])
+    turning = table(
+        "turn", "Turning undead", ["Level of cleric", "Ghoul"], [[str(n), str(20 - n)] for n in range(1, 12)]
+    )
     others = [passage for passage in BESTIARY if passage.id != "ghoul"]
     pages = [page("cleric", "Cleric", long, "class"), page("ghoul", "Ghoul", long), turning, *others]
     found = ask(index_of(pages, tmp_path / "i.sqlite3"), "What must a 5th level cleric roll to turn a Ghoul?")
@@ -144,7 +173,10 @@ def test_what_several_names_have_in_common_is_there_for_the_first_of_them(tmp_pa
     pages = [*(page(name, name, f"A {name} is dead.") for name in undead), *FILLER]
     index = index_of([turning, *pages], tmp_path / "i.sqlite3")
     found = ask(index, "Can a level 9 cleric turn a mummy, wight, wraith, spectre, vampire or lich?")
-    assert {chosen.passage.id: (chosen.role, chosen.entity) for chosen in found.chosen}["turn"] == ("evidence", "mummy")
+    assert {chosen.passage.id: (chosen.role, chosen.entity) for chosen in found.chosen}["turn"] == (
+        "evidence",
+        "mummy",
+    )
 
 
 def test_query_must_drops_the_look_alikes(tmp_path: Path) -> None:
@@ -154,7 +186,9 @@ def test_query_must_drops_the_look_alikes(tmp_path: Path) -> None:
             f"Attack matrix for {people}",
             f"{people} against armor class {ac}: 15",
             "table_row",
-            query_must=json.dumps({"contain_one_of": [[people, people[:-1]], [f"armor class {ac}", f"ac {ac}"]]}),
+            query_must=json.dumps(
+                {"contain_one_of": [[people, people[:-1]], [f"armor class {ac}", f"ac {ac}"]]}
+            ),
         )
         for people in ("clerics", "fighters")
         for ac in range(10)
@@ -177,23 +211,34 @@ def test_one_passage_is_given_whatever_its_size(tmp_path: Path) -> None:
     assert ids(ask(index, "What does the leviathan swallow?")) == ["huge"]
 
 
-@pytest.mark.parametrize("question", ["What is the price of a flintlock?", "Describe the Charizard", "Who is Ganondorf?"])
+@pytest.mark.parametrize(
+    "question", ["What is the price of a flintlock?", "Describe the Charizard", "Who is Ganondorf?"]
+)
 def test_what_is_in_no_book_is_said_to_be_so(bestiary: LexicalIndex, question: str) -> None:
     found = ask(bestiary, question)
     assert not found.support.found
     assert found.support.reason
 
 
-@pytest.mark.parametrize("question", ["What is an owlbeer?", "armor class of the orc", "something that hoards treasure"])
+@pytest.mark.parametrize(
+    "question", ["What is an owlbeer?", "armor class of the orc", "something that hoards treasure"]
+)
 def test_what_is_in_a_book_is_not_denied(bestiary: LexicalIndex, question: str) -> None:
     assert ask(bestiary, question).support.found
 
 
 @pytest.mark.parametrize(
     "question",
-    ["damage on a crit?", "What do lockpicks cost?", "I got an 11 on the d12: which lock?", "list the prices"],
+    [
+        "damage on a crit?",
+        "What do lockpicks cost?",
+        "I got an 11 on the d12: which lock?",
+        "list the prices",
+    ],
 )
-def test_short_forms_compounds_and_dice_are_not_taken_for_unknown_things(tmp_path: Path, question: str) -> None:
+def test_short_forms_compounds_and_dice_are_not_taken_for_unknown_things(
+    tmp_path: Path, question: str
+) -> None:
     pages = [
         page("crit", "Critical Hits", "Roll all damage dice twice.", "rule"),
         table("gear", "Gear", ["Item", "Price"], [["Thieves' picks and tools", "30 gp"], ["Lock", "20 gp"]]),
@@ -233,12 +278,15 @@ assert found.passages
 
 
 def test_a_question_costs_little_processor_time_in_a_fresh_process(sample_index: LexicalIndex) -> None:
-    question = "How many 3rd level spells does a 7th level cleric have, and what does he need to hit armor class 4?"
+    question = (
+        "How many 3rd level spells does a 7th level cleric have, and what does he need to hit armor class 4?"
+    )
     spent = []
     for _ in range(3):
         command = [sys.executable, "-c", COST, str(sample_index.path), question]
         spent.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    # Measured 5 to 8 ms (docs/retrieval-figures.md), so 25 is a wide limit. The best of three: other work disturbs it.
+    # Measured 5 to 8 ms (docs/retrieval-figures.md), so 25 is a wide limit. The best of three: other work
+    # disturbs it.
     assert min(spent) <= 0.025
 
 

@@ -1,4 +1,6 @@
-"""The index over the sample rules mends itself: damaged, locked, unreadable or without room, questions are answered."""
+"""The index over the sample rules mends itself: damaged, locked, unreadable or without room, questions are
+answered.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def without_pages(data: bytes, first: int) -> bytes:
-    """The index with every page from `first` on overwritten: its facts can be read, what a question reads cannot."""
+    """The index with every page from `first` on overwritten: its facts can be read, what a question reads
+    cannot.
+    """
     size = int.from_bytes(data[16:18], "big")
     kept = data[: size * first]
     return kept + b"\xff" * (len(data) - len(kept))
@@ -58,7 +62,9 @@ DAMAGES: dict[str, Callable[[bytes, Path], bytes]] = {
 def answered(data_dir: Path, question: str = "What is an orc?") -> list[str]:
     """The ids of the sources of an answer in embedded mode."""
     app = create_app(load({"HOME": str(data_dir), "DATA_DIR": str(data_dir)}, data_dir), dev_token="secret")
-    reply = app.test_client().post("/api/query", json={"question": question}, headers={"Authorization": "Bearer secret"})
+    reply = app.test_client().post(
+        "/api/query", json={"question": question}, headers={"Authorization": "Bearer secret"}
+    )
     assert reply.status_code == 200, reply.text
     return [source["id"] for source in reply.json["sources"]]
 
@@ -71,11 +77,15 @@ def place(data_dir: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_index_is_built_anew(damage: str, whole: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_index_is_built_anew(
+    damage: str, whole: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = place(tmp_path / "var", DAMAGES[damage](whole, tmp_path))
     assert "sb-orc" in answered(tmp_path / "var")
     # The log says why, once; the file is whole again, and the next process has nothing to do.
-    assert [record.levelno for record in caplog.records if "is built anew" in record.message] == [logging.WARNING]
+    assert [record.levelno for record in caplog.records if "is built anew" in record.message] == [
+        logging.WARNING
+    ]
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     stamp = path.stat().st_ino
@@ -141,7 +151,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert path.read_bytes() == b"an old one" and list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory that another account cannot enter")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can make a directory that another account cannot enter"
+)
 @pytest.mark.parametrize("mode", [0o700, 0o755])
 def test_an_index_made_by_root_does_not_stop_the_web_servers_account(mode: int, whole: bytes) -> None:
     account = server_account()
@@ -177,7 +189,9 @@ def test_setup_says_that_the_index_cannot_be_written(tmp_path: Path) -> None:
     assert ran.stderr.splitlines()[-1].startswith(f"✗ cannot write {tmp_path}/index/sample-rules.sqlite3: ")
 
 
-@pytest.mark.parametrize("line", ['{"id": "x"', '{"id": "x"}', "[]", ""], ids=["cut short", "no passage", "a list", "nothing"])
+@pytest.mark.parametrize(
+    "line", ['{"id": "x"', '{"id": "x"}', "[]", ""], ids=["cut short", "no passage", "a list", "nothing"]
+)
 def test_damaged_rules_are_named(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = tmp_path / "rules"
     rules.mkdir()

@@ -1,4 +1,6 @@
-"""The shorthand of the table: what is read as what, what is left alone, and what is found with it over the sample rules."""
+"""The shorthand of the table: what is read as what, what is left alone, and what is found with it over the
+sample rules.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,14 @@ from app.retrieval.shorthand import MOST_GROWTH, written_out
         ("x.p. 4 a T.T. A monster w/ 8hd", "experience for a treasure type A monster with 8 hit dice"),
         ("LVL III CLR", "level 3 cleric"),
         ("lvl5, L5, F5, 5thlvl, ac-3", "level 5, level 5, fighter 5, 5th level, armor class-3"),
-        ("hitpoints w/o con bonus b/c of wraiths", "hit points without constitution bonus because of wraiths"),
-        ("no. app. of orcs, # appearing, % in lair", "number appearing of orcs, number appearing, percent in lair"),
+        (
+            "hitpoints w/o con bonus b/c of wraiths",
+            "hit points without constitution bonus because of wraiths",
+        ),
+        (
+            "no. app. of orcs, # appearing, % in lair",
+            "number appearing of orcs, number appearing, percent in lair",
+        ),
         ("elf f/mu/t & LG pals", "elf fighter/magic-user/thief and lawful good pals"),
     ],
 )
@@ -63,7 +71,9 @@ def test_the_text_grows_no_longer_than_is_paid_for() -> None:
     assert len(written.encode()) <= len(typed.encode()) + MOST_GROWTH
 
 
-def ask(index: LexicalIndex, text: str, *, debug: bool = False, history: Sequence[Turn] = ()) -> tuple[Retrieval, list[str]]:
+def ask(
+    index: LexicalIndex, text: str, *, debug: bool = False, history: Sequence[Turn] = ()
+) -> tuple[Retrieval, list[str]]:
     found = HybridRetriever(index).retrieve(Question(text, 15, debug, tuple(history)), Deadline(30))
     return found, list(found.diagnostics)
 
@@ -95,7 +105,9 @@ def test_debug_shows_what_was_read(sample_index: LexicalIndex) -> None:
 
 
 def test_shorthand_is_read_in_what_was_asked_before(sample_index: LexicalIndex) -> None:
-    found, _ = ask(sample_index, "and thf?", history=[Turn("user", "lvl 9 clr xp"), Turn("assistant", "110,001.")])
+    found, _ = ask(
+        sample_index, "and thf?", history=[Turn("user", "lvl 9 clr xp"), Turn("assistant", "110,001.")]
+    )
     assert "st-thief-experience" in [passage.id for passage in found.passages[:2]]
 
 
@@ -103,6 +115,12 @@ def test_what_a_passage_must_be_asked_for_may_be_shorthand(tmp_path_factory: pyt
     from tests.rag.books import index_of, page
 
     must = '{"contain_one_of": [["fighter", "fighters"], ["armor class 3", "ac 3"]], "contain": "level 8"}'
-    row = page("row", "Attack matrix, level 8", "A fighter of level 8 hits armor class 3 with 10.", "rule", query_must=must)
+    row = page(
+        "row",
+        "Attack matrix, level 8",
+        "A fighter of level 8 hits armor class 3 with 10.",
+        "rule",
+        query_must=must,
+    )
     index = index_of([row, page("orc", "Orc", "Cruel.")], tmp_path_factory.mktemp("must") / "i.sqlite3")
     assert [passage.id for passage in ask(index, "8th lvl ftr 2 hit a.c. 3?")[0].passages] == ["row"]

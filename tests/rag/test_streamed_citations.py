@@ -17,7 +17,26 @@ from app.models import Passage
 
 TWO = [Passage("a", "A beast."), Passage("b", "A bird.")]
 PARTS = st.lists(
-    st.sampled_from(["[1]", "[3]", "[2, 9]", "[[9]7]", " ", "\t", "[", "]", "x", "(y)", "1", ",", "-", "\n", "!", "[7][1]"]),
+    st.sampled_from(
+        [
+            "[1]",
+            "[3]",
+            "[2, 9]",
+            "[[9]7]",
+            " ",
+            "\t",
+            "[",
+            "]",
+            "x",
+            "(y)",
+            "1",
+            ",",
+            "-",
+            "\n",
+            "!",
+            "[7][1]",
+        ]
+    ),
     max_size=16,
 )
 TEXT = PARTS.map("".join) | st.text("[]0129,;–- \t\nax(!\\`٣", max_size=40) | st.text(max_size=20)
@@ -42,7 +61,9 @@ def test_pieces_join_to_what_the_whole_becomes(text: str, data: st.DataObject) -
 @settings(max_examples=500)
 @given(TEXT)
 def test_what_remains_is_the_text_less_citations_of_nothing(text: str) -> None:
-    """No citation of nothing is left, as the page reads them; nothing but brackets, what is in them, and blanks is gone."""
+    """No citation of nothing is left, as the page reads them; nothing but brackets, what is in them, and
+    blanks is gone.
+    """
     cleaned = whole(text)
     left = [int(n) for match in CITATION.finditer(cleaned) for n in re.findall(r"[0-9]+", match[1])]
     assert set(left) <= {1, 2}
@@ -77,7 +98,9 @@ def test_nothing_is_held_back_that_is_no_citation(piece: str) -> None:
     assert next(iter(existing_citations([piece, "more"], 2))).rstrip() == piece.replace(" [9]", "").rstrip()
 
 
-@pytest.mark.parametrize("text", ["[" * 9, "[[9]7] " * 9, "[1," * 9, " " * 9, "[1, 2" + " " * 9, "[" * 9 + "9]" * 9])
+@pytest.mark.parametrize(
+    "text", ["[" * 9, "[[9]7] " * 9, "[1," * 9, " " * 9, "[1, 2" + " " * 9, "[" * 9 + "9]" * 9]
+)
 def test_the_work_is_linear_in_the_text(text: str) -> None:
     """Lines of Python that run, counted: ten times the text is ten times the work."""
 

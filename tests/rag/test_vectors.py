@@ -70,7 +70,10 @@ def ask(outside: Outside, index: LexicalIndex | None, question: Question) -> Ret
     [
         Question("Who would win, an owlbear or a troll?"),
         Question("Compare the red dragon, the white dragon, the lich and the owlbear", 8),
-        Question("and its armour class?", history=(Turn("user", "What is an owlbear?"), Turn("assistant", "A beast."))),
+        Question(
+            "and its armour class?",
+            history=(Turn("user", "What is an owlbear?"), Turn("assistant", "A beast.")),
+        ),
     ],
     ids=["two", "four", "follow-up"],
 )
@@ -84,7 +87,9 @@ def test_one_call_for_the_embedding_and_one_for_the_vectors(
     assert "sb-owlbear" in {passage.id for passage in found.passages}
 
 
-def test_the_texts_come_from_the_index_where_there_is_one(outside: Outside, sample_index: LexicalIndex) -> None:
+def test_the_texts_come_from_the_index_where_there_is_one(
+    outside: Outside, sample_index: LexicalIndex
+) -> None:
     """A hundred passages are some 90 kB, several round trips on a new connection."""
     for index, included in ((sample_index, ["distances"]), (None, ["documents", "metadatas", "distances"])):
         outside.reset()
@@ -107,7 +112,9 @@ def test_passages_that_the_index_does_not_know_yet_are_fetched(
     assert any("build_index" in line for line in found.diagnostics)
 
 
-def test_passages_carry_their_distance_where_vectors_found_them(outside: Outside, sample_index: LexicalIndex) -> None:
+def test_passages_carry_their_distance_where_vectors_found_them(
+    outside: Outside, sample_index: LexicalIndex
+) -> None:
     found = ask(outside, sample_index, Question("What is an owlbear?"))
     owlbear = next(passage for passage in found.passages if passage.id == "sb-owlbear")
     assert owlbear.distance is not None

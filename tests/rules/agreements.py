@@ -1,4 +1,6 @@
-"""Two passages that give the same figure give the same one. Which do is in `same-figures.tsv`; no figure is written there."""
+"""Two passages that give the same figure give the same one. Which do is in `same-figures.tsv`; no figure is
+written there.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ def agreements(passages: Passages) -> Iterator[str]:
 
 def figure(text: str) -> str:
     """The figure in one form: words of number as digits, "two to five" as 2-5."""
-    digits = re.sub(r"\w+", lambda word: str(_WORDS.index(word[0].lower())) if word[0].lower() in _WORDS else word[0], text)
+    digits = re.sub(
+        r"\w+",
+        lambda word: str(_WORDS.index(word[0].lower())) if word[0].lower() in _WORDS else word[0],
+        text,
+    )
     return digits.replace(" to ", "-").rstrip(".,;").lower()
 
 

@@ -12,7 +12,18 @@ _ALIGNMENTS = {
     *(f"{first} {second}" for first, second in product(("Lawful", "Neutral", "Chaotic"), ("good", "evil"))),
     *("Lawful neutral", "Chaotic neutral", "Neutral"),
 }
-_MINDS = ("Non-", "Animal", "Semi-", "Low", "Average", "Very", "High", "Exceptional", "Genius", "Supra-genius")
+_MINDS = (
+    "Non-",
+    "Animal",
+    "Semi-",
+    "Low",
+    "Average",
+    "Very",
+    "High",
+    "Exceptional",
+    "Genius",
+    "Supra-genius",
+)
 _UNLISTED = "Not listed in this sample"
 
 
@@ -23,9 +34,13 @@ def frequency(passages: Passages) -> Iterator[str]:
 
 
 def alignment(passages: Passages) -> Iterator[str]:
-    """ "Neutral", "Lawful evil", or two of them: "Neutral (evil)", "Neutral to lawful good", "Neutral or chaotic good"."""
+    """ "Neutral", "Lawful evil", or two of them: "Neutral (evil)", "Neutral to lawful good", "Neutral or
+    chaotic good".
+    """
     for monster in monsters(passages):
-        line = re.sub(r" \((good|evil|neutral|lawful evil|good 50%, evil 50%)\)$", "", monster.block["ALIGNMENT"])
+        line = re.sub(
+            r" \((good|evil|neutral|lawful evil|good 50%, evil 50%)\)$", "", monster.block["ALIGNMENT"]
+        )
         parts = re.split(r" (?:to|or) ", line)
         if any(part.capitalize() not in _ALIGNMENTS for part in parts):
             yield f"{monster.id}: alignment {monster.block['ALIGNMENT']!r}"
@@ -72,12 +87,16 @@ def in_lair(passages: Passages) -> Iterator[str]:
     for monster in monsters(passages):
         line = monster.block["% IN LAIR"]
         found = re.fullmatch(r"(\d+)%", line)
-        if line not in ("Nil", _UNLISTED) and not (found and 0 < int(found[1]) <= 100 and int(found[1]) % 5 == 0):
+        if line not in ("Nil", _UNLISTED) and not (
+            found and 0 < int(found[1]) <= 100 and int(found[1]) % 5 == 0
+        ):
             yield f"{monster.id}: in lair {line!r}"
 
 
 def treasure(passages: Passages) -> Iterator[str]:
-    """Letters of the three treasure tables, each once, in order, with how many times; what individuals carry apart."""
+    """Letters of the three treasure tables, each once, in order, with how many times; what individuals carry
+    apart.
+    """
     known = {
         label
         for identity in ("lair", "individual", "special")
@@ -89,7 +108,9 @@ def treasure(passages: Passages) -> Iterator[str]:
             continue
         for part in line.split("; "):
             letters = re.split(r", ", re.sub(r"^Individuals | (?:individually|in lair)$|^each ", "", part))
-            found = [re.fullmatch(r"([A-Z])(?: \((?:x[1-9]\d*|magic)\)| for each)?", letter) for letter in letters]
+            found = [
+                re.fullmatch(r"([A-Z])(?: \((?:x[1-9]\d*|magic)\)| for each)?", letter) for letter in letters
+            ]
             types = [match[1] for match in found if match]
             if len(types) != len(letters) or not known.issuperset(types) or sorted(set(types)) != types:
                 yield f"{monster.id}: treasure type {line!r}"
@@ -103,9 +124,16 @@ def attacks(passages: Passages) -> Iterator[str]:
         counted = [len(re.findall(r"\d+(?:-\d+)?", way)) for way in ways]
         wanted = [int(text) for text in re.findall(r"\d+", count)]
         by_weapon = "weapon" in line
-        if count == "Nil" or line == "Nil" or not any(counted) or re.search("per hit die|By size|not listed", line):
+        if (
+            count == "Nil"
+            or line == "Nil"
+            or not any(counted)
+            or re.search("per hit die|By size|not listed", line)
+        ):
             continue
-        if not all(found in wanted or (by_weapon and found < max(wanted)) or len(ways) > 1 for found in counted):
+        if not all(
+            found in wanted or (by_weapon and found < max(wanted)) or len(ways) > 1 for found in counted
+        ):
             yield f"{monster.id}: {count} attacks, damage {line!r}"
 
 
@@ -120,25 +148,32 @@ def magic_resistance(passages: Passages) -> Iterator[str]:
 
 
 def psionics(passages: Passages) -> Iterator[str]:
-    """Strength in points, or a range of them, and the modes by their letters: attack A to E, defense F to J."""
+    """Strength in points, or a range of them, and the modes by their letters: attack A to E, defense F to
+    J.
+    """
     for monster in monsters(passages):
         line = monster.block["PSIONIC ABILITY"]
         modes = r"(?:A-E|all|[A-E](?:,? ?[A-E])*|Nil)/(?:F-J|all|[F-J](?:,? ?[F-J])*|Nil)"
         if line not in ("Nil", _UNLISTED) and not re.fullmatch(
-            rf"\d+(?:-\d+)?(?:; Attack/Defense Modes: {modes})?", line.removeprefix("Nil (exceptional ones ").removesuffix(")")
+            rf"\d+(?:-\d+)?(?:; Attack/Defense Modes: {modes})?",
+            line.removeprefix("Nil (exceptional ones ").removesuffix(")"),
         ):
             yield f"{monster.id}: psionic ability {line!r}"
 
 
 def size(passages: Passages) -> Iterator[str]:
-    """S is below man's height (5'), M about a man's (4' to 7'), L above it (from 6'); a length may be more for its letter."""
+    """S is below man's height (5'), M about a man's (4' to 7'), L above it (from 6'); a length may be more
+    for its letter.
+    """
     for monster in monsters(passages):
         line = monster.block["SIZE"]
         found = re.fullmatch(r"([SML])(?: to ([SML]))?(?: \((.+)\))?", line)
         if not found:
             yield f"{monster.id}: size {line!r}"
             continue
-        feet = [int(whole) + (0.5 if half else 0) for whole, half in re.findall(r"(\d+)( 1/2)?'", found[3] or "")]
+        feet = [
+            int(whole) + (0.5 if half else 0) for whole, half in re.findall(r"(\d+)( 1/2)?'", found[3] or "")
+        ]
         least, most = {"S": (0, 5), "M": (4, 7), "L": (6, 1000)}[found[1]]
         # What goes on four legs is more than its height, what is round more than its width.
         if (
@@ -154,11 +189,25 @@ def hit_points(passages: Passages) -> Iterator[str]:
     """Hit points in parentheses are such as the dice can give."""
     for monster in monsters(passages):
         found = re.fullmatch(r"(\d+)(?:/(\d+))? \((?:(\d+)-)?(\d+) hit points\)", monster.block["HIT DICE"])
-        if found and not int(found[3] or found[4]) <= int(found[4]) <= 8 * int(found[1]) / int(found[2] or 1) + 1:
+        if (
+            found
+            and not int(found[3] or found[4]) <= int(found[4]) <= 8 * int(found[1]) / int(found[2] or 1) + 1
+        ):
             yield f"{monster.id}: hit dice {monster.block['HIT DICE']!r}"
 
 
 CHECKS: tuple[Check, ...] = (
-    *(frequency, alignment, intelligence, number_appearing, armor_class, move, in_lair, treasure, attacks, magic_resistance),
+    *(
+        frequency,
+        alignment,
+        intelligence,
+        number_appearing,
+        armor_class,
+        move,
+        in_lair,
+        treasure,
+        attacks,
+        magic_resistance,
+    ),
     *(psionics, size, hit_points),
 )

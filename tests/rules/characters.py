@@ -1,4 +1,6 @@
-"""Checks on classes, races and spells: what their passages say against the tables and the lists that name them."""
+"""Checks on classes, races and spells: what their passages say against the tables and the lists that name
+them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def spell_lists(passages: Passages) -> Iterator[str]:
             if not entry:
                 yield f"{group}: nothing of {name}"
                 continue
-            levels = {f"{of.lower()} {level}" for of, level in re.findall(r"([A-Z][a-z-]+) (\d)", lines["Class and level"])}
+            levels = {
+                f"{of.lower()} {level}"
+                for of, level in re.findall(r"([A-Z][a-z-]+) (\d)", lines["Class and level"])
+            }
             said = set(re.findall(r"(?:cleric|druid) \d", entry[1])) or {
                 f"magic-user {level}" for level in re.findall(r"(\d)th level", entry[1])
             }
@@ -48,7 +53,11 @@ def classes_of_spells(passages: Passages) -> Iterator[str]:
             lines = dict(re.findall(r"^([A-Z][A-Za-z ]+): *(.*)$", passage.document, re.MULTILINE))
             own = set(re.findall(r"cleric|druid|magic-user|illusionist", lines["Class and level"].lower()))
             for title in ("Range", "Casting Time", "Duration", "Area of Effect", "Components"):
-                named = set(re.findall(r"\b(cleric|druid|magic-user|illusionist)\b", lines[title].split("about the")[0]))
+                named = set(
+                    re.findall(
+                        r"\b(cleric|druid|magic-user|illusionist)\b", lines[title].split("about the")[0]
+                    )
+                )
                 if not named <= own and "the cleric" not in lines[title]:
                     yield f"{passage.id}: {title} names {sorted(named - own)}"
 
@@ -58,7 +67,11 @@ def requirements(passages: Passages) -> Iterator[str]:
     found = table(passages, "st-class-minimums")
     for row in found.rows:
         text = by_id(passages, f"sr-class-{row[0].lower()}")
-        said = dict(re.findall(r"\b(strength|intelligence|wisdom|dexterity|constitution|charisma) (\d+)", text.split(".")[0]))
+        said = dict(
+            re.findall(
+                r"\b(strength|intelligence|wisdom|dexterity|constitution|charisma) (\d+)", text.split(".")[0]
+            )
+        )
         if row[0] == "Bard":
             said |= dict.fromkeys(("strength", "wisdom", "dexterity", "charisma"), "15")
         listed = {title: cell for title, cell in zip(found.head[1:], row[1:], strict=True) if cell != "-"}
@@ -84,7 +97,8 @@ def races(passages: Passages) -> Iterator[str]:
     for race, listed in adjustments.rows:
         text = by_id(passages, f"sr-race-{race.lower()}")
         said = ", ".join(
-            f"{name.lower()} {sign}" for name, sign in re.findall(r"\b([A-Za-z]+) ([+-]\d)(?=[,.])", text.split(". ")[0] + ".")
+            f"{name.lower()} {sign}"
+            for name, sign in re.findall(r"\b([A-Za-z]+) ([+-]\d)(?=[,.])", text.split(". ")[0] + ".")
         )
         if said != listed.replace("none", ""):
             yield f"sr-race-{race.lower()}: {said}, in the table {listed}"

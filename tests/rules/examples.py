@@ -1,4 +1,6 @@
-"""Worked examples in the rules come out as they say: computed anew from the figures that the passage gives."""
+"""Worked examples in the rules come out as they say: computed anew from the figures that the passage
+gives.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ _EXAMPLES: tuple[tuple[str, str, Callable[..., bool]], ...] = (
     ),
     (
         "sg-call-lightning",
-        (r"(\d)d8 points of damage plus (\d)d8 per level of the druid, so an (\d+)th level druid's stroke does " r"(\d+)d8"),
+        (
+            r"(\d)d8 points of damage plus (\d)d8 per level of the druid, so an (\d+)th level druid's stroke does "
+            r"(\d+)d8"
+        ),
         lambda base, per, level, out: base + per * level == out,
     ),
     (
@@ -115,7 +120,9 @@ _EXAMPLES: tuple[tuple[str, str, Callable[..., bool]], ...] = (
             r"turn is (\d+) minutes and holds (\d+) rounds. One round is (\d) minute and holds (\d+) segments. "
             r"One segment is (\d) seconds"
         ),
-        lambda minutes, rounds, minute, segments, seconds: (minutes, 60 * minute) == (rounds * minute, segments * seconds),
+        lambda minutes, rounds, minute, segments, seconds: (
+            (minutes, 60 * minute) == (rounds * minute, segments * seconds)
+        ),
     ),
     (
         "st-coin-exchange",

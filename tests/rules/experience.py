@@ -1,4 +1,6 @@
-"""Checks on the experience value of monsters: against the table by hit dice, and the level that follows from it."""
+"""Checks on the experience value of monsters: against the table by hit dice, and the level that follows from
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from collections.abc import Iterator
 from tests.rules.passages import Check, Monster, Passages, by_id, monsters, number, table
 
 _ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
-# The books list these in the row above that of their dice, and these with a value that no number of abilities gives.
+# The books list these in the row above that of their dice, and these with a value that no number of abilities
+# gives.
 ONE_ROW_HIGHER = frozenset({"sb-blink-dog", "sb-displacer-beast", "sb-gray-ooze", "sb-griffon", "sb-owlbear"})
 ODD_SUMS = frozenset({"sb-demon-succubus", "sb-gray-ooze", "sb-invisible-stalker", "sb-lich"})
 # What is extraordinary counts two, four or eight times.
@@ -16,10 +19,14 @@ MOST_ABILITIES = 8
 
 
 def experience(passages: Passages) -> Iterator[str]:
-    """Points per hit point are those of the dice, the rest is the dice's basic value and a number of abilities."""
+    """Points per hit point are those of the dice, the rest is the dice's basic value and a number of
+    abilities.
+    """
     values = table(passages, "st-monster-experience")
     for monster in monsters(passages):
-        found = re.fullmatch(r"([IVX]+)/([\d,]+)(?: \+ (\d+)/hp)?", monster.block.get("LEVEL/X.P. VALUE", "I/0"))
+        found = re.fullmatch(
+            r"([IVX]+)/([\d,]+)(?: \+ (\d+)/hp)?", monster.block.get("LEVEL/X.P. VALUE", "I/0")
+        )
         if not found:
             yield f"{monster.id}: experience {monster.block['LEVEL/X.P. VALUE']!r}"
             continue
@@ -36,7 +43,9 @@ def experience(passages: Passages) -> Iterator[str]:
 
 def _is_sum(value: int, basic: int, special: int, exceptional: int) -> bool:
     return any(
-        value == basic + n * special + m * exceptional for n in range(MOST_ABILITIES + 1) for m in range(MOST_ABILITIES + 1 - n)
+        value == basic + n * special + m * exceptional
+        for n in range(MOST_ABILITIES + 1)
+        for m in range(MOST_ABILITIES + 1 - n)
     )
 
 
@@ -55,7 +64,9 @@ def _experience_row(monster: Monster) -> int | None:
 
 
 def level(passages: Passages) -> Iterator[str]:
-    """The level numeral is that of the value without hit points, by the bands that the rules of wandering monsters give."""
+    """The level numeral is that of the value without hit points, by the bands that the rules of wandering
+    monsters give.
+    """
     text = by_id(passages, "sr-exploration-pace")
     tops = {numeral: number(top) for numeral, top in re.findall(r"\b([IVX]+) to ([\d,]+\d)", text)}
     if list(tops) != _ROMAN or list(tops.values()) != sorted(tops.values()):

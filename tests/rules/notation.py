@@ -73,7 +73,9 @@ def references(passages: Passages) -> Iterator[str]:
         for member in [part for line in members for part in line.split(", ")]:
             if member not in names:
                 yield f"{passage.id}: no passage {member!r}"
-        for target in re.findall(r"\(?(?:\bfor [\w ]+ |[(;] ?)see (?!below)(?:the )?([a-z][a-z -]+?)[.)]", passage.document):
+        for target in re.findall(
+            r"\(?(?:\bfor [\w ]+ |[(;] ?)see (?!below)(?:the )?([a-z][a-z -]+?)[.)]", passage.document
+        ):
             if target not in names and not all(word in words for word in target.split(" ")):
                 yield f"{passage.id}: see {target!r}, which is not there"
 

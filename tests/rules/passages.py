@@ -1,7 +1,8 @@
 """Reads the sample rules into what the checks compare: statistics blocks, tables, dice, names.
 
-A check is a function from all passages to complaints (`passage id: what is wrong`). It knows the rules of the notation and
-what the passages say of one another; it holds no list of right values. `planted` makes the mistakes that show that it can fail.
+A check is a function from all passages to complaints (`passage id: what is wrong`). It knows the rules of the
+notation and what the passages say of one another; it holds no list of right values. `planted` makes the
+mistakes that show that it can fail.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from tests.support.collection import Record, sample_records
 
 _LINE = re.compile(r"^([A-Z%][A-Z./% ]+): *(.*)$", re.MULTILINE)
 _TABLE = re.compile(r"^\|.*$", re.MULTILINE)
-# A range of numbers that is no part of a longer one ("18/01-18/50", "1-1-2", a date) and no level of plus ("8+1-2").
+# A range of numbers that is no part of a longer one ("18/01-18/50", "1-1-2", a date) and no level of plus
+# ("8+1-2").
 RANGE = re.compile(r"(?<![\w/+.,-])(\d[\d,]*)-(\d[\d,]*)(?![\w/.,]*\d|-)")
 HIT_DICE = r"\d+(?:[+-]\d+)?(?:-\d+)?"
 
@@ -47,7 +49,11 @@ class Table(NamedTuple):
         return [row[self.head.index(title)] for row in self.rows]
 
     def row(self, label: str) -> dict[str, str]:
-        return next(dict(zip(self.head, row, strict=True)) for row in self.rows if row[0].casefold() == label.casefold())
+        return next(
+            dict(zip(self.head, row, strict=True))
+            for row in self.rows
+            if row[0].casefold() == label.casefold()
+        )
 
 
 Passages = Sequence[Record]
@@ -93,7 +99,9 @@ def tables(passages: Passages) -> Iterator[Table]:
         lines = _TABLE.findall(passage.document)
         if lines:
             head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-            yield Table(passage.id, passage.metadata["name"], head, rows, _TABLE.sub("", body(passage)).strip())
+            yield Table(
+                passage.id, passage.metadata["name"], head, rows, _TABLE.sub("", body(passage)).strip()
+            )
 
 
 def table(passages: Passages, identity: str) -> Table:
@@ -106,7 +114,9 @@ def number(text: str) -> int:
 
 def bounds(cell: str) -> tuple[int, int | None] | None:
     """What "3", "3-5", "0-1,500", "21+", "13 and up", "over 5" count from and to (None: without end)."""
-    if found := re.match(r"(-?\d(?:[\d,]*\d)?)(?:-(\d(?:[\d,]*\d)?)| ?(\+)$| (and up|or more|or higher))?(?:$|[ (])", cell):
+    if found := re.match(
+        r"(-?\d(?:[\d,]*\d)?)(?:-(\d(?:[\d,]*\d)?)| ?(\+)$| (and up|or more|or higher))?(?:$|[ (])", cell
+    ):
         low = number(found[1])
         return low, None if found[3] or found[4] else number(found[2]) if found[2] else low
     return None
@@ -117,9 +127,13 @@ def dice_range(count: int, sides: int, plus: int) -> tuple[int, int]:
 
 
 def is_dice_roll(low: int, high: int) -> bool:
-    """Whether some number of dice of one kind, times a power of ten, plus at most nine, gives these as least and most."""
+    """Whether some number of dice of one kind, times a power of ten, plus at most nine, gives these as least
+    and most.
+    """
     while low % 10 == 0 and high % 10 == 0 and low:
         low, high = low // 10, high // 10
     return any(
-        (high - plus) == (low - plus) * sides for plus in range(min(low, 10)) for sides in (2, 3, 4, 6, 8, 10, 12, 20, 100)
+        (high - plus) == (low - plus) * sides
+        for plus in range(min(low, 10))
+        for sides in (2, 3, 4, 6, 8, 10, 12, 20, 100)
     )

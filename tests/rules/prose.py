@@ -22,12 +22,18 @@ _SAID = re.compile(
 
 
 def damage(passages: Passages) -> Iterator[str]:
-    """Every figure of damage in the block is in the prose, and what prose says of bite and claws is in the block."""
+    """Every figure of damage in the block is in the prose, and what prose says of bite and claws is in the
+    block.
+    """
     for monster in monsters(passages):
         block, prose = monster.block["DAMAGE/ATTACK"], _LEADERS.sub("", monster.prose)
         listed = set(re.findall(r"\d+-\d+", block))
         blows = set(re.findall(rf"\b{_BLOW}\b[^.;:()]*?\bfor (\d+-\d+)", prose))
-        extra = set(re.findall(r"\d+-\d+", " ".join(monster.block[line] for line in ("SPECIAL ATTACKS", "SPECIAL DEFENSES"))))
+        extra = set(
+            re.findall(
+                r"\d+-\d+", " ".join(monster.block[line] for line in ("SPECIAL ATTACKS", "SPECIAL DEFENSES"))
+            )
+        )
         spoken_of = set(re.findall(r"\d+-\d+", prose))
         if blows and (missing := listed - spoken_of):
             yield f"{monster.id}: damage {sorted(missing)} of the block is not in its text"
@@ -44,7 +50,9 @@ def resistance(passages: Passages) -> Iterator[str]:
 
 
 def surprise(passages: Passages) -> Iterator[str]:
-    """The same scores in text and block, and a special attack or defense for whatever the text says of surprise."""
+    """The same scores in text and block, and a special attack or defense for whatever the text says of
+    surprise.
+    """
     for monster in monsters(passages):
         attack, defense = monster.block["SPECIAL ATTACKS"], monster.block["SPECIAL DEFENSES"]
         said = set(re.findall(r"surpris(?:es?|ing)(?: \w+)?(?: prey)? on (1-\d)", monster.prose))
@@ -87,7 +95,9 @@ def own_dice(passages: Passages) -> Iterator[str]:
 
 
 def dice_said_elsewhere(passages: Passages) -> Iterator[str]:
-    """Hit dice and armor class of a monster wherever another passage gives them behind its name: "troll of 6+6 Hit Dice"."""
+    """Hit dice and armor class of a monster wherever another passage gives them behind its name: "troll of
+    6+6 Hit Dice".
+    """
     known: dict[str, Monster] = {}
     for monster in monsters(passages):
         known[monster.spoken] = known[monster.name.lower()] = monster
@@ -99,7 +109,10 @@ def dice_said_elsewhere(passages: Passages) -> Iterator[str]:
             continue
         for name, dice, armor in _SAID.findall(text):
             words = name.split(" ")
-            monster = next((known[tail] for tail in (" ".join(words[n:]) for n in range(len(words))) if tail in known), None)  # type: ignore[assignment]
+            monster = next(
+                (known[tail] for tail in (" ".join(words[n:]) for n in range(len(words))) if tail in known),
+                None,
+            )  # type: ignore[assignment]
             if monster is None or monster.id == passage.id:
                 continue
             listed = monster.block["HIT DICE"].split(" (")[0]
@@ -126,5 +139,14 @@ def levels_drained(passages: Passages) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(damage, resistance, surprise, weapons_to_hit, own_armor_class, own_dice, dice_said_elsewhere, levels_drained),
+    *(
+        damage,
+        resistance,
+        surprise,
+        weapons_to_hit,
+        own_armor_class,
+        own_dice,
+        dice_said_elsewhere,
+        levels_drained,
+    ),
 )

@@ -1,4 +1,6 @@
-"""Checks on tables: each by itself (without gaps, rising or falling throughout), and two against one another."""
+"""Checks on tables: each by itself (without gaps, rising or falling throughout), and two against one
+another.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,21 @@ _CLASSES = (
 
 
 def _figures(cells: Sequence[str]) -> list[float]:
-    """A dash is nothing; "T" turns without a roll, "D" destroys, "D*" destroys more: each better than any number."""
+    """A dash is nothing; "T" turns without a roll, "D" destroys, "D*" destroys more: each better than any
+    number.
+    """
     better = {"-": 0.0, "T": -1.0, "D": -2.0, "D*": -3.0}
-    return [better[cell] if cell in better else float(re.sub(r"[,%\"]", "", cell.split(" ")[0])) for cell in cells]
+    return [
+        better[cell] if cell in better else float(re.sub(r"[,%\"]", "", cell.split(" ")[0])) for cell in cells
+    ]
 
 
 def scores_leave_no_gap(passages: Passages) -> Iterator[str]:
     """The first column of scores, levels or dice goes on where the row above ends."""
     for found in tables(passages):
-        inner = [row[0] for row in found.rows if not re.match(r"(?i)(?:less|under|below|over|up to) ", row[0])]
+        inner = [
+            row[0] for row in found.rows if not re.match(r"(?i)(?:less|under|below|over|up to) ", row[0])
+        ]
         ranges = [bounds(label) for label in inner]
         if len(ranges) < 3 or not all(ranges):
             continue
@@ -65,7 +73,9 @@ def _monotone(found: Table, columns: Sequence[str] | None = None, along_rows: bo
 
 
 def attack_matrices(passages: Passages) -> Iterator[str]:
-    """One place of armor class is one point; 20 stands six times, and what would be 21 there goes on after it."""
+    """One place of armor class is one point; 20 stands six times, and what would be 21 there goes on after
+    it.
+    """
     for group in ("cleric", "fighter", "magic-user", "thief", "monster"):
         found = table(passages, f"st-attack-{group}")
         for index, title in enumerate(found.head[1:], start=1):
@@ -97,10 +107,13 @@ def chances_rise(passages: Passages) -> Iterator[str]:
 
 
 def turning(passages: Passages) -> Iterator[str]:
-    """Harder undead are harder to turn, higher clerics turn better; the undead stand in this order, each with its entry."""
+    """Harder undead are harder to turn, higher clerics turn better; the undead stand in this order, each with
+    its entry.
+    """
     found = table(passages, "st-turn-undead")
     cells = [
-        [30.0 if cell == "-" else figure for cell, figure in zip(row[1:], _figures(row[1:]), strict=True)] for row in found.rows
+        [30.0 if cell == "-" else figure for cell, figure in zip(row[1:], _figures(row[1:]), strict=True)]
+        for row in found.rows
     ]
     for row, line in zip(found.rows, cells, strict=True):
         if any(left <= right and 0 < left < 30 for left, right in pairwise(line)):
@@ -112,22 +125,32 @@ def turning(passages: Passages) -> Iterator[str]:
     if ", ".join(undead[:-1]) + f" and {undead[-1]}" not in by_id(passages, "sb-undead"):
         yield "sb-undead: not in the order of the turning table"
     names = {
-        passage.metadata["name"].lower() for passage in passages if passage.metadata.get("parent_category_id") == "sb-undead"
+        passage.metadata["name"].lower()
+        for passage in passages
+        if passage.metadata.get("parent_category_id") == "sb-undead"
     }
     if names != set(undead):
         yield f"{found.id}: not the undead of the bestiary: {sorted(names ^ set(undead))}"
 
 
 def levels_of_classes(passages: Passages) -> Iterator[str]:
-    """No level is left out; hit dice rise by one up to the most, then by hit points; later levels cost as much as the last."""
+    """No level is left out; hit dice rise by one up to the most, then by hit points; later levels cost as
+    much as the last.
+    """
     dice = table(passages, "st-class-hit-dice")
     for name in _CLASSES:
         found = table(passages, f"st-{name}-experience")
         points = found.column("Experience points")
         for title in (title for title in found.head if title.startswith("Hit Dice")):
-            die, most, plus = dice.row(name)["Die"], int(dice.row(name)["Most dice"]), dice.row(name)[dice.head[-1]]
+            die, most, plus = (
+                dice.row(name)["Die"],
+                int(dice.row(name)["Most dice"]),
+                dice.row(name)[dice.head[-1]],
+            )
             counts = range(2 if "two at 1st" in die else 1, 99)[: len(points)]
-            right = [str(count) if count <= most else f"{most}+{(count - most) * int(plus)}" for count in counts]
+            right = [
+                str(count) if count <= most else f"{most}+{(count - most) * int(plus)}" for count in counts
+            ]
             if found.column(title) != right or title != f"Hit Dice ({die.split(' ')[0]})":
                 yield f"{found.id}: {title} {found.column(title)}, by the table of hit dice {die}: {right}"
         steps = [step for step in map(bounds, points) if step]
@@ -143,7 +166,9 @@ def levels_of_classes(passages: Passages) -> Iterator[str]:
 
 
 def titles(passages: Passages) -> Iterator[str]:
-    """A level named with a title ("8th level (Patriarch)", "Wizard (12th level)") has it in the class's table."""
+    """A level named with a title ("8th level (Patriarch)", "Wizard (12th level)") has it in the class's
+    table.
+    """
     of: dict[str, int] = {}
     for name in _CLASSES:
         found = table(passages, f"st-{name}-experience")
@@ -153,14 +178,21 @@ def titles(passages: Passages) -> Iterator[str]:
             if (own := re.search(r"\((\d+)\w+ level\)", title)) and own[1] != level:
                 yield f"{found.id}: level {level} is called {title!r}"
     for passage in passages:
-        for level, title in re.findall(r"(\d+)(?:st|nd|rd|th)(?: level)?,? \(([A-Z][\w -]+)\)", passage.document):
+        for level, title in re.findall(
+            r"(\d+)(?:st|nd|rd|th)(?: level)?,? \(([A-Z][\w -]+)\)", passage.document
+        ):
             if title in of and of[title] != int(level):
                 yield f"{passage.id}: {title} is of level {of[title]}, not {level}"
         for title, level in re.findall(
             r"([A-Z]\w+(?: of (?:the )?[A-Z]\w+)*) \((\d+)(?:st|nd|rd|th) level\)", passage.document
         ):
             single = title.replace("Masters", "Master")
-            if "|" not in title and single in of and of[single] != int(level) and passage.metadata["type"] != "table":
+            if (
+                "|" not in title
+                and single in of
+                and of[single] != int(level)
+                and passage.metadata["type"] != "table"
+            ):
                 yield f"{passage.id}: {title} are of level {of[single]}, not {level}"
 
 
@@ -181,7 +213,9 @@ def one_thing_one_figure(passages: Passages) -> Iterator[str]:
 
 
 def _same_sort(first: Table, second: Table) -> bool:
-    """Tables of different adjustments have the same heads, too: races that are rows of both are not the same thing."""
+    """Tables of different adjustments have the same heads, too: races that are rows of both are not the same
+    thing.
+    """
     return first.name.split(" ")[-1] == second.name.split(" ")[-1]
 
 
@@ -190,7 +224,10 @@ def coins(passages: Passages) -> Iterator[str]:
     found = table(passages, "st-coin-exchange")
     worth = {}
     for row in found.rows:
-        parts = [int(whole) / int(of or 1) for whole, of in re.findall(r"(\d+)(?:/(\d+))?", " ".join(row[1:]).replace(",", ""))]
+        parts = [
+            int(whole) / int(of or 1)
+            for whole, of in re.findall(r"(\d+)(?:/(\d+))?", " ".join(row[1:]).replace(",", ""))
+        ]
         worth[row[0]] = [part / parts[3] for part in parts]
     for name, line in worth.items():
         if line != next(iter(worth.values())):
@@ -212,6 +249,14 @@ def loads(passages: Passages) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(scores_leave_no_gap, rows_of_percent_leave_no_gap, attack_matrices, saving_throws, spells_per_day, chances_rise, turning),
+    *(
+        scores_leave_no_gap,
+        rows_of_percent_leave_no_gap,
+        attack_matrices,
+        saving_throws,
+        spells_per_day,
+        chances_rise,
+        turning,
+    ),
     *(levels_of_classes, titles, one_thing_one_figure, coins, loads),
 )

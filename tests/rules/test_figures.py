@@ -1,7 +1,7 @@
 """The figures of the sample rules agree: with the notation, with one another, with their own arithmetic.
 
-A wrong figure mostly disagrees with another one. Each check is run on the rules as they are, and on rules into which a
-mistake of its kind is put: it must name the passage.
+A wrong figure mostly disagrees with another one. Each check is run on the rules as they are, and on rules
+into which a mistake of its kind is put: it must name the passage.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def test_the_sample_rules_agree(name: str) -> None:
     assert list(CHECKS[name](PASSAGES)) == []
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}-{mistake[1]}-{mistake[3][:20]}")
+@pytest.mark.parametrize(
+    "mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}-{mistake[1]}-{mistake[3][:20]}"
+)
 def test_a_mistake_is_found(mistake: tuple[str, ...]) -> None:
     name, identity, old, new, *named = mistake
     complaints = list(CHECKS[name](planted(PASSAGES, identity, old, new)))

@@ -20,7 +20,9 @@ def _distinct(size: int, between: str = " ") -> Callable[[int], str]:
     """Words of `size` letters, no two the same, none of them English."""
 
     def text(length: int) -> str:
-        return between.join(_word(number, size) for number in range(length // (size + len(between)) + 1))[:length]
+        return between.join(_word(number, size) for number in range(length // (size + len(between)) + 1))[
+            :length
+        ]
 
     return text
 
@@ -35,8 +37,26 @@ def _word(number: int, size: int) -> str:
 
 
 # Names that the sample rules have, and the same as nobody would write them but everybody would understand.
-NAMES = ("Gelatinous Cube", "Red Dragon", "Hold Person", "Magic Missile", "Owlbear", "Fireball", "Cure Wounds", "Plate Armor")
-MISSPELT = ("Gelatinus Cub", "Red Dragn", "Hold Persn", "Magik Misile", "Owlbaer", "Firebal", "Cure Wunds", "Plait Armr")
+NAMES = (
+    "Gelatinous Cube",
+    "Red Dragon",
+    "Hold Person",
+    "Magic Missile",
+    "Owlbear",
+    "Fireball",
+    "Cure Wounds",
+    "Plate Armor",
+)
+MISSPELT = (
+    "Gelatinus Cub",
+    "Red Dragn",
+    "Hold Persn",
+    "Magik Misile",
+    "Owlbaer",
+    "Firebal",
+    "Cure Wunds",
+    "Plait Armr",
+)
 
 TEXTS: dict[str, Callable[[int], str]] = {
     "one long word": _repeated("qwzxkjvbpm"),
@@ -87,7 +107,9 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "capitalised, joined": _repeated("Aa of the "),
     "capitals": _repeated("A"),
     "roman numerals": _made_of(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")),
-    "shorthand": _made_of(("xp", "4", "lvl", "9", "ftr", "dmg", "thr", "con", "hp", "ac", "mu", "w/", "2", "hit", "r", "u")),
+    "shorthand": _made_of(
+        ("xp", "4", "lvl", "9", "ftr", "dmg", "thr", "con", "hp", "ac", "mu", "w/", "2", "hit", "r", "u")
+    ),
     "shorthand, longest": _repeated("phb "),
     "levels": _repeated("9th level "),
     "attributes": _repeated("armor class "),

@@ -1,4 +1,6 @@
-"""Counting work, so that how it grows can be told without a clock: lines of our code, steps of SQLite, bytes in memory."""
+"""Counting work, so that how it grows can be told without a clock: lines of our code, steps of SQLite, bytes
+in memory.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""How many steps a regular expression takes on a text: a plain backtracking matcher that counts, as `re` itself does not.
+"""How many steps a regular expression takes on a text: a plain backtracking matcher that counts, as `re`
+itself does not.
 
-It follows `re`'s own parse of the expression, without the shortcuts of the real one: no fewer steps, of the same order.
+It follows `re`'s own parse of the expression, without the shortcuts of the real one: no fewer steps, of the
+same order.
 """
 
 from __future__ import annotations
@@ -154,7 +156,9 @@ class Matcher:
 
 
 def steps(pattern: re.Pattern[str], text: str, *, whole: bool) -> int:
-    """How many it takes to find all matches in `text`, or to see whether it is one; MOST_STEPS where it is more."""
+    """How many it takes to find all matches in `text`, or to see whether it is one; MOST_STEPS where it is
+    more.
+    """
     matcher = Matcher(pattern, text)
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
@@ -168,7 +172,9 @@ def steps(pattern: re.Pattern[str], text: str, *, whole: bool) -> int:
 
 
 def attacks(pattern: re.Pattern[str]) -> list[Callable[[int], str]]:
-    """Texts made for this expression: what comes before a repetition, the repeated part many times, and an end that fails."""
+    """Texts made for this expression: what comes before a repetition, the repeated part many times, and an
+    end that fails.
+    """
     found: list[Callable[[int], str]] = []
 
     def pumped(before: str, part: str, after: str) -> Callable[[int], str]:

@@ -35,11 +35,21 @@ from tests.security.counting import lines, peak
 # Twice the text may cost twice as much, and some for what begins only beyond a length.
 DOUBLED = 2.3
 QUESTION, TURN = 2000, 800
-# Measured: 450,000 lines of code and 6 MB for the worst question alone, 1,600,000 and 12 MB with the worst conversation.
+# Measured: 450,000 lines of code and 6 MB for the worst question alone, 1,600,000 and 12 MB with the worst
+# conversation.
 MOST_LINES, MOST_LINES_WITH_HISTORY = 700_000, 2_500_000
 MOST_BYTES = 24_000_000
 
-WORST = ("fractions", "one digit, words", "citations", "decimals", "roman numerals", "names", "misspelt names", "words of 31")
+WORST = (
+    "fractions",
+    "one digit, words",
+    "citations",
+    "decimals",
+    "roman numerals",
+    "names",
+    "misspelt names",
+    "words of 31",
+)
 
 
 def ask(index: LexicalIndex, question: str, history: str = "", *, seconds: float = 60) -> None:
@@ -69,14 +79,19 @@ def test_the_longest_question_and_conversation_have_a_bound(sample_index: Lexica
 
 @pytest.mark.parametrize("name", WORST[:4])
 def test_a_long_conversation_has_a_bound(sample_index: LexicalIndex, name: str) -> None:
-    assert lines(lambda: ask(sample_index, TEXTS[name](QUESTION), TEXTS[name](TURN))) < MOST_LINES_WITH_HISTORY
+    assert (
+        lines(lambda: ask(sample_index, TEXTS[name](QUESTION), TEXTS[name](TURN))) < MOST_LINES_WITH_HISTORY
+    )
 
 
 def numbered(count: int) -> list[Passage]:
     """Passages of which each has a name of its own, the same words, and a table with the same rows."""
     table = "\n\n| Item | Cost |\n|---|---|\n| Long sword | 10 |\n| Hammer | 3 |"
     names = (f"Sword {_letters(n)}" for n in range(count))
-    return [Passage(f"p{n}", f"# {name}\nThe sword of the troll.{table}", {"name": name}) for n, name in enumerate(names)]
+    return [
+        Passage(f"p{n}", f"# {name}\nThe sword of the troll.{table}", {"name": name})
+        for n, name in enumerate(names)
+    ]
 
 
 def _letters(number: int) -> str:
@@ -85,7 +100,12 @@ def _letters(number: int) -> str:
 
 @pytest.mark.parametrize(
     "question",
-    ["how much is a long sword or a hammer?", "sword of the troll", "sword boboboko vs sword bobokobo", "swrod hamer"],
+    [
+        "how much is a long sword or a hammer?",
+        "sword of the troll",
+        "sword boboboko vs sword bobokobo",
+        "swrod hamer",
+    ],
 )
 def test_a_collection_of_twice_the_size_is_twice_the_work(index_of: Made, question: str) -> None:
     indexes = {count: index_of(numbered(count)) for count in (150, 300)}
@@ -94,7 +114,9 @@ def test_a_collection_of_twice_the_size_is_twice_the_work(index_of: Made, questi
 
 
 def test_a_name_of_everything_brings_no_more_than_some_hundred_passages(index_of: Made) -> None:
-    found = HybridRetriever(index_of(numbered(900))).retrieve(Question("price of a long sword", 50), Deadline(60))
+    found = HybridRetriever(index_of(numbered(900))).retrieve(
+        Question("price of a long sword", 50), Deadline(60)
+    )
     (said,) = [text for text in found.diagnostics if text.startswith("Retrieved")]
     assert int(said.partition(" of ")[2].split()[0]) <= 300 + 60 + 20
 
@@ -107,7 +129,13 @@ def test_what_is_searched_for_is_there_once(sample_index: LexicalIndex) -> None:
     assert connection is not None
     connection.set_trace_callback(searched.append)
     try:
-        for text in ("1 " * 1000, "ogre's " * 280, "a'b" * 600, TEXTS["words of 5"](QUESTION), TEXTS["numbers"](QUESTION)):
+        for text in (
+            "1 " * 1000,
+            "ogre's " * 280,
+            "a'b" * 600,
+            TEXTS["words of 5"](QUESTION),
+            TEXTS["numbers"](QUESTION),
+        ):
             ask(sample_index, text)
     finally:
         connection.set_trace_callback(None)
@@ -123,11 +151,17 @@ STEPS: dict[str, Callable[[str], object]] = {
     "shorthand": lambda text: shorthand.written_out(text),
     "expansion": lambda text: vocabulary.expand(text.split()),
     "citations": lambda text: Citations(9).feed(text),
-    "citations, a letter at a time": lambda text: [citations.feed(letter) for citations in [Citations(9)] for letter in text],
+    "citations, a letter at a time": lambda text: [
+        citations.feed(letter) for citations in [Citations(9)] for letter in text
+    ],
     "thoughts": lambda text: Thoughts(hold=False).feed(text),
-    "thoughts, a letter at a time": lambda text: [t.feed(letter) for t in [Thoughts(hold=True)] for letter in text],
+    "thoughts, a letter at a time": lambda text: [
+        t.feed(letter) for t in [Thoughts(hold=True)] for letter in text
+    ],
     "events": lambda text: list(event_data([text.encode()])),
-    "events, a byte at a time": lambda text: list(event_data(text.encode()[n : n + 1] for n in range(len(text)))),
+    "events, a byte at a time": lambda text: list(
+        event_data(text.encode()[n : n + 1] for n in range(len(text)))
+    ),
     "grounding": lambda text: ground(text, [Passage("p", text)], text, text.split()[:50]),
     "quotation": lambda text: list(quotation.quote([Passage("p", text)], read=True)),
     "table": lambda text: read_table(f"{text}\n|---|\n{text}"),
@@ -216,7 +250,9 @@ def test_no_search_begins_after_the_deadline(sample_index: LexicalIndex) -> None
 
 
 def test_the_index_looks_at_the_time_seldom(sample_index: LexicalIndex) -> None:
-    """What it costs: a call for every 5,000 steps of SQLite's machine, which an ordinary question does not make."""
+    """What it costs: a call for every 5,000 steps of SQLite's machine, which an ordinary question does not
+    make.
+    """
     looks = 0
     late = sample_index._file._is_late
 

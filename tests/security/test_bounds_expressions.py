@@ -19,7 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DOUBLED = 2.4
 LENGTH = 40
 # The texts of other kinds that have most places to begin at.
-OTHERS = ("digits and a letter", "apostrophes", "hyphen chain", "blanks", "line-end hyphens", "nested citations", "capitalised")
+OTHERS = (
+    "digits and a letter",
+    "apostrophes",
+    "hyphen chain",
+    "blanks",
+    "line-end hyphens",
+    "nested citations",
+    "capitalised",
+)
 
 
 # What takes the square of a length that is bounded.
@@ -30,7 +38,9 @@ SHORT = {
 
 
 def expressions() -> Iterator[tuple[str, re.Pattern[str], bool]]:
-    """Every expression of the request path: where it stands, and whether it is only ever held against a whole text."""
+    """Every expression of the request path: where it stands, and whether it is only ever held against a whole
+    text.
+    """
     for path in sorted((ROOT / "app").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if (
@@ -41,15 +51,31 @@ def expressions() -> Iterator[tuple[str, re.Pattern[str], bool]]:
             continue
         source = path.read_text(encoding="utf-8")
         for variable, value in vars(importlib.import_module(name)).items():
-            if isinstance(value, re.Pattern) and isinstance(value.pattern, str) and f"{variable} = " in source:
+            if (
+                isinstance(value, re.Pattern)
+                and isinstance(value.pattern, str)
+                and f"{variable} = " in source
+            ):
                 searched = re.search(rf"\b{variable}\.(?:search|find\w+|subn?|split)\b", source)
                 yield f"{name}.{variable}", value, not searched
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "re":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and ast.unparse(node.func.value) == "re"
+            ):
                 method, pattern = node.func.attr, node.args[0] if node.args else None
-                if method != "compile" and isinstance(pattern, ast.Constant) and isinstance(pattern.value, str):
+                if (
+                    method != "compile"
+                    and isinstance(pattern, ast.Constant)
+                    and isinstance(pattern.value, str)
+                ):
                     flags = re.IGNORECASE if "IGNORECASE" in ast.unparse(node) else 0
-                    yield f"{name} {pattern.value}", re.compile(pattern.value, flags), method in ("match", "fullmatch")
+                    yield (
+                        f"{name} {pattern.value}",
+                        re.compile(pattern.value, flags),
+                        method in ("match", "fullmatch"),
+                    )
 
 
 FOUND = list(expressions())
@@ -63,7 +89,9 @@ def test_they_are_found() -> None:
     }
 
 
-@pytest.mark.parametrize(("pattern", "whole"), [pytest.param(*rest, id=name) for name, *rest in FOUND if name not in SHORT])
+@pytest.mark.parametrize(
+    ("pattern", "whole"), [pytest.param(*rest, id=name) for name, *rest in FOUND if name not in SHORT]
+)
 def test_its_time_is_linear(pattern: re.Pattern[str], whole: bool) -> None:
     for text in (*attacks(pattern), *map(TEXTS.__getitem__, OTHERS)):
         before, after = (steps(pattern, text(length), whole=whole) for length in (LENGTH, 2 * LENGTH))
@@ -80,7 +108,9 @@ def test_what_is_not_linear_is_seen(slow: str, text: str) -> None:
         pattern = re.compile(slow)
     tried = [*attacks(pattern), lambda length: text * length + "!"]
     for whole in (True, False):
-        counted = [[steps(pattern, made(length), whole=whole) for length in (LENGTH, 2 * LENGTH)] for made in tried]
+        counted = [
+            [steps(pattern, made(length), whole=whole) for length in (LENGTH, 2 * LENGTH)] for made in tried
+        ]
         if any(after >= MOST_STEPS or after > DOUBLED * before + 200 for before, after in counted):
             return
     raise AssertionError(slow)

@@ -1,6 +1,8 @@
-"""One process takes no more of the host than it was given: what is more than that ends as a reply like any other.
+"""One process takes no more of the host than it was given: what is more than that ends as a reply like any
+other.
 
-The index of these tests has so many words alike that misspelt ones take longer than the least that can be set.
+The index of these tests has so many words alike that misspelt ones take longer than the least that can be
+set.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ QUESTION = " ".join(_words(200, 2))
 def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index in place of that over the sample rules."""
     words = list(dict.fromkeys(_words(WORDS, 1)))
-    passages = [Passage(f"p{n}", " ".join(words[n : n + 2000]), {"name": f"p{n}"}) for n in range(0, len(words), 2000)]
+    passages = [
+        Passage(f"p{n}", " ".join(words[n : n + 2000]), {"name": f"p{n}"}) for n in range(0, len(words), 2000)
+    ]
     path = tmp_path_factory.mktemp("heavy") / "sample.sqlite3"
     build(passages, path, {"source": ""})
     return path
@@ -72,14 +76,21 @@ def _put(heavy: Path, data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_question_that_takes_too_long_is_told_so(tmp_path: Path, auth: AuthDouble, heavy: Path, streamed: bool) -> None:
+def test_a_question_that_takes_too_long_is_told_so(
+    tmp_path: Path, auth: AuthDouble, heavy: Path, streamed: bool
+) -> None:
     program = CgiProgram(tmp_path, command=DEPLOYED, AUTH_API_URL=auth.url, REQUEST_CPU_SECONDS="1")
     _put(heavy, program.data_dir)
-    reply = program.request("POST", "/api/query", {"question": QUESTION, "stream": streamed}, token=auth.token_for("alice"))
+    reply = program.request(
+        "POST", "/api/query", {"question": QUESTION, "stream": streamed}, token=auth.token_for("alice")
+    )
     assert reply.status == 504, reply.log
     body = reply.json()
     assert (
-        body["error"] == "timeout_error" and "shorter" in body["message"] and body["counted"] is True and "passages" not in body
+        body["error"] == "timeout_error"
+        and "shorter" in body["message"]
+        and body["counted"] is True
+        and "passages" not in body
     )
 
 
@@ -89,7 +100,9 @@ def test_memory_that_is_not_there_is_an_error_like_any_other(tmp_path: Path, aut
     for megabytes in (20, 36, 40, 42, 44, 1024):
         directory = tmp_path / str(megabytes)
         directory.mkdir()
-        program = CgiProgram(directory, command=DEPLOYED, AUTH_API_URL=auth.url, REQUEST_MEMORY_MB=str(megabytes))
+        program = CgiProgram(
+            directory, command=DEPLOYED, AUTH_API_URL=auth.url, REQUEST_MEMORY_MB=str(megabytes)
+        )
         reply = program.request("POST", "/api/query", {"question": QUESTION}, token=auth.token_for("alice"))
         statuses.add(reply.status)
         assert reply.status == 200 or reply.json()["error"] == "internal_error", (megabytes, reply)
@@ -137,7 +150,9 @@ def test_a_thread_of_a_server_ends_when_its_time_is_used_up() -> None:
         watch.look()
         ended.set()
         thread.join()
-        assert resource.getrlimit(resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY, "the kernel's limit stands behind it"
+        assert resource.getrlimit(resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY, (
+            "the kernel's limit stands behind it"
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_CPU, before)
     assert after[0] == 0.0 and after[1] > 0, "no time is left for this question, and all for the next"
@@ -145,7 +160,10 @@ def test_a_thread_of_a_server_ends_when_its_time_is_used_up() -> None:
 
 def test_the_worker_ends_one_question_and_answers_the_next(auth: AuthDouble, heavy: Path) -> None:
     token = auth.token_for("bob")
-    with checkout() as base, Program(base, AUTH_API_URL=auth.url, WARM_WORKER="on", REQUEST_CPU_SECONDS="1") as program:
+    with (
+        checkout() as base,
+        Program(base, AUTH_API_URL=auth.url, WARM_WORKER="on", REQUEST_CPU_SECONDS="1") as program,
+    ):
         # One-shot: the worker it leaves behind has not opened the index yet.
         program.ask(token, "What is an owlbear?")
         worker = program.wait_for_worker()

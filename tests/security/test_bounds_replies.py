@@ -1,4 +1,6 @@
-"""A service that sends more than it should is not read to its end, whoever is slow and however it is packed."""
+"""A service that sends more than it should is not read to its end, whoever is slow and however it is
+packed.
+"""
 
 from __future__ import annotations
 
@@ -61,12 +63,16 @@ def test_a_vector_has_a_largest_size(server: RawServer) -> None:
 
 
 @pytest.mark.parametrize(("texts", "count", "bound"), [(False, 100, 170_000), (True, 60, 8_000_000)])
-def test_passages_have_a_largest_size(server: RawServer, tmp_path: Path, texts: bool, count: int, bound: int) -> None:
+def test_passages_have_a_largest_size(
+    server: RawServer, tmp_path: Path, texts: bool, count: int, bound: int
+) -> None:
     port = int(server.base_url.rpartition(":")[2].partition("/")[0])
     identity = "00000000-0000-0000-0000-000000000000"
     chroma = Chroma(ChromaSettings("127.0.0.1", port, False, "t", "d", "c"), tmp_path / "c.json", "e")
     server.reply = lambda request: (
-        reply(b" " * bound) if request.path.endswith("/query") else reply(json.dumps({"id": identity}).encode())
+        reply(b" " * bound)
+        if request.path.endswith("/query")
+        else reply(json.dumps({"id": identity}).encode())
     )
     with pytest.raises(DatabaseError, match="more than"):
         chroma.query([[1.0]], count, Deadline(10), texts=texts)
@@ -122,14 +128,22 @@ def test_what_is_packed_small_is_not_unpacked_large(server: RawServer) -> None:
         assert peak(refused) < 12 * MEGABYTE
 
 
-@pytest.mark.parametrize("text", ["9" * 401, '{"a": ' + "-" + "1" * 5000 + "}", "[" * 200_000, "[" * 200_000 + "]" * 200_000])
+@pytest.mark.parametrize(
+    "text", ["9" * 401, '{"a": ' + "-" + "1" * 5000 + "}", "[" * 200_000, "[" * 200_000 + "]" * 200_000]
+)
 def test_numbers_and_nesting_of_a_reply_have_an_end(text: str) -> None:
     with pytest.raises(ValueError, match=r"digits|nested|Expecting"):
         read_json(text)
 
 
 def test_the_time_to_wait_is_a_time_whatever_is_sent() -> None:
-    for text in ("9" * 60_000, "Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 99 Jan 2026 00:00:00 GMT", "x" * 60_000, "٣"):
+    for text in (
+        "9" * 60_000,
+        "Mon, 01 Jan 0001 00:00:00 -0000",
+        "Mon, 99 Jan 2026 00:00:00 GMT",
+        "x" * 60_000,
+        "٣",
+    ):
         assert retry_after({"Retry-After": text}) is None or retry_after({"Retry-After": text}) >= 0  # type: ignore[operator]
 
 

@@ -1,4 +1,6 @@
-"""What the program starts gets an environment made for it: nothing of the caller, and no key that it has no use for."""
+"""What the program starts gets an environment made for it: nothing of the caller, and no key that it has no
+use for.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,12 @@ def test_the_sender_and_sendmail_know_nothing_of_the_caller(program: Program, au
     assert b"a user has reached the daily limit" in (folder / "mail").read_bytes()
     mine, senders = variables((folder / "environ").read_bytes()), variables((folder / "sender").read_bytes())
     for told in (mine, senders):
-        assert not any("c00kie" in value or token in value or "192.0.2.99" in value for value in told.values()), told
-        assert not any(name.startswith(("HTTP_", "REDIRECT_", "REMOTE_", "DNDCHAT_REQUEST")) for name in told), told
+        assert not any(
+            "c00kie" in value or token in value or "192.0.2.99" in value for value in told.values()
+        ), told
+        assert not any(
+            name.startswith(("HTTP_", "REDIRECT_", "REMOTE_", "DNDCHAT_REQUEST")) for name in told
+        ), told
     assert "pa55word" not in str(mine)
     assert set(mine) <= {"PATH", "HOME", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_", "OLDPWD", "TZ"}
     # It is a part of the program, and reads the same settings.

@@ -34,8 +34,12 @@ HOSTILE = (
 
 
 def steering(text: str) -> set[str]:
-    """What in `text` a terminal or a reader may take for an order; but for ends of lines, of which some are meant."""
-    return {one for one in text if one != "\n" and unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    """What in `text` a terminal or a reader may take for an order; but for ends of lines, of which some are
+    meant.
+    """
+    return {
+        one for one in text if one != "\n" and unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    }
 
 
 def test_every_character_that_steers_is_shown_by_its_number() -> None:
@@ -67,11 +71,14 @@ def test_a_console_lets_nothing_through(capsys: pytest.CaptureFixture[str]) -> N
         console.run(lambda error=error: (_ for _ in ()).throw(error))  # type: ignore[misc]
     said = capsys.readouterr()
     assert steering(said.out + said.err) == set()
-    # `lines` is for text of several lines, and so is a traceback; nothing else that is said has more than its own.
+    # `lines` is for text of several lines, and so is a traceback; nothing else that is said has more than its
+    # own.
     assert (said.out + said.err).count("\n✓ all") == 2
 
 
-def test_a_bar_is_drawn_over_by_nothing_but_itself(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_is_drawn_over_by_nothing_but_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Console, "interactive", True)
     Progress(Console(), 3).step(1, HOSTILE)
     drawn = capsys.readouterr().out
@@ -134,14 +141,20 @@ class HostileChroma(Double):
 
 
 FILES = {
-    "a\x1b[2J\n✓ done.jsonl": json.dumps({"id": HOSTILE, "document": "x" * 20_000, "metadata": {HOSTILE: HOSTILE}})
+    "a\x1b[2J\n✓ done.jsonl": json.dumps(
+        {"id": HOSTILE, "document": "x" * 20_000, "metadata": {HOSTILE: HOSTILE}}
+    )
     + "\nno json\x1b[2J",
     "b.jsonl": "\n".join(json.dumps({"id": HOSTILE, "document": "x"}) for _ in range(2)),
     "c.jsonl.gz": "no gzip \x1b[2J",
     "backup.jsonl": json.dumps({"dndchat_backup": 1, "name": HOSTILE, "collection": HOSTILE}) + "\n",
 }
 COMMANDS = [
-    *(["upload_to_chromacloud.py", "adnd_1e"], ["backup.py", "adnd_1e", "out.jsonl"], ["build_index.py", "adnd_1e"]),
+    *(
+        ["upload_to_chromacloud.py", "adnd_1e"],
+        ["backup.py", "adnd_1e", "out.jsonl"],
+        ["build_index.py", "adnd_1e"],
+    ),
     *(["ingest.py", name, "--dry-run"] for name in FILES),
     *(["restore.py", name] for name in FILES),
     *(
@@ -172,7 +185,13 @@ def test_no_command_prints_what_steers(tmp_path: Path, command: list[str], statu
         }
         words = [sys.executable, str(ROOT / "scripts" / command[0]), *command[1:]]
         done = subprocess.run(
-            words, env=environ, cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False
+            words,
+            env=environ,
+            cwd=tmp_path,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
         )
     said = (done.stdout + done.stderr).decode("utf-8", "surrogateescape")
     assert said

@@ -1,4 +1,6 @@
-"""A socket that another account has put where the worker's would be gets no token, and what it says reaches nobody."""
+"""A socket that another account has put where the worker's would be gets no token, and what it says reaches
+nobody.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make fi
 MALLORY = Account.named("nobody")
 TOKEN = "the-callers-secret-token"
 
-# Listens where it is told, writes down what it hears, and forges an answer. The first line is what a worker begins with.
+# Listens where it is told, writes down what it hears, and forges an answer. The first line is what a worker
+# begins with.
 FORGER = r"""
 import os, socket, sys
 os.chdir(sys.argv[1])
@@ -46,7 +49,9 @@ while True:
 
 @contextmanager
 def forger(folder: Path) -> Iterator[None]:
-    process = subprocess.Popen([interpreter_for(MALLORY), "-c", FORGER, folder], cwd="/", **MALLORY.popen_arguments())
+    process = subprocess.Popen(
+        [interpreter_for(MALLORY), "-c", FORGER, folder], cwd="/", **MALLORY.popen_arguments()
+    )
     try:
         eventually(lambda: (folder / "ready").exists())
         yield

@@ -1,4 +1,5 @@
-"""A server that is no Chroma but answers like one, and backup files from elsewhere, against the operator's commands.
+"""A server that is no Chroma but answers like one, and backup files from elsewhere, against the operator's
+commands.
 
 Each ends with one sentence, within its bounds, and has written nothing where it was not told to.
 """
@@ -44,7 +45,9 @@ Lie = Callable[["HostileChroma", RecordedRequest], Reply | None]
 
 
 class HostileChroma(Double):
-    """Three records in a collection; `lie` may answer a request before the truth does. None of its own is the truth."""
+    """Three records in a collection; `lie` may answer a request before the truth does. None of its own is the
+    truth.
+    """
 
     lie: Lie = staticmethod(lambda server, request: None)  # type: ignore[assignment]
 
@@ -63,7 +66,9 @@ class HostileChroma(Double):
                 return json_reply(page(IDS[first : first + request.body["limit"]]))
             case "delete":
                 return json_reply({})
-        return json_reply({"id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "name": NAME, "metadata": None, "dimension": 2})
+        return json_reply(
+            {"id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "name": NAME, "metadata": None, "dimension": 2}
+        )
 
 
 def page(ids: Any, **changed: Any) -> dict[str, Any]:
@@ -78,7 +83,9 @@ def gives(ending: str, body: Any) -> Lie:
 
 
 def collection(**changed: Any) -> Lie:
-    return gives(f"/collections/{NAME}", {"id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "name": NAME, **changed})
+    return gives(
+        f"/collections/{NAME}", {"id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "name": NAME, **changed}
+    )
 
 
 def in_circles(server: HostileChroma, request: RecordedRequest) -> Reply | None:
@@ -96,16 +103,28 @@ LIES: dict[str, tuple[Lie, str]] = {
     "a count beyond all numbers": (gives("/count", b"1e999"), "is no number of records"),
     "a count below nothing": (gives("/count", -1), "is no number of records"),
     "pages in circles": (in_circles, "came twice"),
-    "more than was asked for": (gives("/get", page([str(n) for n in range(1000)])), "not the documented shape"),
+    "more than was asked for": (
+        gives("/get", page([str(n) for n in range(1000)])),
+        "not the documented shape",
+    ),
     "ids that are none": (gives("/get", page([1, 2])), "not the documented shape"),
     "ids in an object": (gives("/get", page({"a": 1})), "not the documented shape"),
     "texts that are none": (gives("/get", page(["orc"], documents=[5])), "not the documented shape"),
     "metadata that is a list": (gives("/get", page(["orc"], metadatas=[[1]])), "not the documented shape"),
-    "NaN in metadata": (gives("/get", page(["orc"], metadatas=[{"page": float("nan")}])), "not the documented shape"),
-    "a number of 300 digits": (gives("/get", page(["orc"], metadatas=[{"page": 10**300}])), "not the documented shape"),
+    "NaN in metadata": (
+        gives("/get", page(["orc"], metadatas=[{"page": float("nan")}])),
+        "not the documented shape",
+    ),
+    "a number of 300 digits": (
+        gives("/get", page(["orc"], metadatas=[{"page": 10**300}])),
+        "not the documented shape",
+    ),
     "nothing of a page": (gives("/get", {}), "not the documented shape"),
     "nested too deeply": (gives("/get", b"[" * 100_000), "no JSON"),
-    "another host": (lambda server, request: Reply(302, headers={"Location": "http://127.0.0.1:9/"}), "status 302"),
+    "another host": (
+        lambda server, request: Reply(302, headers={"Location": "http://127.0.0.1:9/"}),
+        "status 302",
+    ),
 }
 
 
@@ -160,7 +179,10 @@ def test_a_lie_is_told_in_one_sentence(
 
 
 def test_a_page_that_never_ends_is_given_up(
-    chroma: HostileChroma, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    chroma: HostileChroma,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(stored_collection, "RECORDS", 20)
     chroma.lie = lambda server, request: (
@@ -192,7 +214,9 @@ def test_what_is_deleted_and_still_there_is_not_deleted_for_ever(
     assert len(chroma.requests) < FEW
 
 
-@pytest.mark.parametrize("name", ["../../../evil", "..", "/etc/evil", "--force", "a\nb", "a" * 500, "\ud800", "evil\x00"])
+@pytest.mark.parametrize(
+    "name", ["../../../evil", "..", "/etc/evil", "--force", "a\nb", "a" * 500, "\ud800", "evil\x00"]
+)
 def test_no_name_of_a_collection_is_a_path(tmp_path: Path, name: str) -> None:
     for path in (index_path(tmp_path, name), journal_path(tmp_path, "http://a", name)):
         assert path.parent.parent == tmp_path and len(path.name.encode()) < 255 and "\n" not in path.name
@@ -201,7 +225,13 @@ def test_no_name_of_a_collection_is_a_path(tmp_path: Path, name: str) -> None:
 
 # -- backup files from elsewhere ---------------------------------------------------------------------------------------
 
-HEAD: dict[str, Any] = {"format": backup.FORMAT, "collection": NAME, "metadata": None, "configuration": {}, "dimension": 2}
+HEAD: dict[str, Any] = {
+    "format": backup.FORMAT,
+    "collection": NAME,
+    "metadata": None,
+    "configuration": {},
+    "dimension": 2,
+}
 
 
 def line(document: Any) -> bytes:
@@ -215,7 +245,10 @@ def record(**changed: Any) -> bytes:
 
 def whole(*lines: bytes, count: int | None = None) -> bytes:
     """A backup file of these lines, with the end that belongs to them."""
-    end = {"end": len(lines) - 1 if count is None else count, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    end = {
+        "end": len(lines) - 1 if count is None else count,
+        "sha256": hashlib.sha256(b"".join(lines)).hexdigest(),
+    }
     return gzip.compress(b"".join(lines) + line(end))
 
 
@@ -258,7 +291,9 @@ def test_the_name_in_a_backup_is_no_path(
 ) -> None:
     file = tmp_path / "forged.gz"
     file.write_bytes(whole(line({**HEAD, "collection": "../../../../../../evil"}), record()))
-    chroma.lie = lambda server, request: json_reply({"error": "NotFoundError"}, 404) if "/collections" in request.path else None
+    chroma.lie = lambda server, request: (
+        json_reply({"error": "NotFoundError"}, 404) if "/collections" in request.path else None
+    )
     request = Restoration(file, "", "local", Options(), QUICK)
     status, _ = run(lambda console: restore(settings, request, console), capsys)
     assert status == 1

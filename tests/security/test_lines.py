@@ -1,4 +1,6 @@
-"""Nothing secret goes over a line that others can read, unless a setting says so aloud, which stays visible."""
+"""Nothing secret goes over a line that others can read, unless a setting says so aloud, which stays
+visible.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,26 @@ CLOUD = {"OPENAI_API_KEY": "sk-secret", "chroma_cloud_api_key": "ck-secret", "ch
 HERE = ["localhost", "LOCALHOST", "127.0.0.1", "127.9.8.7", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"]
 ELSEWHERE = [
     *("example.com", "192.0.2.1", "0.0.0.0", "::", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1", "128.0.0.1"),
-    *("localhost.example.com", "127.0.0.1.example.com", "notlocalhost", "localhost.", "localhost.localdomain"),
+    *(
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "notlocalhost",
+        "localhost.",
+        "localhost.localdomain",
+    ),
     # Other ways to write a number, which some resolvers take for addresses, and others for names.
-    *("2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.01", "127.0.0.1 ", "１２７.0.0.1", "", "::1%lo", "[::1]"),
+    *(
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "127.0.0.01",
+        "127.0.0.1 ",
+        "１２７.0.0.1",
+        "",
+        "::1%lo",
+        "[::1]",
+    ),
 ]
 
 
@@ -49,7 +68,9 @@ def test_what_is_not_or_may_not_be(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["example.com", "localhost.example.com", "127.0.0.1.example.com", "2130706433", "[2001:db8::1]"]
 )
-def test_an_address_without_encryption_is_refused(read: Callable[..., Settings], name: str, host: str) -> None:
+def test_an_address_without_encryption_is_refused(
+    read: Callable[..., Settings], name: str, host: str
+) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{name: f"http://{host}:8080/v1"})
     [problem] = refused.value.problems
@@ -64,9 +85,12 @@ def test_an_address_without_encryption_is_refused(read: Callable[..., Settings],
 
 @pytest.mark.parametrize("name", ["AUTH_API_URL", "OPENAI_BASE_URL"])
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1@evil.example/", "http://user:pa55word@127.0.0.1/", "http://evil.example\\@127.0.0.1/"]
+    "url",
+    ["http://127.0.0.1@evil.example/", "http://user:pa55word@127.0.0.1/", "http://evil.example\\@127.0.0.1/"],
 )
-def test_a_name_before_the_host_is_refused_and_not_repeated(read: Callable[..., Settings], name: str, url: str) -> None:
+def test_a_name_before_the_host_is_refused_and_not_repeated(
+    read: Callable[..., Settings], name: str, url: str
+) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{name: url, "ALLOW_INSECURE": name})
     assert "pa55word" not in str(refused.value)
@@ -75,7 +99,11 @@ def test_a_name_before_the_host_is_refused_and_not_repeated(read: Callable[..., 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "127.1.2.3"])
 def test_this_machine_needs_no_encryption(read: Callable[..., Settings], host: str) -> None:
-    given = {"AUTH_API_URL": f"http://{host}:1", "OPENAI_BASE_URL": f"http://{host}:2/v1", "CHROMA_HOST": host}
+    given = {
+        "AUTH_API_URL": f"http://{host}:1",
+        "OPENAI_BASE_URL": f"http://{host}:2/v1",
+        "CHROMA_HOST": host,
+    }
     cloud = {**CLOUD, "CHROMA_CLOUD_HOST": host, "CHROMA_CLOUD_SSL": "off"}
     assert read(**given, **cloud).warnings == ()
 
@@ -112,7 +140,9 @@ def test_a_name_that_leads_to_another_machine_is_not_spoken_to(monkeypatch: pyte
         address = "127.0.0.1" if here.startswith("127.") else here
         monkeypatch.setattr(connections, "is_loopback_address", lambda peer: peer != address)
         monkeypatch.setattr(
-            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+            socket,
+            "getaddrinfo",
+            lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))],
         )
         opened = connections.Connections(f"http://localhost:{port}")
         with pytest.raises(OSError, match="another machine"):

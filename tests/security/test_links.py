@@ -1,4 +1,6 @@
-"""A link logs nobody in: a token in the address counts on this machine's development server alone, and replaces no session."""
+"""A link logs nobody in: a token in the address counts on this machine's development server alone, and
+replaces no session.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ KEPT = "return sessionStorage.getItem('dndchat.token')"
 
 @pytest.mark.parametrize("again", ["in a new page", "in the same page"])
 @pytest.mark.parametrize("answer", [True, False])
-def test_a_session_is_replaced_by_a_link_only_when_that_is_wanted(page: Page, answer: bool, again: str) -> None:
+def test_a_session_is_replaced_by_a_link_only_when_that_is_wanted(
+    page: Page, answer: bool, again: str
+) -> None:
     page.open()
     assert page.run(KEPT) == TOKEN
     if again == "in a new page":
@@ -41,7 +45,10 @@ def test_on_a_web_host_no_link_logs_anybody_in(page: Page, session: str) -> None
     page.site.auth_api = "https://a.example"
     elsewhere = page.site.address.replace("127.0.0.1", "dnd.localhost")
     page.browser.get(elsewhere)
-    page.run("arguments[0] ? sessionStorage.setItem('dndchat.token', arguments[0]) : sessionStorage.clear()", session)
+    page.run(
+        "arguments[0] ? sessionStorage.setItem('dndchat.token', arguments[0]) : sessionStorage.clear()",
+        session,
+    )
     page.browser.get("about:blank")
     page.browser.get(f"{elsewhere}#token={OTHER}")
     page.until(lambda: page.browser.current_url == elsewhere)
@@ -60,14 +67,20 @@ def test_on_a_web_host_no_link_logs_anybody_in(page: Page, session: str) -> None
 )
 def test_which_hosts_are_this_machine(page: Page, host: str) -> None:
     """The pattern itself, as most of these names lead nowhere here."""
-    line = next(line for line in (ROOT / "public_html/chat.js").read_text().splitlines() if line.startswith("const LOOPBACK"))
+    line = next(
+        line
+        for line in (ROOT / "public_html/chat.js").read_text().splitlines()
+        if line.startswith("const LOOPBACK")
+    )
     pattern = line.partition("= ")[2].partition(";")[0]
     assert not page.run(f"return {pattern}.test(arguments[0])", host)
     for here in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]"):
         assert page.run(f"return {pattern}.test(arguments[0])", here)
 
 
-def test_the_development_server_sends_what_the_template_does(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_development_server_sends_what_the_template_does(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     import re
 
     template = (ROOT / ".htaccess.template").read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
-"""What is installed is what was locked: all that requirements bring with them, by version and by the hash of its files."""
+"""What is installed is what was locked: all that requirements bring with them, by version and by the hash of
+its files.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def required(name: str) -> dict[str, str]:
 def test_a_lock_holds_what_its_requirements_say(name: str) -> None:
     """Fails when one is changed without the other: scripts/lock_requirements.sh makes them agree."""
     lock = locked(ROOT / f"{name}.lock")
-    assert {package: lock.get(package) for package in required(name)} == {p: {v} for p, v in required(name).items()}
+    assert {package: lock.get(package) for package in required(name)} == {
+        p: {v} for p, v in required(name).items()
+    }
     assert "://" not in (ROOT / f"{name}.lock").read_text(encoding="utf-8"), "an address of a registry"
 
 

@@ -1,4 +1,6 @@
-"""Who else could have written, or can read, what the program goes by: settings, DATA_DIR, ledger, index, what is remembered."""
+"""Who else could have written, or can read, what the program goes by: settings, DATA_DIR, ledger, index, what
+is remembered.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def program(base: Path, auth: GatedAuth) -> Iterator[Program]:
 
 
 @pytest.mark.parametrize("mode", [0o602, 0o620, 0o622, 0o666, 0o777])
-def test_a_settings_file_that_others_can_write_is_refused(read: Callable[..., Settings], tmp_path: Path, mode: int) -> None:
+def test_a_settings_file_that_others_can_write_is_refused(
+    read: Callable[..., Settings], tmp_path: Path, mode: int
+) -> None:
     file = tmp_path / ".env.dndchat"
     file.write_text("AUTH_API_URL=https://auth.example.com\n")
     file.chmod(mode)
@@ -71,7 +75,9 @@ def test_a_settings_file_in_a_directory_that_others_can_write_is_refused(
 
 @as_root
 @pytest.mark.parametrize("what", ["file", "directory", "link"])
-def test_a_settings_file_of_somebody_else_is_refused(read: Callable[..., Settings], tmp_path: Path, what: str) -> None:
+def test_a_settings_file_of_somebody_else_is_refused(
+    read: Callable[..., Settings], tmp_path: Path, what: str
+) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
     (tmp_path / "mine").write_text("")
@@ -88,7 +94,9 @@ def test_a_settings_file_of_somebody_else_is_refused(read: Callable[..., Setting
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
 @pytest.mark.parametrize("secret", ["OPENAI_API_KEY", "chroma_cloud_api_key", "SMTP_PASS", "AUTH_DEV_TOKEN"])
-def test_keys_that_others_can_read_are_said(read: Callable[..., Settings], tmp_path: Path, mode: int, secret: str) -> None:
+def test_keys_that_others_can_read_are_said(
+    read: Callable[..., Settings], tmp_path: Path, mode: int, secret: str
+) -> None:
     file = tmp_path / ".env.dndchat"
     file.write_text(f"{secret}=s3cret\nchroma_cloud_tenant_id={'t' if 'cloud' in secret else ''}\n")
     file.chmod(mode)
@@ -109,7 +117,9 @@ def test_settings_without_a_secret_may_be_read(read: Callable[..., Settings], tm
 
 
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o770, 0o777, 0o1777])
-def test_a_data_dir_that_others_can_write_is_refused(read: Callable[..., Settings], tmp_path: Path, mode: int) -> None:
+def test_a_data_dir_that_others_can_write_is_refused(
+    read: Callable[..., Settings], tmp_path: Path, mode: int
+) -> None:
     (tmp_path / "var").chmod(mode)
     with pytest.raises(SettingsError) as refused:
         read()
@@ -142,7 +152,9 @@ def test_root_uses_what_an_account_owns(read: Callable[..., Settings], tmp_path:
 
 @as_root
 @pytest.mark.usefixtures("not_root")
-def test_a_data_dir_of_somebody_else_or_in_one_is_refused(read: Callable[..., Settings], tmp_path: Path) -> None:
+def test_a_data_dir_of_somebody_else_or_in_one_is_refused(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
     give_to_mallory(tmp_path / "var")
     with pytest.raises(SettingsError, match=r"DATA_DIR: not used, as .*/var belongs to nobody"):
         read()
@@ -175,7 +187,10 @@ def test_a_ledger_and_an_index_of_somebody_else_are_not_used(tmp_path: Path) -> 
         pass
     store.close()
     give_to_mallory(tmp_path / "ledger.sqlite3")
-    with pytest.raises(LedgerUnavailable, match=r"ledger.sqlite3: not used, as .* belongs to nobody"), store.writing():
+    with (
+        pytest.raises(LedgerUnavailable, match=r"ledger.sqlite3: not used, as .* belongs to nobody"),
+        store.writing(),
+    ):
         pass
     path = index_path(tmp_path, "rules")
     build([Passage("a", "text", {"name": "A"})], path, {})
@@ -188,7 +203,9 @@ def test_a_ledger_and_an_index_of_somebody_else_are_not_used(tmp_path: Path) -> 
 @as_root
 @pytest.mark.parametrize("name", ["ledger.sqlite3", "tokens.seen"])
 def test_a_forged_list_of_tokens_lets_nobody_in(program: Program, auth: GatedAuth, name: str) -> None:
-    """Another account can put files there only where it may write; then the program uses none of them, and says why."""
+    """Another account can put files there only where it may write; then the program uses none of them, and
+    says why.
+    """
     assert program.ask(auth.token_for("alice")).status == 200
     program.data_dir.chmod(0o777)
     MALLORY.owns(program.data_dir / name)

@@ -1,4 +1,6 @@
-"""Whatever part of the program makes files, no other account can read or write them, whatever umask it was started with."""
+"""Whatever part of the program makes files, no other account can read or write them, whatever umask it was
+started with.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,19 @@ def run(data: Path, words: Sequence[str | Path], given: str = "") -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(data.parent), "DATA_DIR": str(data), "LANG": "C.UTF-8"}
     environ |= {"AUTH_API_URL": "https://auth.example.com", "PYTHONPATH": str(ROOT)}
     command = ["sh", "-c", 'umask 000; exec "$@"', "sh", sys.executable, *words]
-    done = subprocess.run(command, env=environ, cwd=ROOT, input=given, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environ, cwd=ROOT, input=given, text=True, capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def open_to_others(folder: Path) -> list[str]:
     assert any(folder.rglob("*")), "nothing was made"
-    return [f"{path} {path.stat().st_mode & 0o777:o}" for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+    return [
+        f"{path} {path.stat().st_mode & 0o777:o}"
+        for path in (folder, *folder.rglob("*"))
+        if path.stat().st_mode & 0o077
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +67,23 @@ def test_what_the_cgi_program_makes_is_private(base: Path, auth: GatedAuth) -> N
 
 def test_what_the_development_server_makes_is_private(tmp_path: Path) -> None:
     port = free_port()
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DATA_DIR": str(tmp_path / "data"), "AUTH_DEV_TOKEN": "t"}
-    command = ["sh", "-c", 'umask 000; exec "$@"', "sh", sys.executable, "-m", "app.servers.dev", "--port", str(port)]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "DATA_DIR": str(tmp_path / "data"),
+        "AUTH_DEV_TOKEN": "t",
+    }
+    command = [
+        "sh",
+        "-c",
+        'umask 000; exec "$@"',
+        "sh",
+        sys.executable,
+        "-m",
+        "app.servers.dev",
+        "--port",
+        str(port),
+    ]
     with subprocess.Popen(command, env=environ, cwd=ROOT, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(600):
@@ -86,7 +109,20 @@ def test_every_program_begins_so() -> None:
         ROOT / "app/wsgi.py",
         ROOT / "app/index/sample_rules.py",
     ]
-    begins = {path.name for path in starts if re.search(r"keep_private\(\)|console\.run\(", path.read_text(encoding="utf-8"))}
-    # What starts nothing of the site's: modules of others, measurements in directories of their own, and the worker, a fork.
-    others = {"__init__.py", "confinement.py", "worker.py", "scgi.py", "bench_cgi.py", "bench_ledger.py", "compare_copy.py"}
+    begins = {
+        path.name
+        for path in starts
+        if re.search(r"keep_private\(\)|console\.run\(", path.read_text(encoding="utf-8"))
+    }
+    # What starts nothing of the site's: modules of others, measurements in directories of their own, and the
+    # worker, a fork.
+    others = {
+        "__init__.py",
+        "confinement.py",
+        "worker.py",
+        "scgi.py",
+        "bench_cgi.py",
+        "bench_ledger.py",
+        "compare_copy.py",
+    }
     assert {path.name for path in starts} - begins == others

@@ -1,4 +1,6 @@
-"""The whole checkout below a web root, before a real Apache: nothing is served that the web is not meant to have."""
+"""The whole checkout below a web root, before a real Apache: nothing is served that the web is not meant to
+have.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,16 @@ LEFT_ABOUT = [
         "var/chroma-collections.json",
         "var/index/a.sqlite3",
     ),
-    *("settings.bak", "settings.py~", "#settings#", "notes", "adnd_1e.jsonl", "dump.sql.gz", "id_rsa", "public_html.zip"),
+    *(
+        "settings.bak",
+        "settings.py~",
+        "#settings#",
+        "notes",
+        "adnd_1e.jsonl",
+        "dump.sql.gz",
+        "id_rsa",
+        "public_html.zip",
+    ),
     *("cgi-bin/.env", "cgi-bin/dndchat.cgi.bak", "cgi-bin/dndchat.cgi~", "cgi-bin/other.cgi"),
 ]
 SERVED = {
@@ -53,9 +64,17 @@ def web_root() -> Iterator[Path]:
         root = home / "public_html"
         checkout = root / "dndchat"
         names = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
         )
-        files = {name: (ROOT / name).read_bytes() for name in names.stdout.split("\0") if name and (ROOT / name).is_file()}
+        files = {
+            name: (ROOT / name).read_bytes()
+            for name in names.stdout.split("\0")
+            if name and (ROOT / name).is_file()
+        }
         for name, content in {**files, **dict.fromkeys(LEFT_ABOUT, SECRET.encode())}.items():
             place = checkout / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -66,16 +85,25 @@ def web_root() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "without"), [("All", ()), ("FileInfo", ()), ("AuthConfig", ("rewrite",)), ("All", ("rewrite",))]
+    ("allowed", "without"),
+    [("All", ()), ("FileInfo", ()), ("AuthConfig", ("rewrite",)), ("All", ("rewrite",))],
 )
-def test_nothing_of_a_checkout_is_served_but_the_page(web_root: Path, allowed: str, without: tuple[str, ...]) -> None:
+def test_nothing_of_a_checkout_is_served_but_the_page(
+    web_root: Path, allowed: str, without: tuple[str, ...]
+) -> None:
     checkout = web_root / "dndchat"
     files = {str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()}
-    folders = {f"{path.relative_to(checkout)}/" for path in checkout.rglob("*") if path.is_dir()} - {"public_html/"}
+    folders = {f"{path.relative_to(checkout)}/" for path in checkout.rglob("*") if path.is_dir()} - {
+        "public_html/"
+    }
     assert {".env", ".git/config", "app/settings.py", "scripts/backup.py"} <= files
-    with Apache(web_root, web_root.parent / "cgi-bin", allow_override=allowed, without_modules=without) as server:
+    with Apache(
+        web_root, web_root.parent / "cgi-bin", allow_override=allowed, without_modules=without
+    ) as server:
         for name in sorted(
-            files | folders | {"", "not-there", "app/not-there", ".env/", ".%65nv", "//.env", "public_html/../.env"}
+            files
+            | folders
+            | {"", "not-there", "app/not-there", ".env/", ".%65nv", "//.env", "public_html/../.env"}
         ):
             reply = server.request("GET", f"/dndchat/{name.replace('#', '%23')}")
             assert SECRET not in reply.text, name
@@ -106,7 +134,13 @@ def test_a_document_root_and_programs_in_the_checkout_work(web_root: Path) -> No
             assert b"<html" in server.request("GET", "/").body
             assert server.request("GET", "/health").text == "asked /health"
             assert server.request("GET", "/cgi-bin/dndchat.cgi/api/me").text == "asked /api/me"
-            for hidden in ("/.htaccess", "/.env", "/cgi-bin/.env", "/cgi-bin/other.cgi", "/cgi-bin/dndchat.cgi~"):
+            for hidden in (
+                "/.htaccess",
+                "/.env",
+                "/cgi-bin/.env",
+                "/cgi-bin/other.cgi",
+                "/cgi-bin/dndchat.cgi~",
+            ):
                 assert SECRET not in server.request("GET", hidden).text
     finally:
         program.write_text(text)
@@ -134,8 +168,24 @@ def site() -> Iterator[Site]:
             "#notes#",
             ".notes.swp",
         ),
-        *("ledger.sqlite3", "ledger.sqlite3-journal", "adnd_1e.jsonl", "adnd_1e.jsonl.gz", "dndchat.log", "dndchat.log.1"),
-        *("key.pem", "site.p12", "dump.sql", "page.html.orig", "page.diff", "site.7z", "site.tar.xz", "requirements.lock"),
+        *(
+            "ledger.sqlite3",
+            "ledger.sqlite3-journal",
+            "adnd_1e.jsonl",
+            "adnd_1e.jsonl.gz",
+            "dndchat.log",
+            "dndchat.log.1",
+        ),
+        *(
+            "key.pem",
+            "site.p12",
+            "dump.sql",
+            "page.html.orig",
+            "page.diff",
+            "site.7z",
+            "site.tar.xz",
+            "requirements.lock",
+        ),
     ],
 )
 def test_the_pages_own_rules_keep_back_what_lies_beside_it(site: Site, name: str) -> None:

@@ -1,8 +1,9 @@
 """The account a test server runs as, and what that account can reach.
 
-A web server's programs never run as root, and a test that lets them would hide every permission fault a real host has.
-So under root the server gets an ordinary account; under an ordinary account it is that one, and nothing is changed.
-This is not a sandbox: the account exists so that file permissions mean what they mean on a host.
+A web server's programs never run as root, and a test that lets them would hide every permission fault a real
+host has. So under root the server gets an ordinary account; under an ordinary account it is that one, and
+nothing is changed. This is not a sandbox: the account exists so that file permissions mean what they mean on
+a host.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Account:
     def succeeds(self, command: Sequence[str | Path]) -> bool:
         """Whether this account can run the command, and it exits with 0."""
         try:
-            # The caller's directory may be one this account cannot enter; the caller's PYTHONPATH is not the account's.
+            # The caller's directory may be one this account cannot enter; the caller's PYTHONPATH is not the
+            # account's.
             done = subprocess.run(
                 command,
                 cwd="/",
@@ -78,12 +80,15 @@ def server_account() -> Account:
     for name in ("www-data", "nobody"):
         with contextlib.suppress(KeyError):
             return Account.named(name)
-    raise LookupError("the tests run as root and there is no account www-data or nobody to run a web server as")
+    raise LookupError(
+        "the tests run as root and there is no account www-data or nobody to run a web server as"
+    )
 
 
 @contextlib.contextmanager
 def readable_directory(owner: Account | None = None, prefix: str = "dndchat-") -> Iterator[Path]:
-    """A temporary directory that belongs to `owner` (default: the server's account) and that everybody may enter.
+    """A temporary directory that belongs to `owner` (default: the server's account) and that everybody may
+    enter.
 
     pytest's `tmp_path` will not do: everything below it is closed to other accounts.
     """
@@ -93,7 +98,9 @@ def readable_directory(owner: Account | None = None, prefix: str = "dndchat-") -
         path.chmod(0o755)
         account.owns(path)
         if not account.succeeds(["test", "-x", path]):
-            raise PermissionError(f"{account.name} cannot enter {path}: set TMPDIR to a directory everybody may enter")
+            raise PermissionError(
+                f"{account.name} cannot enter {path}: set TMPDIR to a directory everybody may enter"
+            )
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,21 +1,23 @@
 """A real Apache for tests: started from a configuration of its own, stopped without leftovers.
 
-Nothing of the system's Apache is used but its program and modules; the system service need not run, and if it does it
-is not touched. Parent, children and the CGI daemon all run as an ordinary account (see `accounts.py`), on a free port
-of 127.0.0.1.
+Nothing of the system's Apache is used but its program and modules; the system service need not run, and if it
+does it is not touched. Parent, children and the CGI daemon all run as an ordinary account (see
+`accounts.py`), on a free port of 127.0.0.1.
 
     with readable_directory() as home:
         ...put an executable script into home / "cgi-bin" and files into home / "public_html"...
         with Apache(home / "public_html", home / "cgi-bin", htaccess=render_htaccess()) as server:
             reply = server.request("GET", "/health")
 
-With `suexec=Account.named("nobody")` the programs run as that account through the real suexec. That needs root, the
-package apache2-suexec-custom, and the right to make a mount namespace: suexec reads which directory it may serve from a
-file under /etc, and logs under /var/log; the harness lays directories of its own over both, in a namespace that only
-this server sees, so the machine's are left as they are. The server's parent is an ordinary account there too: suexec
-itself is setuid root, and asks only that its caller be in the group www-data and have such a file.
+With `suexec=Account.named("nobody")` the programs run as that account through the real suexec. That needs
+root, the package apache2-suexec-custom, and the right to make a mount namespace: suexec reads which directory
+it may serve from a file under /etc, and logs under /var/log; the harness lays directories of its own over
+both, in a namespace that only this server sees, so the machine's are left as they are. The server's parent is
+an ordinary account there too: suexec itself is setuid root, and asks only that its caller be in the group
+www-data and have such a file.
 
-What it does not show: a host's own patches (CloudLinux, LiteSpeed), TLS, HTTP/2, limits on processes and memory.
+What it does not show: a host's own patches (CloudLinux, LiteSpeed), TLS, HTTP/2, limits on processes and
+memory.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ SUEXEC_LOG_FOLDER = Path("/var/log")  # suexec writes to apache2/ there, which o
 
 PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation=private", "--")
 
-# Every process of a server carries this variable, so that all can be found, also those that left its process group.
-# The name begins with SSL_ because suexec lets only a few names through, and that prefix is one of them.
+# Every process of a server carries this variable, so that all can be found, also those that left its process
+# group. The name begins with SSL_ because suexec lets only a few names through, and that prefix is one of
+# them.
 MARK = "SSL_DNDCHAT_TEST_SERVER"
 
 PATIENCE = 90.0  # seconds until a start or stop counts as failed: far more than needed, on a slow machine too
@@ -62,7 +65,9 @@ def apache_program() -> str:
     """The path of the apache2 program; an error that names the package when there is none."""
     path = shutil.which("apache2", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path is None or not MODULES.is_dir():
-        raise ApacheError("these tests need a real Apache 2.4: apt-get install apache2-bin (the service need not run)")
+        raise ApacheError(
+            "these tests need a real Apache 2.4: apt-get install apache2-bin (the service need not run)"
+        )
     return path
 
 
@@ -83,9 +88,9 @@ def suexec_obstacle() -> str | None:
 class Apache:
     """A running server, from `__enter__` to `__exit__`.
 
-    `auth` is what the host itself does for the Authorization header in the directory of the programs (as lines in a
-    .htaccess there would); the usual host does nothing. `environment` reaches the programs by SetEnv (under suexec most
-    names do not). `htaccess` is written into the document root.
+    `auth` is what the host itself does for the Authorization header in the directory of the programs (as
+    lines in a .htaccess there would); the usual host does nothing. `environment` reaches the programs by
+    SetEnv (under suexec most names do not). `htaccess` is written into the document root.
     """
 
     def __init__(
@@ -142,7 +147,9 @@ class Apache:
             self._cleanup = undo.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             # pytest shows it under the failed test.
             print(f"--- error_log of the test server ---\n{self.error_log()}", file=sys.stderr)
@@ -171,7 +178,9 @@ class Apache:
         process.wait()
 
     def processes(self) -> list[int]:
-        """Every living process of this server: its own, and what its programs started and passed the environment to."""
+        """Every living process of this server: its own, and what its programs started and passed the
+        environment to.
+        """
         mark = f"{MARK}={self._mark}".encode()
         found = []
         for entry in Path("/proc").iterdir():
@@ -205,7 +214,9 @@ class Apache:
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] | None = None,
     ) -> Reply:
-        """One request on a connection of its own. A body that is not bytes is sent in chunks, without a length."""
+        """One request on a connection of its own. A body that is not bytes is sent in chunks, without a
+        length.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         chunked = body is not None and not isinstance(body, bytes)
         sent = {"Connection": "close", **(headers or {})}
@@ -262,7 +273,8 @@ class Apache:
         raise ApacheError("no port of 127.0.0.1 stayed free long enough")
 
     def _launch(self, command: list[str], output: Path) -> None:
-        # A short environment, so that what programs see comes from the configuration and not from who runs the tests.
+        # A short environment, so that what programs see comes from the configuration and not from who runs
+        # the tests.
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin", "LANG": "C", MARK: self._mark}
         as_account = self._account.popen_arguments()
         if self._suexec:
@@ -284,11 +296,18 @@ class Apache:
         rules, log = self.state / "suexec-rules", self.state / "suexec-log"
         for folder in (rules, log / "apache2"):
             folder.mkdir(parents=True, exist_ok=True)
-        # First line: the only tree programs may lie in; second: the name of such a folder in a home directory.
+        # First line: the only tree programs may lie in; second: the name of such a folder in a home
+        # directory.
         served = os.path.commonpath([self._config.cgi_bin, self._config.document_root])
         (rules / self._account.name).write_text(f"{served}\npublic_html/cgi-bin\n", encoding="utf-8")
         script = 'mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$@"'
-        switch = ["setpriv", f"--reuid={self._account.uid}", f"--regid={self._account.gid}", "--clear-groups", "--"]
+        switch = [
+            "setpriv",
+            f"--reuid={self._account.uid}",
+            f"--regid={self._account.gid}",
+            "--clear-groups",
+            "--",
+        ]
         places = [str(rules), str(SUEXEC_RULES), str(log), str(SUEXEC_LOG_FOLDER)]
         return [*PRIVATE_MOUNTS, "sh", "-c", script, "sh", *places, *switch]
 

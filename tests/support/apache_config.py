@@ -14,7 +14,8 @@ Auth = Literal["setenvif", "rewrite", "cgipassauth", "none"]
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = Path("/usr/lib/apache2/modules")
 
-# A threaded server needs the daemon module for CGI: forking a process with many threads is what mod_cgi must not do.
+# A threaded server needs the daemon module for CGI: forking a process with many threads is what mod_cgi must
+# not do.
 CGI_MODULE: Mapping[Mpm, str] = {"event": "cgid", "prefork": "cgi"}
 
 # What a common shared host loads. mod_env is the harness's own need: it hands variables to the programs.
@@ -32,10 +33,13 @@ HOST_MODULES = (
     "setenvif",
 )
 
-# Ways to hand the Authorization header to a CGI program; all of them can stand in <Directory> or in a .htaccess.
+# Ways to hand the Authorization header to a CGI program; all of them can stand in <Directory> or in a
+# .htaccess.
 AUTH_LINES: Mapping[Auth, str] = {
     "setenvif": 'SetEnvIf Authorization "^(.+)$" HTTP_AUTHORIZATION=$1',
-    "rewrite": ("RewriteEngine On\nRewriteCond %{HTTP:Authorization} ^(.+)$ [NV]\nRewriteRule ^ - [E=HTTP_AUTHORIZATION:%1]"),
+    "rewrite": (
+        "RewriteEngine On\nRewriteCond %{HTTP:Authorization} ^(.+)$ [NV]\nRewriteRule ^ - [E=HTTP_AUTHORIZATION:%1]"
+    ),
     "cgipassauth": "CGIPassAuth On",
     "none": "",
 }
@@ -64,12 +68,18 @@ def render_htaccess(
     auth_origin: str = "",
     template: Path = ROOT / ".htaccess.template",
 ) -> str:
-    """The template with its placeholders filled in; values that could add a directive of their own are refused."""
+    """The template with its placeholders filled in; values that could add a directive of their own are
+    refused.
+    """
     if not _URL_PATH.fullmatch(cgi_url):
         raise ValueError(f"not a plain URL path: {cgi_url!r}")
     if auth_origin and not _ORIGIN.fullmatch(auth_origin):
         raise ValueError(f"not an origin (scheme://host[:port]): {auth_origin!r}")
-    text = template.read_text(encoding="utf-8").replace("@CGI_URL@", cgi_url).replace("@AUTH_ORIGIN@", auth_origin)
+    text = (
+        template.read_text(encoding="utf-8")
+        .replace("@CGI_URL@", cgi_url)
+        .replace("@AUTH_ORIGIN@", auth_origin)
+    )
     if unknown := _PLACEHOLDER.findall(text):
         raise ValueError(f"{template.name} has placeholders nobody fills in: {', '.join(unknown)}")
     return text
@@ -105,7 +115,9 @@ class ServerConfig:
         return [name for name in wanted if name not in self.without_modules]
 
     def text(self, state: Path, port: int) -> str:
-        """The configuration of a server that keeps its files in `state` and listens on `port` of 127.0.0.1."""
+        """The configuration of a server that keeps its files in `state` and listens on `port` of
+        127.0.0.1.
+        """
         lines = [
             f"ServerRoot {quoted(state)}",
             f"DefaultRuntimeDir {quoted(state)}",

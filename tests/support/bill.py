@@ -1,4 +1,6 @@
-"""A record of paid calls, in place of the ledger: who is asked to pay how often, and how each payment ended."""
+"""A record of paid calls, in place of the ledger: who is asked to pay how often, and how each payment
+ended.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,16 @@ class Bill:
         return self.entries[-1]
 
     def check(self, openai: OpenAIDouble) -> None:
-        """Every attempt was paid for before it was made and has ended, and none that the service charged for counts as free."""
+        """Every attempt was paid for before it was made and has ended, and none that the service charged for
+        counts as free.
+        """
         assert [entry.state for entry in self.entries if entry.state == "open"] == []
         requests = openai.requests
         assert len(self.entries) >= len(requests)
         if len(self.entries) == len(requests):
             charged = [
-                entry.state for entry, request in zip(self.entries, requests, strict=True) if "nano_usd" in request.notes
+                entry.state
+                for entry, request in zip(self.entries, requests, strict=True)
+                if "nano_usd" in request.notes
             ]
             assert set(charged) <= {"settled"}

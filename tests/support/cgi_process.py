@@ -1,7 +1,7 @@
 """The CGI program as Apache runs it: a process per request, the request in its environment and on stdin.
 
-No web server is in between, so a test may send what a server would refuse or repair. What a real Apache makes of the
-program is for the Apache tests to say.
+No web server is in between, so a test may send what a server would refuse or repair. What a real Apache makes
+of the program is for the Apache tests to say.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Call:
 class CgiProgram:
     """The program with settings of its own: `CgiProgram(tmp_path, AUTH_API_URL=auth.url).request()`.
 
-    `settings` go into its settings file, which DNDCHAT_ENV_FILE names; `environ` into every process. `command` runs the
-    program in place of its first line; DEPLOYED saves the time that the detour takes.
+    `settings` go into its settings file, which DNDCHAT_ENV_FILE names; `environ` into every process.
+    `command` runs the program in place of its first line; DEPLOYED saves the time that the detour takes.
     """
 
     def __init__(
@@ -108,7 +108,9 @@ class CgiProgram:
         """Write the settings file with these changes, in place, as an editor may do."""
         self.settings |= changes
         lines = {"DATA_DIR": str(self.data_dir), **self.settings}
-        self.settings_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
+        self.settings_file.write_text(
+            "".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8"
+        )
         self.settings_file.chmod(0o600)
         self.account.owns(self.settings_file)
 
@@ -157,7 +159,13 @@ class CgiProgram:
         **popen: Any,
     ) -> Call:
         """Begin a request. A mapping is sent as JSON; with `stdin` the body comes from there."""
-        raw = json.dumps(body).encode() if isinstance(body, Mapping) else body.encode() if isinstance(body, str) else body
+        raw = (
+            json.dumps(body).encode()
+            if isinstance(body, Mapping)
+            else body.encode()
+            if isinstance(body, str)
+            else body
+        )
         process = subprocess.Popen(
             [*(self.command if command is None else command), self.script],
             env=self.environment(method, path, raw, token=token, headers=headers, environ=environ),

@@ -94,7 +94,9 @@ def environment(
         given |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"}
     if token is not None:
         given["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    return given | {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()}
+    return given | {
+        f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()
+    }
 
 
 def parse(output: bytes, errors: str = "") -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -124,7 +126,9 @@ def assert_error(reply: CgiReply, status: int, code: str, **fields: str) -> dict
     counted = {"counted"} & body.keys() if status >= 500 else set()
     assert set(body) == {"error", "message", "request_id", "timestamp", *counted, *fields}, body
     assert {name: body[name] for name in fields} == fields
-    assert re.fullmatch(r"[A-Za-z][^\n]{8,150}[.]", body["message"]), f"no sentence for a person: {body['message']!r}"
+    assert re.fullmatch(r"[A-Za-z][^\n]{8,150}[.]", body["message"]), (
+        f"no sentence for a person: {body['message']!r}"
+    )
     assert re.fullmatch(r"[0-9a-f]{24}", body["request_id"]), body
     assert reply.id == body["request_id"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["timestamp"]), body
@@ -144,7 +148,9 @@ def assert_one_log_line(reply: CgiReply) -> str:
     assert reply.stderr == ""
     assert reply.log.endswith("\n"), "nothing was logged"
     # splitlines also splits at characters that are line ends to some programs only.
-    lines = [line for line in reply.log.splitlines() if not line.endswith("new ledger, nothing is counted yet")]
+    lines = [
+        line for line in reply.log.splitlines() if not line.endswith("new ledger, nothing is counted yet")
+    ]
     assert len(lines) == 1, reply.log
     assert f" {reply.id} " in lines[0], (reply.id, lines[0])
     return lines[0]

@@ -1,4 +1,6 @@
-"""A home directory as on a shared host, for tests with programs of their own: public_html, and a cgi-bin beside it."""
+"""A home directory as on a shared host, for tests with programs of their own: public_html, and a cgi-bin
+beside it.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """A copy of the checkout that a web server's account can read and run.
 
-A checkout under /root, or any home that is closed to others, is out of reach for `www-data`, and so is an interpreter
-there. Opening the directories would change the developer's machine, and a server that may read everything would hide
-faults of permission. So the server gets what a host gets: the files of the project, in a place it can read, with the
-packages of requirements-host.txt and nothing beside them. A test that passes on the copy has also shown that these are
-enough.
+A checkout under /root, or any home that is closed to others, is out of reach for `www-data`, and so is an
+interpreter there. Opening the directories would change the developer's machine, and a server that may read
+everything would hide faults of permission. So the server gets what a host gets: the files of the project, in
+a place it can read, with the packages of requirements-host.txt and nothing beside them. A test that passes on
+the copy has also shown that these are enough.
 """
 
 from __future__ import annotations
@@ -62,29 +62,37 @@ def checkout() -> Iterator[Path]:
 
 def project_files(source: Path) -> Iterator[str]:
     """The names of all files of the project that git does not ignore, committed or not."""
-    # Against an empty repository of our own, so that it works in an unpacked archive, too, and in a clone of another
-    # account's, which git would not look into.
+    # Against an empty repository of our own, so that it works in an unpacked archive, too, and in a clone of
+    # another account's, which git would not look into.
     with tempfile.TemporaryDirectory(prefix="dndchat-git-") as empty:
         git = ["git", "--git-dir", empty, "--work-tree", str(source)]
         try:
-            subprocess.run(["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True, text=True)
+            subprocess.run(
+                ["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True, text=True
+            )
             command = [*git, "ls-files", "-z", "--others", "--exclude-standard"]
             done = subprocess.run(command, cwd=source, capture_output=True, check=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", "") or error
-            raise CheckoutError(f"git cannot list the files of {source}: {said} (missing? apt-get install git)") from error
+            raise CheckoutError(
+                f"git cannot list the files of {source}: {said} (missing? apt-get install git)"
+            ) from error
     yield from sorted(set(done.stdout.split("\0")) - {""})
 
 
 def copy_packages(folder: Path, *names: str) -> Path:
-    """Copy installed packages, without what they require, to where a server's account can read them. Returns `folder`."""
+    """Copy installed packages, without what they require, to where a server's account can read them. Returns
+    `folder`.
+    """
     for name in names:
         _copy_distribution(Distribution.from_name(name), folder)
     return folder
 
 
 def interpreter_for(account: Account) -> str:
-    """A Python that the account can run: this one, else one of the same version, else any that is new enough."""
+    """A Python that the account can run: this one, else one of the same version, else any that is new
+    enough.
+    """
     check = "import sys; sys.exit(sys.version_info < (3, 10))"
     found = (shutil.which(name, path="/usr/local/bin:/usr/bin:/bin") for name in (_VERSION, "python3"))
     # An interpreter of a virtual environment is a link; a copy's environment must start from the real one.
@@ -95,7 +103,9 @@ def interpreter_for(account: Account) -> str:
 
 
 def _make_venv(place: Path, account: Account, requirements: Path) -> None:
-    """A virtual environment by hand: `python -m venv` needs a package Debian ships apart, and we install nothing."""
+    """A virtual environment by hand: `python -m venv` needs a package Debian ships apart, and we install
+    nothing.
+    """
     interpreter = interpreter_for(account)
     version = subprocess.run(
         [interpreter, "-I", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"],
@@ -109,7 +119,9 @@ def _make_venv(place: Path, account: Account, requirements: Path) -> None:
     for name in ("python", "python3"):
         place.joinpath("bin", name).symlink_to(interpreter)
     home = Path(interpreter).parent
-    place.joinpath("pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = false\n", encoding="utf-8")
+    place.joinpath("pyvenv.cfg").write_text(
+        f"home = {home}\ninclude-system-site-packages = false\n", encoding="utf-8"
+    )
     for distribution in _host_distributions(requirements):
         _copy_distribution(distribution, packages)
 
@@ -118,7 +130,9 @@ def _host_distributions(requirements: Path) -> list[Distribution]:
     """The installed packages that the file names, and what they require."""
     installed = {_normal(found.name): found for found in distributions()}
     text = requirements.read_text(encoding="utf-8")
-    wanted = [_requirement(line) for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    wanted = [
+        _requirement(line) for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     chosen: dict[str, Distribution] = {}
     while wanted:
         name = wanted.pop()
@@ -128,7 +142,8 @@ def _host_distributions(requirements: Path) -> list[Distribution]:
             raise CheckoutError(f"{name} ({requirements.name}) is not installed beside the tests")
         chosen[name] = installed[name]
         for line in installed[name].requires or ():
-            # What only an extra or another Python needs is not installed, or named by requirements-host.txt itself.
+            # What only an extra or another Python needs is not installed, or named by requirements-host.txt
+            # itself.
             if ";" not in line:
                 wanted.append(_requirement(line))
     return list(chosen.values())

@@ -1,4 +1,5 @@
-"""A real `chroma run` server for tests, with data of its own, on a free port of 127.0.0.1; it leaves nothing behind.
+"""A real `chroma run` server for tests, with data of its own, on a free port of 127.0.0.1; it leaves nothing
+behind.
 
     with ChromaServer() as chroma:
         chromadb.HttpClient(host=chroma.host, port=chroma.port)
@@ -34,12 +35,16 @@ def chroma_program() -> str:
     beside = Path(sys.executable).with_name("chroma")
     found = str(beside) if beside.is_file() else shutil.which("chroma")
     if found is None:
-        raise ChromaServerError("these tests need a real Chroma server: scripts/setup.sh --dev installs the command `chroma`")
+        raise ChromaServerError(
+            "these tests need a real Chroma server: scripts/setup.sh --dev installs the command `chroma`"
+        )
     return found
 
 
 class ChromaServer:
-    """A running server, from `__enter__` to `__exit__`. With a `port` it listens there: to come back after `stop`."""
+    """A running server, from `__enter__` to `__exit__`. With a `port` it listens there: to come back after
+    `stop`.
+    """
 
     host = "127.0.0.1"
 
@@ -64,7 +69,9 @@ class ChromaServer:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             # pytest shows it under the failed test.
             print(f"--- output of the test's Chroma server ---\n{self.output()}", file=sys.stderr)
@@ -97,7 +104,16 @@ class ChromaServer:
     def _start(self, program: str) -> None:
         for _ in range(5):
             self.port = self._wanted_port or free_port()
-            command = [program, "run", "--host", self.host, "--port", str(self.port), "--path", str(self._folder() / "data")]
+            command = [
+                program,
+                "run",
+                "--host",
+                self.host,
+                "--port",
+                str(self.port),
+                "--path",
+                str(self._folder() / "data"),
+            ]
             with (self._folder() / "output").open("wb") as sink:
                 self._process = subprocess.Popen(
                     command,

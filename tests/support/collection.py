@@ -2,8 +2,9 @@
 
 Nothing of `app/adapters` is used here: what the adapters are compared with must not come from them.
 
-The vectors are made of each passage's name and place, not of its text: the OpenAI double knows words and no meaning, and in
-a long text the one word that says what it is about is lost among the others. A real model does not need that.
+The vectors are made of each passage's name and place, not of its text: the OpenAI double knows words and no
+meaning, and in a long text the one word that says what it is about is lost among the others. A real model
+does not need that.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ RULES = Path(__file__).resolve().parents[2] / "app" / "sample_rules"
 BATCH = 300
 EMBEDDING_MODEL = "text-embedding-3-small"
 
-# Word vectors are mostly at right angles to each other, and among such Chroma's default index misses 7 in 100 of the nearest
-# (measured); which, differs from one build to the next. With these values it misses none.
+# Word vectors are mostly at right angles to each other, and among such Chroma's default index misses 7 in 100
+# of the nearest (measured); which, differs from one build to the next. With these values it misses none.
 EXACT = {"hnsw": {"ef_search": 1_000, "ef_construction": 1_000, "max_neighbors": 64}}
 
 
@@ -43,7 +44,11 @@ class Record:
 
 def sample_records() -> list[Record]:
     """Every passage of app/sample_rules, in the order of the files."""
-    lines = (line for file in sorted(RULES.glob("*.jsonl")) for line in file.read_text(encoding="utf-8").splitlines())
+    lines = (
+        line
+        for file in sorted(RULES.glob("*.jsonl"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+    )
     return [Record(**json.loads(line)) for line in lines]
 
 
@@ -60,11 +65,15 @@ def openai_client(base_url: str, api_key: str) -> OpenAI:
     import openai
 
     http_client = openai.DefaultHttpxClient(trust_env=False)
-    return openai.OpenAI(base_url=base_url, api_key=api_key, http_client=http_client, max_retries=0, timeout=30)
+    return openai.OpenAI(
+        base_url=base_url, api_key=api_key, http_client=http_client, max_retries=0, timeout=30
+    )
 
 
 def load_sample_rules(host: str, port: int, openai_url: str, openai_key: str, name: str = "adnd_1e") -> Any:
-    """Make the collection `name`, anew if there is one, and fill it; the official client's collection is returned."""
+    """Make the collection `name`, anew if there is one, and fill it; the official client's collection is
+    returned.
+    """
     chroma = chroma_client(host, port)
     if name in {found.name for found in chroma.list_collections()}:
         chroma.delete_collection(name)

@@ -1,4 +1,6 @@
-"""Collections for tests, written and read back with the official client: it must not be our own code that judges our code."""
+"""Collections for tests, written and read back with the official client: it must not be our own code that
+judges our code.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,25 @@ if TYPE_CHECKING:
     from chromadb import Collection
     from chromadb.api import ClientAPI
 
-WORDS = ("orc owlbear dragon sword table saving throw hit dice armor class level spell ½ – “quoted” Ærth").split()  # noqa: SIM905
+WORDS = [
+    "orc",
+    "owlbear",
+    "dragon",
+    "sword",
+    "table",
+    "saving",
+    "throw",
+    "hit",
+    "dice",
+    "armor",
+    "class",
+    "level",
+    "spell",
+    "½",
+    "–",
+    "“quoted”",
+    "Ærth",
+]
 
 
 @dataclass
@@ -42,9 +62,11 @@ def client(url: str) -> ClientAPI:
 
 
 def rows(count: int, dimensions: int, seed: int = 1, words: int = 300) -> Rows:
-    """Records like those of a rule book: a few hundred to a few thousand bytes of text, metadata, some without.
+    """Records like those of a rule book: a few hundred to a few thousand bytes of text, metadata, some
+    without.
 
-    No lists in the metadata: a local server hands those of deleted collections on to new ones (chroma-core/chroma#7594).
+    No lists in the metadata: a local server hands those of deleted collections on to new ones
+    (chroma-core/chroma#7594).
     """
     chance = random.Random(seed)
     embeddings = numpy.random.default_rng(seed).standard_normal((count, dimensions)).astype("float32")
@@ -68,7 +90,9 @@ def rows(count: int, dimensions: int, seed: int = 1, words: int = 300) -> Rows:
     return Rows(ids, documents, metadatas, uris, embeddings)
 
 
-def fill(url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str, Any] | None = None) -> Collection:
+def fill(
+    url: str, name: str, data: Rows, space: str = "l2", metadata: dict[str, Any] | None = None
+) -> Collection:
     """A new collection with `data`, in the place of one of that name."""
     connection = client(url)
     if name in names(url):
@@ -98,7 +122,9 @@ def snapshot(url: str, name: str) -> dict[str, Any]:
     collection = client(url).get_collection(name, embedding_function=None)
     records = {}
     for page in pages(collection):
-        for row in zip(page["ids"], page["documents"], page["metadatas"], page["uris"], page["embeddings"], strict=True):
+        for row in zip(
+            page["ids"], page["documents"], page["metadatas"], page["uris"], page["embeddings"], strict=True
+        ):
             vector = numpy.asarray(row[4], dtype="float32").tobytes()
             records[row[0]] = (row[1], row[2], row[3], hashlib.sha256(vector).hexdigest())
     return {
@@ -111,4 +137,6 @@ def snapshot(url: str, name: str) -> dict[str, Any]:
 def pages(collection: Collection) -> Iterator[Any]:
     """Its records, 300 at a time."""
     for offset in range(0, collection.count(), 300):
-        yield collection.get(limit=300, offset=offset, include=["documents", "metadatas", "uris", "embeddings"])
+        yield collection.get(
+            limit=300, offset=offset, include=["documents", "metadatas", "uris", "embeddings"]
+        )

@@ -1,7 +1,7 @@
 """A proxy that leads every CONNECT to one local port, whatever host was asked for.
 
-With it a program whose address of Chroma Cloud is built in (`chroma copy`) talks to a double that has a certificate for that
-name: HTTPS_PROXY names the proxy, SSL_CERT_FILE the double's authority.
+With it a program whose address of Chroma Cloud is built in (`chroma copy`) talks to a double that has a
+certificate for that name: HTTPS_PROXY names the proxy, SSL_CERT_FILE the double's authority.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class ConnectProxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self._listener.close()
 
     def _accept(self) -> None:

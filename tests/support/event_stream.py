@@ -39,13 +39,19 @@ class Stream:
     def __enter__(self) -> Stream:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         body = json.dumps({"question": self.question, "stream": True})
-        given = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **(self.headers or {})}
+        given = {
+            "Authorization": f"Bearer {self.token}",
+            "Content-Type": "application/json",
+            **(self.headers or {}),
+        }
         self._connection.request("POST", self.path, body=body, headers=given)
         self.response = self._connection.getresponse()
         self.status = self.response.status
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.response.close()
         self._connection.close()
 

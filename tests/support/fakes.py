@@ -24,7 +24,9 @@ RECEIPT = Receipt(7, QUOTA)
 class FakeLedger:
     """Admits everything. A question counts if it was answered, or failed after an answer was paid for."""
 
-    def __init__(self, calls: list[str], *, refuses: Exception | None = None, no_free: Exception | None = None) -> None:
+    def __init__(
+        self, calls: list[str], *, refuses: Exception | None = None, no_free: Exception | None = None
+    ) -> None:
         self.calls, self.refuses, self.no_free = calls, refuses, no_free
         self.lost: Exception | None = None
         self.counted = True
@@ -61,7 +63,9 @@ class FakeLedger:
         self.finished = True
         return RECEIPT
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         if not self.finished:
             self.calls.append(f"failed by {kind.__name__ if kind else None}")
             self.counted = "pay chat" in self.calls
@@ -70,7 +74,9 @@ class FakeLedger:
 class FakeRetriever:
     """Finds these passages, each under its own name."""
 
-    def __init__(self, calls: list[str], *passages: Passage, fails: Exception | None = None, found: bool = True) -> None:
+    def __init__(
+        self, calls: list[str], *passages: Passage, fails: Exception | None = None, found: bool = True
+    ) -> None:
         self.calls, self.passages, self.fails, self.found = calls, passages, fails, found
 
     def names_in(self, text: str) -> list[str]:
@@ -82,7 +88,9 @@ class FakeRetriever:
         if self.fails:
             raise self.fails
         chosen = tuple(Selected(passage, "entity", 1.0, passage.name) for passage in self.passages)
-        return Retrieval(chosen, question.text, Support(self.found, "so it is"), ("found so",), ("one slip",), ("vectors",))
+        return Retrieval(
+            chosen, question.text, Support(self.found, "so it is"), ("found so",), ("one slip",), ("vectors",)
+        )
 
 
 class FakeWriter:

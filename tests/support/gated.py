@@ -1,4 +1,6 @@
-"""Doubles that go on when a test says so: for what must have happened before, without a word about seconds."""
+"""Doubles that go on when a test says so: for what must have happened before, without a word about
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class GatedAuth(AuthDouble):
 
 
 class GatedOpenAI(OpenAIDouble):
-    """A stall or hang that would last for ever (`Fault("stream_stall", after=2)`) lasts until its gate is opened."""
+    """A stall or hang that would last for ever (`Fault("stream_stall", after=2)`) lasts until its gate is
+    opened.
+    """
 
     def __init__(self, **common: Any) -> None:
         super().__init__(**common)

@@ -28,8 +28,8 @@ ALLOW_OVERRIDE = "AuthConfig FileInfo Indexes"
 class Host:
     """A server with the rendered `.htaccess` before a plain checkout. Every `configure` starts from nothing.
 
-    Settings are in a file named by DNDCHAT_ENV_FILE, so that no file of the account that runs the tests is read. Under
-    suexec that variable does not get through: there they are in `.env` of the installation.
+    Settings are in a file named by DNDCHAT_ENV_FILE, so that no file of the account that runs the tests is
+    read. Under suexec that variable does not get through: there they are in `.env` of the installation.
     """
 
     program: Program
@@ -64,7 +64,9 @@ class Host:
             self._change(self.program.root)
             if self._suexec:
                 self.program.settings_file = self.program.root / ".env"
-            self.program.root.joinpath("cgi-bin/.htaccess").write_text(self._cgi_bin_htaccess, encoding="utf-8")
+            self.program.root.joinpath("cgi-bin/.htaccess").write_text(
+                self._cgi_bin_htaccess, encoding="utf-8"
+            )
             self.program.home.joinpath("public_html/index.html").write_text("<p>the page", encoding="utf-8")
             self.program.account.owns(self.program.home)
             self.configure()
@@ -89,9 +91,13 @@ class Host:
         """One request, as `Apache.request`."""
         return self.apache.request(method, path, **arguments)
 
-    def ask(self, question: str, token: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
+    def ask(
+        self, question: str, token: str, *, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> Reply:
         """POST /api/query."""
-        return self.post({"question": question, **fields}, {"Authorization": f"Bearer {token}", **(headers or {})})
+        return self.post(
+            {"question": question, **fields}, {"Authorization": f"Bearer {token}", **(headers or {})}
+        )
 
     def post(self, document: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """POST a JSON document to /api/query."""

@@ -1,4 +1,6 @@
-"""The chat page in a real Chromium, served with the Content-Security-Policy of the .htaccess template before an application."""
+"""The chat page in a real Chromium, served with the Content-Security-Policy of the .htaccess template before
+an application.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,15 @@ SWITCHES = [
 
 
 class Site:
-    """The page before `app`. `canned` maps a question to a reply before the application's; `asked` keeps what was asked."""
+    """The page before `app`. `canned` maps a question to a reply before the application's; `asked` keeps what
+    was asked.
+    """
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app
         policy = re.search(
-            r'Content-Security-Policy "([^"]+)"', render_htaccess(cgi_url="/x.cgi", auth_origin="https://a.example")
+            r'Content-Security-Policy "([^"]+)"',
+            render_htaccess(cgi_url="/x.cgi", auth_origin="https://a.example"),
         )
         assert policy
         self._policy = policy[1]
@@ -66,7 +71,9 @@ class Site:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -117,7 +124,9 @@ def open_chromium(profile: Path) -> Iterator[Chrome]:
 
 
 class Page:
-    """What the tests do on the page and look for. Leaving it, nothing may have been said in the browser's console."""
+    """What the tests do on the page and look for. Leaving it, nothing may have been said in the browser's
+    console.
+    """
 
     def __init__(self, browser: Chrome, site: Site) -> None:
         self.browser, self.site = browser, site
@@ -129,7 +138,9 @@ class Page:
         self.browser.get_log("browser")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         # Whatever the page's own files violate of the policy is said there, and scripts that fail.
         # What a server refuses or breaks off is said there, too, and is none.
         said = [entry["message"] for entry in self.browser.get_log("browser") if entry["source"] != "network"]
@@ -146,7 +157,9 @@ class Page:
         self.browser.switch_to.active_element.send_keys(*keys)
 
     def ask(self, question: str, waits_for: str = "") -> WebElement:
-        """The answer, or the problem, when it is complete; with `waits_for` that element, as soon as it is there."""
+        """The answer, or the problem, when it is complete; with `waits_for` that element, as soon as it is
+        there.
+        """
         turns = len(self.all("article"))
         self.type(question, Keys.ENTER)
         self.until(lambda: len(self.all("article")) == turns + 1)
@@ -164,7 +177,9 @@ class Page:
     def until(self, condition: Callable[[], Any]) -> Any:
         # What it looks at may be replaced while it looks.
         passing = [StaleElementReferenceException]
-        return WebDriverWait(self.browser, 60, poll_frequency=0.05, ignored_exceptions=passing).until(lambda _: condition())
+        return WebDriverWait(self.browser, 60, poll_frequency=0.05, ignored_exceptions=passing).until(
+            lambda _: condition()
+        )
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)

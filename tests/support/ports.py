@@ -9,8 +9,8 @@ import socket
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now.
 
-    Not one that the kernel would choose: it gives those to every connection that is made, also between this look and the
-    server's start. Tests in other processes draw from the same thousands.
+    Not one that the kernel would choose: it gives those to every connection that is made, also between this
+    look and the server's start. Tests in other processes draw from the same thousands.
     """
     drawn = random.SystemRandom()
     while True:

@@ -3,8 +3,8 @@
     with checkout() as base, Program(base, AUTH_API_URL=auth.url) as program:
         reply = program.request("GET", "/health")
 
-Each has a copy of the code, a settings file and a DATA_DIR of its own, so a test may change any of them. What a real web
-server makes of the program is for tests with `program.apache()`, or with a `Host`.
+Each has a copy of the code, a settings file and a DATA_DIR of its own, so a test may change any of them. What
+a real web server makes of the program is for tests with `program.apache()`, or with a `Host`.
 """
 
 from __future__ import annotations
@@ -73,11 +73,15 @@ class Program(CgiProgram):
             script.write_text(f"#!{self.python} -IS\n{rest}")
         self.home.joinpath("public_html").mkdir()
         account.owns(self.home)
-        super().__init__(self.home, root=root, account=account, data_dir=root / data_dir, limits={}, **settings)
+        super().__init__(
+            self.home, root=root, account=account, data_dir=root / data_dir, limits={}, **settings
+        )
         self.environ = environ
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             print(f"--- log of the program ---\n{self.log()}")
         self._cleanup.close()
@@ -107,13 +111,17 @@ class Program(CgiProgram):
 
     def start_question(self, token: str, question: str = "What is an owlbear?", **fields: Any) -> Call:
         """Begin a question."""
-        return self.start("POST", "/api/query", json.dumps({"question": question, **fields}).encode(), token=token)
+        return self.start(
+            "POST", "/api/query", json.dumps({"question": question, **fields}).encode(), token=token
+        )
 
     def ask(self, token: str, question: str = "What is an owlbear?", **fields: Any) -> CgiReply:
         """A question and its answer."""
         return self.start_question(token, question, **fields).reply()
 
-    def apache(self, mpm: Mpm = "event", auth: Auth = "setenvif", *, script: str = "dndchat.cgi", **arguments: Any) -> Apache:
+    def apache(
+        self, mpm: Mpm = "event", auth: Auth = "setenvif", *, script: str = "dndchat.cgi", **arguments: Any
+    ) -> Apache:
         """A real Apache before it, not started yet, with the `.htaccess` of the template."""
         environment = {
             "DNDCHAT_ENV_FILE": str(self.settings_file),
@@ -184,5 +192,7 @@ class Program(CgiProgram):
     def answered_by(self, reply: Any) -> int:
         """The process that logged this reply's request."""
         identity = reply.headers["x-request-id"]
-        line = eventually(lambda: next((line for line in self.log().splitlines() if f" {identity} " in line), ""))
+        line = eventually(
+            lambda: next((line for line in self.log().splitlines() if f" {identity} " in line), "")
+        )
         return int(line.split()[1])

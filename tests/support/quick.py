@@ -1,8 +1,9 @@
 """Which tests start nothing: no server, no process beside their own. `pytest --quick` runs these alone.
 
-Nobody marks them: a test starts something when its code, or a fixture that it asks for, can reach one of the STARTERS, through
-whatever functions and classes of `tests` lie between. Read from compiled code, by name, so it errs on the careful side. A
-command that is run to its end (`subprocess.run`) is no process beside the test. `Watch` proves it while the tests run.
+Nobody marks them: a test starts something when its code, or a fixture that it asks for, can reach one of the
+STARTERS, through whatever functions and classes of `tests` lie between. Read from compiled code, by name, so
+it errs on the careful side. A command that is run to its end (`subprocess.run`) is no process beside the
+test. `Watch` proves it while the tests run.
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ STARTERS = frozenset(
 )
 # Programs that serve, and commands that leave one running, in case they are run as a command.
 SERVERS = frozenset({"apache2", "chroma", "chromedriver", "chromium", "gunicorn"})
-LAUNCHERS = frozenset({"start_flask.sh", "start_chroma.sh", "scripts/start_flask.sh", "scripts/start_chroma.sh"})
+LAUNCHERS = frozenset(
+    {"start_flask.sh", "start_chroma.sh", "scripts/start_flask.sh", "scripts/start_chroma.sh"}
+)
 
 
 def starts_nothing(item: pytest.Item) -> bool:
     """Whether neither the test nor a fixture of it can reach a starter."""
     fixtures = getattr(item, "_fixtureinfo", None)
     definitions = [chosen[-1].func for chosen in fixtures.name2fixturedefs.values()] if fixtures else []
-    return not any(_can_start(thing) for thing in (getattr(item, "obj", None), getattr(item, "cls", None), *definitions))
+    return not any(
+        _can_start(thing) for thing in (getattr(item, "obj", None), getattr(item, "cls", None), *definitions)
+    )
 
 
 def _can_start(thing: Any) -> bool:
@@ -63,7 +68,9 @@ def _can_start(thing: Any) -> bool:
 def _look(thing: Any) -> tuple[bool, list[Any]]:
     """Whether the code of `thing` names a starter, and what else it names."""
     parts = list(_parts(thing))
-    return any((STARTERS | LAUNCHERS) & _names(code) for code, _ in parts), [meant for part in parts for meant in _meant(*part)]
+    return any((STARTERS | LAUNCHERS) & _names(code) for code, _ in parts), [
+        meant for part in parts for meant in _meant(*part)
+    ]
 
 
 def _parts(thing: Any) -> Iterator[tuple[CodeType, dict[str, Any]]]:
@@ -78,13 +85,18 @@ def _parts(thing: Any) -> Iterator[tuple[CodeType, dict[str, Any]]]:
                 # A class made of a server.
                 yield compile(base.__name__, "", "eval"), {}
             for member in vars(base).values() if _ours(base.__module__) else ():
-                for function in (member, *(getattr(member, part, None) for part in ("fget", "__func__", "__wrapped__"))):
+                for function in (
+                    member,
+                    *(getattr(member, part, None) for part in ("fget", "__func__", "__wrapped__")),
+                ):
                     if isinstance(function, FunctionType):
                         yield function.__code__, function.__globals__
 
 
 def _meant(code: CodeType, names: dict[str, Any]) -> Iterator[Any]:
-    """What the code's names stand for: globals, what is imported inside, and attributes of modules of ours."""
+    """What the code's names stand for: globals, what is imported inside, and attributes of modules of
+    ours.
+    """
     known = [names[name] for name in _names(code) if name in names]
     for module in _imported(code):
         known += [module, *(vars(module)[name] for name in _names(code) if name in vars(module))]
@@ -100,14 +112,18 @@ def _meant(code: CodeType, names: dict[str, Any]) -> Iterator[Any]:
 def _names(code: CodeType) -> frozenset[str]:
     """Every name that the code speaks, and the texts that name a launcher."""
     inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return frozenset(code.co_names).union(LAUNCHERS.intersection(c for c in code.co_consts if isinstance(c, str)), *inner)
+    return frozenset(code.co_names).union(
+        LAUNCHERS.intersection(c for c in code.co_consts if isinstance(c, str)), *inner
+    )
 
 
 @cache
 def _imported(code: CodeType) -> tuple[ModuleType, ...]:
     """What is imported inside: only a module's name has a dot in it."""
     modules = tuple(importlib.import_module(name) for name in code.co_names if name.startswith("tests."))
-    return modules + tuple(module for inner in code.co_consts if isinstance(inner, CodeType) for module in _imported(inner))
+    return modules + tuple(
+        module for inner in code.co_consts if isinstance(inner, CodeType) for module in _imported(inner)
+    )
 
 
 def _ours(module: str | None) -> bool:
@@ -130,7 +146,9 @@ class Watch:
             return
         # A process that was forked hears this, too.
         if event == "socket.bind" or (event == "subprocess.Popen" and _serves(arguments)):
-            raise AssertionError(f"{self.test} counts as a test that starts no server (tests/support/quick.py), but: {event}")
+            raise AssertionError(
+                f"{self.test} counts as a test that starts no server (tests/support/quick.py), but: {event}"
+            )
 
 
 def _serves(arguments: tuple[Any, ...]) -> bool:

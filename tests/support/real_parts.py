@@ -1,4 +1,6 @@
-"""Marks for tests that need a real part which not every machine has. In CI a missing part is a failure, not a skip."""
+"""Marks for tests that need a real part which not every machine has. In CI a missing part is a failure, not a
+skip.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A recording relay before a real server: what a double records and breaks, with the real server's answers.
 
-For a server that keeps no record of its own, such as `chroma run`: `with Relay(chroma.url) as relay: relay.requests`.
+For a server that keeps no record of its own, such as `chroma run`: `with Relay(chroma.url) as relay:
+relay.requests`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""A kernel that lacks some calls, for one program: the calls fail with the error number that such a kernel gives.
+"""A kernel that lacks some calls, for one program: the calls fail with the error number that such a kernel
+gives.
 
     program.request(command=lacking(account, memfd_create=errno.ENOSYS))
 
-A seccomp filter does it, so nothing is loaded into the program and no name is replaced in it: what fails is the call itself,
-as on an old kernel, in a sandbox, or on a file system whose server knows no locks.
+A seccomp filter does it, so nothing is loaded into the program and no name is replaced in it: what fails is
+the call itself, as on an old kernel, in a sandbox, or on a file system whose server knows no locks.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _CALLS = {
 }
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
-# Installs the filter and becomes the program. Each rule is a number, an error, and what the second argument must be (-1: any).
+# Installs the filter and becomes the program. Each rule is a number, an error, and what the second argument
+# must be (-1: any).
 _LAUNCHER = """
 import ctypes, os, struct, sys
 architecture, rules = int(sys.argv[1]), [tuple(map(int, rule.split(":"))) for rule in sys.argv[2].split(",")]
@@ -68,9 +70,11 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def lacking(account: Account, **calls: int | tuple[int, int]) -> list[str | Path]:
-    """What to put before a command: `name=errno`, or `name=(errno, second argument)` for the calls with that argument only.
+    """What to put before a command: `name=errno`, or `name=(errno, second argument)` for the calls with that
+    argument only.
 
-    A name that this kind of processor has no call for is left out. Raises LookupError on processors not known here.
+    A name that this kind of processor has no call for is left out. Raises LookupError on processors not known
+    here.
     """
     machine = platform.machine()
     if machine not in _CALLS:

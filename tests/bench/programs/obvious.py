@@ -1,7 +1,8 @@
 """The obvious program: Flask, flask-cors and the official clients, as one would write it in an afternoon.
 
-It keeps the HTTP contract for what the benchmark asks: health, refusals, answers as JSON and as events. It counts nobody's
-requests and no money, so it does less than ours. Clients are made when a question comes, not for every request.
+It keeps the HTTP contract for what the benchmark asks: health, refusals, answers as JSON and as events. It
+counts nobody's requests and no money, so it does less than ours. Clients are made when a question comes, not
+for every request.
 """
 
 import json
@@ -86,7 +87,9 @@ def query():
     }
     if document.get("stream"):
         request_id, started = g.request_id, g.started
-        return Response(stream(openai, chat, passages, user, request_id, started), mimetype="text/event-stream")
+        return Response(
+            stream(openai, chat, passages, user, request_id, started), mimetype="text/event-stream"
+        )
     completion = openai.chat.completions.create(**chat)
     answer = completion.choices[0].message.content
     return {"answer": answer, **done(answer, passages, user, completion.usage, g.request_id, g.started)}
@@ -97,7 +100,9 @@ def authenticate():
     if scheme.lower() != "bearer" or not token:
         raise Refused(401, "missing_token", "Please log in.")
     try:
-        reply = httpx.get(os.environ["AUTH_API_URL"] + "/auth/me", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        reply = httpx.get(
+            os.environ["AUTH_API_URL"] + "/auth/me", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        )
     except httpx.HTTPError:
         raise Refused(502, "auth_unavailable", "The login service cannot be reached.") from None
     if reply.status_code != 200:
@@ -114,7 +119,9 @@ def retrieve(openai, question, k):
         settings=Settings(anonymized_telemetry=False),
     )
     collection = chroma.get_collection("adnd_1e", embedding_function=None)
-    found = collection.query(query_embeddings=[vector], n_results=k, include=["documents", "metadatas", "distances"])
+    found = collection.query(
+        query_embeddings=[vector], n_results=k, include=["documents", "metadatas", "distances"]
+    )
     columns = (found[name][0] for name in ("ids", "documents", "metadatas", "distances"))
     return [
         {"id": identity, "text": text, "metadata": metadata, "distance": distance}
@@ -151,7 +158,9 @@ def done(answer, passages, user, usage, request_id, started):
         "sources": sources(passages, answer),
         "diagnostics": [f"Retrieved {len(passages)} passages"],
         "errors": [],
-        "usage": {name: getattr(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")},
+        "usage": {
+            name: getattr(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        },
         "meta": {
             "request_id": request_id,
             "user_id": user,

@@ -1,7 +1,7 @@
 """Runs a CGI program in its own place, and notes how much memory that process had at most.
 
-wait4 gives the highest resident size of that one process, over every program it became by exec. What it cannot show is less
-than this wrapper's own size, from which the process was started: about 9 MB.
+wait4 gives the highest resident size of that one process, over every program it became by exec. What it
+cannot show is less than this wrapper's own size, from which the process was started: about 9 MB.
 """
 
 import os
