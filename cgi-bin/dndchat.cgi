@@ -12,8 +12,10 @@ def main():
     # A client's `Proxy:` header arrives as HTTP_PROXY, which HTTP libraries obey (httpoxy).
     os.environ.pop("HTTP_PROXY", None)
     # Without stdin, stdout or stderr, the next file that is opened would be taken for it.
-    while os.open(os.devnull, os.O_RDWR) < 3:
-        pass
+    spare = 0
+    while spare < 3:
+        spare = os.open(os.devnull, os.O_RDWR)
+    os.close(spare)
     reply_to = os.dup(1)
     # What anything prints, even while it is imported, goes to the error log and not into the reply.
     os.dup2(2, 1)
@@ -34,7 +36,6 @@ def main():
 
 def apologise(reply_to):
     import time
-
     request_id = os.environ.get("DNDCHAT_REQUEST_ID") or os.urandom(12).hex()  # relay.REQUEST_ID
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     about = ("Something went wrong on our side; please try again later.", request_id, now)
@@ -43,7 +44,6 @@ def apologise(reply_to):
     head = "Status: 500 Internal Server Error\r\n%sX-Request-ID: %s\r\n\r\n" % (fields, request_id)
     try:
         import traceback
-
         sys.stderr.write("dndchat request %s failed before it was answered\n" % request_id)
         traceback.print_exc()
     except Exception:  # nobody listens, or there is neither memory nor a descriptor left to say it with

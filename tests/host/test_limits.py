@@ -84,7 +84,7 @@ def test_few_descriptors(lasting: Lasting, count: int) -> None:
     limit = limited(resource.RLIMIT_NOFILE, count)
     code = clean(lasting.program.request(preexec_fn=limit), 500)
     code += clean(lasting.ask(preexec_fn=limit), 500, 502)
-    if count >= 12:
+    if count >= 14:
         assert code == ""
 
 
