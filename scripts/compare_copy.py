@@ -26,11 +26,11 @@ import time
 from dataclasses import dataclass
 
 from app.operator.arguments import whole
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.doubles.faults import Fault
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer, chroma_program
-from tests.support.connect_proxy import ConnectProxy
+from tests.harness import collections
+from tests.harness.chroma_server import ChromaServer, chroma_program
+from tests.harness.connect_proxy import ConnectProxy
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
+from tests.harness.doubles.faults import Fault
 
 NAME = "adnd_1e"
 EXAMPLES = """examples:
@@ -103,7 +103,7 @@ class Bench:
             where = ["--from-local", "--host", self.source.url, "--db", self.cloud.database]
             return [self.chroma, "copy", "--collections", NAME, *where]
         if tool == "official client":
-            return [sys.executable, "-m", "tests.support.official_copy", NAME]
+            return [sys.executable, "-m", "tests.harness.official_copy", NAME]
         return [sys.executable, str(ROOT / "scripts/upload_to_chromacloud.py"), NAME]
 
     def run(self, tool: str, scenario: str) -> Row:

@@ -13,8 +13,8 @@ six processes at once, each of which takes whole files. The whole suite takes ab
 
   --quick   only the tests that start no server, which need no Debian packages: about 75 s on two cores
 
-Examples:  scripts/run_tests.sh tests/test_apache.py -k health
-           scripts/run_tests.sh -n 0 --pdb tests/test_apache.py
+Examples:  scripts/run_tests.sh tests/process/servers/test_apache.py -k health
+           scripts/run_tests.sh -n 0 --pdb tests/process/servers/test_apache.py
 TEXT
         exit 0
         ;;

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.quick import Watch, starts_nothing
+from tests.harness.quick import Watch, starts_nothing
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from app.index.search import LexicalIndex
-    from tests.support.chroma_server import ChromaServer
-    from tests.support.gated import GatedAuth, GatedOpenAI
-    from tests.support.page import Page, Site
-    from tests.support.relay import Relay
+    from tests.harness.chroma_server import ChromaServer
+    from tests.harness.gated import GatedAuth, GatedOpenAI
+    from tests.harness.page import Page, Site
+    from tests.harness.relay import Relay
 
 
 _quick = pytest.StashKey[bool]()
@@ -89,7 +89,7 @@ def _starts_what_it_may(request: pytest.FixtureRequest, _watch: Watch) -> Iterat
 @pytest.fixture(scope="session")
 def base() -> Iterator[Path]:
     """A copy of the checkout to make programs from."""
-    from tests.support.checkout import checkout
+    from tests.harness.checkout import checkout
 
     with checkout() as copy:
         yield copy
@@ -98,9 +98,9 @@ def base() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def rules() -> Iterator[ChromaServer]:
     """A real Chroma with the sample rules in it."""
-    from tests.doubles.openai import KEY, OpenAIDouble
-    from tests.support.chroma_server import ChromaServer
-    from tests.support.collection import load_sample_rules
+    from tests.harness.chroma_server import ChromaServer
+    from tests.harness.doubles.openai import KEY, OpenAIDouble
+    from tests.harness.sample_collection import load_sample_rules
 
     with ChromaServer() as server, OpenAIDouble() as openai:
         load_sample_rules(server.host, server.port, openai.base_url, KEY)
@@ -119,7 +119,7 @@ def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalIn
 
 @pytest.fixture
 def auth() -> Iterator[GatedAuth]:
-    from tests.support.gated import GatedAuth
+    from tests.harness.gated import GatedAuth
 
     with GatedAuth() as double:
         yield double
@@ -127,7 +127,7 @@ def auth() -> Iterator[GatedAuth]:
 
 @pytest.fixture
 def openai() -> Iterator[GatedOpenAI]:
-    from tests.support.gated import GatedOpenAI
+    from tests.harness.gated import GatedOpenAI
 
     with GatedOpenAI() as double:
         yield double
@@ -135,7 +135,7 @@ def openai() -> Iterator[GatedOpenAI]:
 
 @pytest.fixture
 def chroma(rules: ChromaServer) -> Iterator[Relay]:
-    from tests.support.relay import Relay
+    from tests.harness.relay import Relay
 
     with Relay(rules.url) as relay:
         yield relay
@@ -143,7 +143,7 @@ def chroma(rules: ChromaServer) -> Iterator[Relay]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    from tests.support.page import open_chromium
+    from tests.harness.page import open_chromium
 
     with open_chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
@@ -154,7 +154,7 @@ def page_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The chat page before the application over the sample rules, with a development server's token."""
     from app.bootstrap import create_app
     from app.settings import load
-    from tests.support.page import TOKEN, Site
+    from tests.harness.page import TOKEN, Site
 
     data = tmp_path_factory.mktemp("data")
     settings = load({"AUTH_DEV_TOKEN": TOKEN, "DATA_DIR": str(data)}, root=data)
@@ -165,7 +165,7 @@ def page_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def page(chromium: Chrome, page_site: Site) -> Iterator[Page]:
     """The chat page in the browser, as it is before anybody has done anything."""
-    from tests.support.page import Page
+    from tests.harness.page import Page
 
     with Page(chromium, page_site) as page:
         yield page

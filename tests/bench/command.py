@@ -22,10 +22,10 @@ from tests.bench.progress import Progress
 from tests.bench.site import Site, SiteError, installed, serving
 from tests.bench.targets import judge
 from tests.bench.world import rules, world
-from tests.support.apache import ApacheError
-from tests.support.apache_config import ROOT
-from tests.support.checkout import CheckoutError
-from tests.support.chroma_server import ChromaServer, ChromaServerError
+from tests.harness import ROOT
+from tests.harness.apache import ApacheError
+from tests.harness.checkout import CheckoutError
+from tests.harness.chroma_server import ChromaServer, ChromaServerError
 
 EXAMPLE = """\
 examples:

@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.accounts import server_account
-from tests.support.apache_config import ROOT
-from tests.support.checkout import interpreter_for
+from tests.harness import ROOT
+from tests.harness.accounts import server_account
+from tests.harness.checkout import interpreter_for
 
 HERE = Path(__file__).resolve().parent
 

@@ -26,10 +26,10 @@ from tests.bench.contestants import ONESHOT, WARM, Contestant
 from tests.bench.progress import Progress
 from tests.bench.targets import Verdict
 from tests.bench.world import World, rules, world
-from tests.support.accounts import readable_directory
-from tests.support.apache_config import ROOT
-from tests.support.checkout import checkout
-from tests.support.program import Program
+from tests.harness import ROOT
+from tests.harness.accounts import readable_directory
+from tests.harness.checkout import checkout
+from tests.harness.program import Program
 
 CLIENTS = 8
 LIMIT = 1.3

@@ -18,8 +18,8 @@ from tests.bench.contestants import ALL, ANSWERING, CGI, COPIES, FASTCGI, GUNICO
 from tests.bench.progress import Progress
 from tests.bench.site import Serving, descriptors, status_megabytes
 from tests.bench.targets import CLIENTS_AT_ONCE
-from tests.support import scgi
-from tests.support.cgi_protocol import environment
+from tests.harness import scgi
+from tests.harness.cgi_protocol import environment
 
 CLIENTS = (1, 4, 8)
 # Records of what the doubles were asked hold every prompt.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.doubles import command
-from tests.support.relay import Relay
+from tests.harness.doubles import command
+from tests.harness.relay import Relay
 
 
 def main() -> int:

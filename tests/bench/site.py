@@ -18,11 +18,11 @@ from pathlib import Path
 from tests.bench import environments
 from tests.bench.contestants import CGI, COPIES, Contestant
 from tests.bench.world import World
-from tests.support.accounts import Account, readable_directory, server_account
-from tests.support.apache import Apache
-from tests.support.apache_config import MODULES, quoted
-from tests.support.checkout import copy_checkout
-from tests.support.ports import free_port
+from tests.harness.accounts import Account, readable_directory, server_account
+from tests.harness.apache import Apache
+from tests.harness.apache_config import MODULES, quoted
+from tests.harness.checkout import copy_checkout
+from tests.harness.ports import free_port
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 # As app/wsgi.py recommends.

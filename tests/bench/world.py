@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.doubles.openai import KEY
-from tests.doubles.process import DoubleProcess
-from tests.support.chroma_server import ChromaServer
-from tests.support.collection import load_sample_rules
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.openai import KEY
+from tests.harness.doubles.process import DoubleProcess
+from tests.harness.sample_collection import load_sample_rules
 
 FIRST_WORD_SECONDS = 0.3
 
@@ -98,7 +98,7 @@ class World:
 @contextlib.contextmanager
 def rules() -> Iterator[ChromaServer]:
     """A Chroma server with the sample rules in it."""
-    with ChromaServer() as chroma, DoubleProcess("tests.doubles.openai") as openai:
+    with ChromaServer() as chroma, DoubleProcess("tests.harness.doubles.openai") as openai:
         load_sample_rules(chroma.host, chroma.port, openai.base_url, KEY)
         yield chroma
 
@@ -111,8 +111,8 @@ def world(chroma: ChromaServer, directory: Path, rtt: float = 0) -> Iterator[Wor
     far = ["--tls", "--rtt", str(rtt)] if rtt else []
     model = ["--first-word-delay", str(FIRST_WORD_SECONDS)] if rtt else []
     with contextlib.ExitStack() as stack:
-        openai = stack.enter_context(DoubleProcess("tests.doubles.openai", *far, *model))
-        auth = stack.enter_context(DoubleProcess("tests.doubles.auth_api", *far))
+        openai = stack.enter_context(DoubleProcess("tests.harness.doubles.openai", *far, *model))
+        auth = stack.enter_context(DoubleProcess("tests.harness.doubles.auth_api", *far))
         relay = (
             stack.enter_context(DoubleProcess("tests.bench.relay_process", "--target", chroma.url, *far))
             if rtt

@@ -12,7 +12,7 @@ root, first scripts/start_flask.sh with one question, then scripts/run_tests.sh.
 
 Needs root, mmdebstrap and git; the mirror is the one that apt uses here, and pip is configured as here. Mounts live in a
 namespace of their own. KEEP=DIRECTORY uses (and makes, and keeps) the root file system there: the second run is a warm machine.
-Example:  tests/fresh/debian.sh trixie tests/test_apache.py -k health
+Example:  tests/fresh/debian.sh trixie tests/process/servers/test_apache.py -k health
 TEXT
 }
 

@@ -11,7 +11,7 @@ Usage: tests/fresh/old_sqlite.sh [PYTEST ARGUMENTS]
 Builds SQLite 3.26.0 once, into var/, from the source that an npm package of that time carries, with what Red Hat switched on,
 and runs pytest with it in place of the system's: by default all that reads or writes a database. Needs npm and gcc, and a Python
 that links its SQLite dynamically. chromadb refuses an SQLite before 3.35, so it is told that this one is newer; nothing of ours looks.
-Example:  tests/fresh/old_sqlite.sh tests/ledger -k migrat
+Example:  tests/fresh/old_sqlite.sh tests/unit/ledger -k migrat
 TEXT
         exit 0
         ;;
@@ -36,5 +36,6 @@ fi
 export LD_LIBRARY_PATH=$folder PYTHONPATH=$folder
 version=$(.venv/bin/python3 -c 'import sqlite3; print(sqlite3.sqlite_version)')
 [ "$version" = 3.26.0 ] || { echo "✗ This Python has an SQLite of its own ($version) and cannot be given another." >&2; exit 1; }
-[ $# -gt 0 ] || set -- tests/ledger tests/rag tests/operator tests/test_adapters.py tests/test_sqlite.py tests/test_cgi.py
+[ $# -gt 0 ] || set -- tests/unit/ledger tests/process/ledger tests/unit/retrieval tests/unit/index tests/operator \
+    tests/process/adapters tests/process/servers/test_cgi.py
 exec .venv/bin/python3 -m pytest "$@"

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
+from tests.harness import ROOT, collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
 
-ROOT = Path(__file__).parents[2]
 RULEBOOK = "owner_rules"
 RULEBOOK_METADATA = {"embedding_model": "text-embedding-3-small", "description": "AD&D 1e – rules"}
 

@@ -15,13 +15,13 @@ from app.operator.problems import OperatorError, UsageError
 from app.operator.records import Record, floats
 from app.operator.retries import Patience
 from app.settings import Settings, load
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.doubles.faults import Fault
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
-from tests.support.ports import free_port
+from tests.harness import ROOT, collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
+from tests.harness.doubles.faults import Fault
+from tests.harness.ports import free_port
 
-from .conftest import ROOT, Operator
+from .conftest import Operator
 
 QUICK = Patience(seconds_a_call=2, attempts=4, first_pause=0.05)
 

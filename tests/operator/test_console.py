@@ -19,8 +19,9 @@ import pytest
 
 from app.operator.console import Console, Progress
 from app.operator.parallel import in_order
+from tests.harness import ROOT
 
-from .conftest import ROOT, Operator
+from .conftest import Operator
 
 
 @pytest.fixture

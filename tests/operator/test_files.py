@@ -21,8 +21,9 @@ from app.models import Passage
 from app.operator.chunks import read
 from app.operator.problems import OperatorError
 from app.operator.records import Record
+from tests.harness import ROOT
 
-FILES = Path(__file__).parent.parent / "data" / "files"
+FILES = ROOT / "tests/data/files"
 BOTH = [
     Record("owlbear", "An owlbear hugs.", {"name": "Owlbear"}, None),
     Record("troll", "A troll regenerates.", {"name": "Troll", "level": 3}, None),

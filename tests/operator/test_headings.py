@@ -13,8 +13,9 @@ from app.operator.chunks import read
 from app.operator.headings import visible
 from app.operator.markdown import sections
 from app.retrieval import entities
+from tests.harness import ROOT
 
-FILES = Path(__file__).parent.parent / "data" / "files"
+FILES = ROOT / "tests/data/files"
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from app.operator.problems import OperatorError
 from app.operator.retries import Overloaded, Patience
 from app.operator.store import Database
 from app.settings import load
-from tests.doubles.delivery import Reply, json_reply
-from tests.doubles.faults import Fault
-from tests.doubles.recording import RecordedRequest
-from tests.doubles.server import Double
-from tests.support.connect_proxy import ConnectProxy
-from tests.support.program import eventually
+from tests.harness.connect_proxy import ConnectProxy
+from tests.harness.doubles.delivery import Reply, json_reply
+from tests.harness.doubles.faults import Fault
+from tests.harness.doubles.recording import RecordedRequest
+from tests.harness.doubles.server import Double
+from tests.harness.program import eventually
 
 QUICK = Patience(seconds_a_call=5, attempts=4, first_pause=0.01, longest_pause=0.05, longest_wish=2)
 

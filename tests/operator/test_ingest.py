@@ -14,13 +14,13 @@ import pytest
 
 from app.index.search import LexicalIndex, index_path
 from app.retrieval import entities
-from tests.doubles.faults import Fault
-from tests.doubles.openai import KEY, OpenAIDouble
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
-from tests.support.waiting import eventually
+from tests.harness import ROOT, collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.faults import Fault
+from tests.harness.doubles.openai import KEY, OpenAIDouble
+from tests.harness.waiting import eventually
 
-from .conftest import ROOT, Operator, Ran
+from .conftest import Operator, Ran
 
 NAME = "books"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apache_config import ROOT
+from tests.harness import ROOT
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 # What is loaded before the interpreter was chosen, in whatever `python3` is.

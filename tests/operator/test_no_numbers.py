@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from app.operator.records import to_base64
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.doubles.faults import Fault
-from tests.doubles.openai import KEY, OpenAIDouble
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
+from tests.harness import collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
+from tests.harness.doubles.faults import Fault
+from tests.harness.doubles.openai import KEY, OpenAIDouble
 
 from .conftest import Operator
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.doubles.faults import Fault
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
-from tests.support.waiting import eventually
+from tests.harness import collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
+from tests.harness.doubles.faults import Fault
+from tests.harness.waiting import eventually
 
 from .conftest import RULEBOOK, RULEBOOK_METADATA, Operator
 

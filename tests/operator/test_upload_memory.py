@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.doubles.chroma_cloud import ChromaCloudDouble
-from tests.support import collections
-from tests.support.chroma_server import ChromaServer
+from tests.harness import ROOT, collections
+from tests.harness.chroma_server import ChromaServer
+from tests.harness.doubles.chroma_cloud import ChromaCloudDouble
 
-from .conftest import ROOT, Operator
+from .conftest import Operator
 
 FEW, MANY = 1_000, 5_000
 # With 1,536 dimensions a local server needs minutes to take them in. What many dimensions cost is bounded by

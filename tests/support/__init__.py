@@ -1,1 +1,0 @@
-"""What tests stand on: real servers and stand-ins. Nothing here asserts."""
