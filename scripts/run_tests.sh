@@ -9,9 +9,9 @@ case "${1:-}" in
 Usage: scripts/run_tests.sh [--quick] [PYTEST ARGUMENTS]
 
 Installs what the tests need (Debian packages too, when run as root or with sudo), then runs ruff, mypy and pytest, in up to
-six processes at once, each of which takes whole files. The whole suite takes about 12 minutes on two cores.
+six processes at once, each of which takes whole files. The whole suite takes about 11 minutes on two cores.
 
-  --quick   only the tests that start no server, which need no Debian packages: about 75 s on two cores
+  --quick   only the tests that start no server, which need no Debian packages: about 65 s on two cores
 
 Examples:  scripts/run_tests.sh tests/process/servers/test_apache.py -k health
            scripts/run_tests.sh -n 0 --pdb tests/process/servers/test_apache.py
