@@ -190,7 +190,7 @@ print(datadir.intruded(Path("/etc/passwd")))
 
 # Everything is loaded first: the account cannot read where the interpreter of the tests lies.
 _AS_ACCOUNT = """
-import encodings.idna, json, os, sys, traceback
+import dotenv.parser, encodings.idna, json, os, sys, traceback
 sys.path.insert(0, sys.argv[3])
 import app.bootstrap, app.ledger.ledger, app.ledger.report, app.ledger.maintenance, app.ledger.mail
 import app.operator.arguments, app.operator.console, app.operator.interpreter, app.escaping, app.logs

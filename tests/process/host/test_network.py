@@ -390,8 +390,7 @@ def self_signed(directory: Path, days: int) -> ssl.SSLContext:
         "r.pem",
         "-signkey",
         "k.pem",
-        "-days",
-        str(days),
+        *_validity(days),
         "-extfile",
         "ext",
         "-out",
@@ -401,6 +400,14 @@ def self_signed(directory: Path, days: int) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "c.pem", directory / "k.pem")
     return context
+
+
+def _validity(days: int) -> list[str]:
+    """OpenSSL 3.5 takes no negative days, and the one before 3.4 no dates."""
+    known = subprocess.run(["openssl", "x509", "-help"], capture_output=True, text=True, check=False)
+    if days < 0 and "-not_after" in known.stdout + known.stderr:
+        return ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]
+    return ["-days", str(days)]
 
 
 def unavailable(port: int, host: str = "127.0.0.1") -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -103,7 +104,13 @@ def test_memory_that_is_not_there_is_an_error_like_any_other(tmp_path: Path, aut
         program = CgiProgram(
             directory, command=DEPLOYED, AUTH_API_URL=auth.url, REQUEST_MEMORY_MB=str(megabytes)
         )
-        reply = program.request("POST", "/api/query", {"question": QUESTION}, token=auth.token_for("alice"))
+        call = program.start("POST", "/api/query", {"question": QUESTION}, token=auth.token_for("alice"))
+        try:
+            reply = call.reply()
+        except AssertionError:
+            # Python 3.13 itself can crash where memory ends while it loads a module (seen at 36 to 38 MB).
+            assert call.process.returncode == -signal.SIGSEGV and sys.version_info >= (3, 13)
+            continue
         statuses.add(reply.status)
         assert reply.status == 200 or reply.json()["error"] == "internal_error", (megabytes, reply)
     assert statuses == {200, 500}
