@@ -69,10 +69,8 @@ def put_back(body: bytes) -> None:
         source = os.memfd_create("body")
         _write(source, body)
         os.lseek(source, 0, os.SEEK_SET)
-    except (
-        AttributeError,
-        OSError,
-    ):  # before Python 3.8, built for an old glibc, a kernel before 3.17, a sandbox
+    except (AttributeError, OSError):
+        # Before Python 3.8, built for an old glibc, a kernel before 3.17, a sandbox.
         source = pipe_with(body)
     if source != 0:  # it is where nobody has given the process a stdin
         os.dup2(source, 0)

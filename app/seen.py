@@ -114,9 +114,10 @@ def stand_in_line(directory: str) -> "tuple[int, bool]":
             time.sleep(APART_SECONDS)
         os.pwrite(file, int(1000 * time.time()).to_bytes(8, "big"), 0)
         return file, crowd
-    except OSError:
+    except OSError as error:
+        # Who waited in vain is one of a crowd; where locks or timers fail, there is no line.
         os.close(file)
-        return -1, True
+        return -1, isinstance(error, TimeoutError)
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, before)

@@ -112,7 +112,7 @@ class Answering:
                     usage=text.usage,
                     receipt=receipt,
                     diagnostics=[*retrieval.diagnostics, *draft.diagnostics],
-                    errors=[*retrieval.errors, *text.notes, *(grounding.errors() if grounding else ())],
+                    errors=[*text.notes, *(grounding.errors() if grounding else ())],
                     degraded=retrieval.degraded,
                     seconds=dict(zip(STAGES, (e - b for b, e in itertools.pairwise(times)), strict=True)),
                 )

@@ -57,15 +57,14 @@ class Retrieval(NamedTuple):
 
     `chosen`: the passages in prompt order, each with the reason it was chosen; `question`: the question as it
     was searched, with what it left to the conversation; `support`: whether the collection has anything on it
-    at all. `diagnostics` tell people how it was found, `errors` what went wrong without stopping it;
-    `degraded`: of `embeddings`, `vectors`, `index`, what was not used because it failed.
+    at all. `diagnostics` tell people how it was found; `degraded`: of `embeddings`, `vectors`, `index`, what
+    was not used because it failed.
     """
 
     chosen: tuple[Selected, ...]
     question: str
     support: Support
     diagnostics: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
 
     @property

@@ -88,9 +88,7 @@ class FakeRetriever:
         if self.fails:
             raise self.fails
         chosen = tuple(Selected(passage, "entity", 1.0, passage.name) for passage in self.passages)
-        return Retrieval(
-            chosen, question.text, Support(self.found, "so it is"), ("found so",), ("one slip",), ("vectors",)
-        )
+        return Retrieval(chosen, question.text, Support(self.found, "so it is"), ("found so",), ("vectors",))
 
 
 class FakeWriter:

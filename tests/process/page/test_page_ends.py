@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -251,36 +252,36 @@ def test_stop_as_the_last_event_comes_is_too_late(page: Page) -> None:
     assert shown(page) == ANSWER
 
 
-def test_going_back_to_the_page_finds_it_usable(page: Page) -> None:
+@contextmanager
+def answer_without_end(page: Page) -> Iterator[None]:
+    """All words are shown, and the end does not come until this is over."""
     go_on = threading.Event()
     page.open()
     page.site.canned = {"Who?": stream(WORDS, go_on, DONE)}
     ask(page, "Who?")
     try:
         page.until(lambda: shown(page) == ANSWER)
+        yield
+    finally:
+        go_on.set()
+
+
+def test_going_back_to_the_page_finds_it_usable(page: Page) -> None:
+    with answer_without_end(page):
         page.browser.get(page.site.address + "style.css")
         page.browser.back()
         # Kept as it was, or loaded anew: in either case nothing waits.
         page.until(lambda: page.one("#question").is_displayed())
         assert page.all("[aria-busy]") == []
         assert page.one("#send").get_attribute("aria-disabled") != "true"
-    finally:
-        go_on.set()
 
 
 def test_a_kept_page_has_no_draft_that_waits(page: Page) -> None:
     """What a browser does that keeps the page for the way back, without its doing so."""
-    go_on = threading.Event()
-    page.open()
-    page.site.canned = {"Who?": stream(WORDS, go_on, DONE)}
-    ask(page, "Who?")
-    try:
-        page.until(lambda: shown(page) == ANSWER)
+    with answer_without_end(page):
         page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
         assert ended(page) == BROKE_OFF
         assert shown(page) == ANSWER
-    finally:
-        go_on.set()
 
 
 def test_a_question_that_is_sent_twice_is_asked_once(page: Page) -> None:

@@ -1,5 +1,5 @@
-"""Nothing for strangers: until a token is known to be good nothing is opened, written or read for it;
-counted, never timed.
+"""Nothing for strangers: until a token is known to be good nothing is opened, written or read for it, but
+what keeps strangers in line; counted, never timed.
 
 How much a flood slows a question down is for scripts/bench_cgi.py --flood.
 """
@@ -7,6 +7,7 @@ How much a flood slows a question down is for scripts/bench_cgi.py --flood.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -300,6 +301,15 @@ def test_one_stranger_at_a_time(tmp_path: Path) -> None:
     third, crowd = seen.stand_in_line(directory)
     assert third >= 0 and crowd
     os.close(third)
+
+
+def test_without_locks_there_is_no_line_and_no_crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    seen.note(str(tmp_path), "token", seen.BAD)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert seen.stand_in_line(str(tmp_path)) == (-1, False)
 
 
 def test_the_auth_api_is_asked_about_few_tokens_at_a_time(tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ class Asked:
         self.sent: list[tuple[PaidCall, int]] = []
 
 
+def check_refusal(refusal: Refused, expected: type[Refused] | None, seconds: float) -> None:
+    """It is the `expected` one; that of a bucket says to wait until a permit is back, in `seconds`."""
+    assert type(refusal) is expected
+    if expected is RateLimited:
+        assert seconds <= refusal.retry_after < seconds + 1
+
+
 class LedgerModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -139,10 +146,7 @@ class LedgerModel(RuleBasedStateMachine):
         try:
             admission = self.ledger.admit(user, f"r{self.number}", reserve, least=min(least, reserve))
         except Refused as refusal:
-            assert type(refusal) is expected
-            if expected is RateLimited:
-                exact = (1 - person.tokens) * INTERVAL
-                assert exact <= refusal.retry_after < exact + 1
+            check_refusal(refusal, expected, (1 - person.tokens) * INTERVAL)
             return
         assert expected is None
         person.tokens -= 1
@@ -235,10 +239,7 @@ class LedgerModel(RuleBasedStateMachine):
         try:
             use.__enter__()
         except Refused as refusal:
-            assert type(refusal) is expected
-            if expected is RateLimited:
-                exact = (1 - person.free) * FREE_INTERVAL
-                assert exact <= refusal.retry_after < exact + 1
+            check_refusal(refusal, expected, (1 - person.free) * FREE_INTERVAL)
             return
         assert expected is None
         person.free -= 1
