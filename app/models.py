@@ -93,6 +93,21 @@ class Passage(NamedTuple):
         return part if isinstance(part, int) else 1
 
 
+class Fact(NamedTuple):
+    """What the books state: one cell of a table, or one value of a statistics block.
+
+    `value` is verbatim; `passage` is the id of the passage that states it. `row` and `column` are the labels
+    of a table's cell, None in a block.
+    """
+
+    subject: str
+    attribute: str
+    value: str
+    passage: str
+    row: str | None = None
+    column: str | None = None
+
+
 def _first(metadata: Metadata, keys: tuple[str, ...]) -> str | None:
     return next((str(metadata[key]) for key in keys if metadata.get(key)), None)
 
