@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.operator import interpreter
+from app.operator import venv
 
-interpreter.use_own()
+venv.use_own()
 
 import argparse
 import contextlib

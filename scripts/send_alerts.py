@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.operator import interpreter
+from app.operator import venv
 
-interpreter.use_own()
+venv.use_own()
 
 import json
 

@@ -133,7 +133,7 @@ def test_pasted_into_a_shell_a_command_finds_the_packages(tmp_path: Path) -> Non
     script = tmp_path / "command.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app.operator import interpreter; interpreter.use_own()\n"
+        "from app.operator import venv; venv.use_own()\n"
         "import flask; print(sys.prefix, sys.argv[1:])"
     )
     outside = Path(sys.base_prefix) / "bin/python3"

@@ -193,7 +193,7 @@ _AS_ACCOUNT = """
 import dotenv.parser, encodings.idna, json, os, sys, traceback
 sys.path.insert(0, sys.argv[3])
 import app.bootstrap, app.ledger.ledger, app.ledger.report, app.ledger.maintenance, app.ledger.mail
-import app.operator.arguments, app.operator.console, app.operator.interpreter, app.escaping, app.logs
+import app.operator.arguments, app.operator.console, app.operator.venv, app.escaping, app.logs
 source = open(sys.argv[2]).read()
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))

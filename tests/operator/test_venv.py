@@ -18,7 +18,7 @@ from tests.harness import ROOT
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 # What is loaded before the interpreter was chosen, in whatever `python3` is.
-BEFORE = [ROOT / "app/__init__.py", ROOT / "app/operator/__init__.py", ROOT / "app/operator/interpreter.py"]
+BEFORE = [ROOT / "app/__init__.py", ROOT / "app/operator/__init__.py", ROOT / "app/operator/venv.py"]
 
 # This Python, as far as a script can see, in the version of RHEL 8.
 PRETEND = "import runpy, sys; sys.version_info = (3, 6, 8); del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -52,7 +52,7 @@ def test_it_can_be_read_by_python_3_6(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_the_interpreter_is_chosen_before_anything_else_is_loaded(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    before, used, _ = text.partition("\ninterpreter.use_own()\n")
+    before, used, _ = text.partition("\nvenv.use_own()\n")
     assert used
     names = re.findall(r"^(?:import|from) (\w+)", before, re.MULTILINE)
     assert set(names) <= {"sys", "pathlib", "app"}
