@@ -35,7 +35,7 @@ def main() -> int:
         nargs="+",
         required=True,
         metavar="FILE",
-        help="id, question, kind, relevant",
+        help="id, question, kind, relevant (all needed) or any_of (of each group one)",
     )
     parser.add_argument(
         "--corpus", type=Path, nargs="+", default=(), metavar="FILE", help="id, document, metadata"

@@ -32,7 +32,8 @@ class Outcome:
 
     @property
     def missing(self) -> list[str]:
-        return sorted(self.labelled.relevant - {passage.id for passage in self.found.passages})
+        found = {passage.id for passage in self.found.passages}
+        return sorted(" or ".join(sorted(some)) for some in self.labelled.needed if found.isdisjoint(some))
 
     @property
     def complete(self) -> bool:

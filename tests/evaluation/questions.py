@@ -18,24 +18,32 @@ UNANSWERABLE = "unanswerable"
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A question, its kind and the ids of the passages it needs: none when it is in no book."""
+    """A question, its kind and the passages it needs: of each group one, none when it is in no book."""
 
     id: str
     kind: str
     question: Question
-    relevant: frozenset[str]
+    needed: tuple[frozenset[str], ...]
+
+    @property
+    def relevant(self) -> frozenset[str]:
+        """All passages that may be needed."""
+        return frozenset().union(*self.needed)
 
 
 def read_questions(paths: Iterable[Path], k: int) -> list[Labelled]:
-    """The questions of all files, each to be asked for at most `k` passages. Raises UsageError."""
+    """The questions of all files, each to be asked for at most `k` passages. Raises UsageError.
+
+    `relevant`: all of these passages are needed; `any_of`, where it is there: of each group one.
+    """
     found = []
     for path, number, record in _records(paths):
         try:
             history = tuple(Turn(turn["role"], str(turn["content"])) for turn in record.get("history") or ())
             question = Question(str(record["question"]), k, history=history)
-            found.append(
-                Labelled(str(record["id"]), str(record["kind"]), question, frozenset(record["relevant"]))
-            )
+            groups = record["any_of"] if "any_of" in record else [[one] for one in record["relevant"]]
+            needed = tuple(frozenset(map(str, group)) for group in groups)
+            found.append(Labelled(str(record["id"]), str(record["kind"]), question, needed))
         except (KeyError, TypeError) as error:
             raise UsageError(f"{path}:{number}: needs id, question, kind and relevant ({error})") from error
     return found

@@ -72,6 +72,20 @@ def test_without_a_key_the_methods_that_need_none_are_measured(files: Path) -> N
     assert report["failures"]["embedded"][0] == "✗ [rule] How old are elves?"
 
 
+def test_of_passages_that_answer_alike_one_is_enough(files: Path) -> None:
+    alike = {"id": "4", "question": "What is an orc?", "kind": "table", "relevant": ["orc-row"]}
+    records = [
+        {**alike, "any_of": [["orc-row", "orc"]]},
+        {**alike, "id": "5", "any_of": [["orc"], ["a", "b"]]},
+    ]
+    (files / "questions.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    done = evaluate(files, *over(files), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["methods"]["embedded"]["complete"] == 0.5
+    assert "    missing: a or b" in report["failures"]["embedded"]
+
+
 def test_with_vectors_all_are_compared_and_each_text_is_embedded_once(
     files: Path, openai: OpenAIDouble
 ) -> None:
