@@ -12,7 +12,9 @@ from pathlib import Path
 
 from app import datadir
 from app.index import terms
+from app.index.grids import to_json
 from app.index.names import collect_names, common_words, ngrams
+from app.index.reader import read
 from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
 from app.index.tables import read_table
 from app.models import Passage
@@ -21,13 +23,17 @@ from app.models import Passage
 # `words` are stems; `deletions` lead from what is left of a misspelt word to the words of names as they are
 # written. Both have the number of passages with the word.
 _SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE passages (
     id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, metadata TEXT NOT NULL, type TEXT NOT NULL);
 CREATE VIRTUAL TABLE passage_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE VIRTUAL TABLE table_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
+CREATE TABLE grids (number INTEGER PRIMARY KEY, grid TEXT NOT NULL);
+CREATE TABLE grid_passages (passage TEXT, grid INTEGER, PRIMARY KEY (passage, grid)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE grid_words USING fts5(
+    title, context, columns, rows, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE TABLE names (key TEXT, passage INTEGER, kind INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
 CREATE TABLE keys (key TEXT PRIMARY KEY, words INTEGER NOT NULL, everyday INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE words (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
@@ -44,8 +50,8 @@ _PEOPLE = frozenset({"class", "race"})
 _SHORTEST_CORRECTED = 4
 
 
-def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> int:
-    """Write `passages` to the index at `path`, with `facts` about their source; returns how many there are.
+def build(passages: Iterable[Passage], path: Path, about: Mapping[str, str]) -> int:
+    """Write `passages` to the index at `path`, with what to say `about` their source; returns their number.
 
     Raises OSError or sqlite3.Error, and then leaves an index that was there as it was.
     """
@@ -55,7 +61,7 @@ def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> 
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
             # Nobody reads the file before it is complete, and a lost build is repeated: no journal is needed.
             connection.execute("PRAGMA journal_mode = OFF")
-            _fill(connection, rows, facts)
+            _fill(connection, rows, about)
             connection.execute("VACUUM")
         fresh.replace(path)
     except BaseException:
@@ -64,20 +70,21 @@ def build(passages: Iterable[Passage], path: Path, facts: Mapping[str, str]) -> 
     return len(rows)
 
 
-def in_memory(passages: Iterable[Passage], facts: Mapping[str, str]) -> sqlite3.Connection:
+def in_memory(passages: Iterable[Passage], about: Mapping[str, str]) -> sqlite3.Connection:
     """The same index without a file, for where none can be written. Raises sqlite3.Error."""
     connection = sqlite3.connect(":memory:", check_same_thread=False)
-    _fill(connection, list(passages), facts)
+    _fill(connection, list(passages), about)
     return connection
 
 
-def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], facts: Mapping[str, str]) -> None:
+def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], about: Mapping[str, str]) -> None:
     connection.executescript(_SCHEMA)
     _write_passages(connection, rows)
     _write_names(connection, rows)
+    _write_grids(connection, rows)
     built = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    about = {"schema_version": str(SCHEMA_VERSION), "built": built, **facts}
-    connection.executemany("INSERT INTO facts VALUES (?, ?)", about.items())
+    own = {"schema_version": str(SCHEMA_VERSION), "built": built}
+    connection.executemany("INSERT INTO about VALUES (?, ?)", (own | dict(about)).items())
     connection.commit()
 
 
@@ -101,6 +108,22 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
             )
     for words in ("passage_words", "table_words"):
         connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
+
+
+def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+    """The grids, which passages they stand in, and the words by which they are meant; no cell but labels."""
+    for number, grid in enumerate(read(rows).grids, start=1):
+        connection.execute("INSERT INTO grids VALUES (?, ?)", (number, to_json(grid)))
+        connection.executemany(
+            "INSERT INTO grid_passages VALUES (?, ?)", ((identity, number) for identity in grid.passages)
+        )
+        labels = () if grid.kind == "block" else (row.cells[0] for row in grid.rows)
+        words = (grid.title, grid.context, "\n".join(grid.columns), "\n".join(labels))
+        connection.execute(
+            "INSERT INTO grid_words (rowid, title, context, columns, rows) VALUES (?, ?, ?, ?, ?)",
+            (number, *map(terms.fold, words)),
+        )
+    connection.execute("INSERT INTO grid_words (grid_words) VALUES ('optimize')")
 
 
 def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:

@@ -48,7 +48,7 @@ class SampleIndex(LexicalIndex):
         super().__init__(path)
         try:
             # Who may not look into the directory learns it here.
-            fresh = path.is_file() and super()._rows("SELECT value FROM facts WHERE name = 'source'", ()) == [
+            fresh = path.is_file() and super()._rows("SELECT value FROM about WHERE name = 'source'", ()) == [
                 (_stamp(),)
             ]
         except (OSError, DatabaseError) as error:
@@ -69,7 +69,7 @@ class SampleIndex(LexicalIndex):
     def _renew(self) -> None:
         self.close()
         try:
-            rows, facts = list(passages()), {"source": _stamp()}
+            rows, about = list(passages()), {"source": _stamp()}
             if not rows:
                 raise ValueError("there are none")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -80,7 +80,7 @@ class SampleIndex(LexicalIndex):
         from app.index.build import build, in_memory
 
         try:
-            build(rows, self.path, facts)
+            build(rows, self.path, about)
             log.info("built the index over %d sample passages", len(rows))
         except (OSError, sqlite3.Error) as error:
             remedy = refusal(self.path, write=True) or "make DATA_DIR writable, with room for it"
@@ -89,7 +89,7 @@ class SampleIndex(LexicalIndex):
                 "%s. Until then every process builds the index over the sample rules for itself", self.problem
             )
             try:
-                self._file.use(in_memory(rows, facts))
+                self._file.use(in_memory(rows, about))
             except sqlite3.Error as damage:
                 raise DatabaseError(f"cannot build the index over the sample rules: {damage}") from damage
 

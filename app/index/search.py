@@ -20,12 +20,15 @@ from app.datadir import intrusion, refusal
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.index import terms
+from app.index.grids import Grid, from_json
 from app.models import Passage
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # What a word counts in BM25 in the name, the hierarchy, a table's headers and row labels, and the text.
 WEIGHTS = (6.0, 1.5, 2.0, 1.0)
 TABLE_WEIGHTS = (3.0, 1.5, 3.0, 0.3)
+# The same for a grid's title, its context, and the labels of its columns and rows.
+GRID_WEIGHTS = (6.0, 1.5, 3.0, 3.0)
 # How a name belongs to a passage, best first: it is its heading, another form the heading gives, a heading
 # inside it, the label of a row of its table, a rare word of its heading.
 NAME_KINDS = ("full", "variant", "heading", "row", "word")
@@ -94,9 +97,7 @@ class LexicalIndex:
 
         With `tables` only passages that hold a table count, and the text of its cells counts little.
         """
-        # One that is there twice is searched for twice.
-        different = islice(dict.fromkeys(text for text in alternatives if text.strip()), _MOST_ALTERNATIVES)
-        phrases = ['"' + text.replace('"', " ") + '"' for text in different]
+        phrases = _phrases(alternatives)
         if not phrases:
             return []
         words = "table_words" if tables else "passage_words"
@@ -105,7 +106,7 @@ class LexicalIndex:
             f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
             " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number"
             " ORDER BY score DESC, number",
-            (*(TABLE_WEIGHTS if tables else WEIGHTS), " OR ".join(phrases), limit),
+            (*(TABLE_WEIGHTS if tables else WEIGHTS), phrases, limit),
         )
         return [
             Match(Passage(identity, text, json.loads(metadata)), score)
@@ -162,23 +163,48 @@ class LexicalIndex:
         rows = self._rows_in("SELECT id, text, metadata FROM passages WHERE id IN ({})", sorted(set(ids)))
         return {identity: Passage(identity, text, json.loads(metadata)) for identity, text, metadata in rows}
 
+    def grids_in(self, passage_ids: Iterable[str]) -> list[Grid]:
+        """The grids of which a row stands in one of these passages, whole, in the order of the books."""
+        rows = self._rows_in(
+            "SELECT number, grid FROM grids WHERE number IN"
+            " (SELECT grid FROM grid_passages WHERE passage IN ({})) ORDER BY number",
+            sorted(set(passage_ids)),
+        )
+        return [from_json(grid) for _, grid in sorted(dict(rows).items())]
+
+    def grids_about(self, alternatives: Sequence[str], limit: int) -> list[Grid]:
+        """At most `limit` grids that have one of `alternatives` (words or phrases), best first.
+
+        Looked for in title, context and the labels of columns and rows.
+        """
+        phrases = _phrases(alternatives)
+        if not phrases:
+            return []
+        rows = self._rows(
+            "WITH best AS (SELECT rowid AS number, -bm25(grid_words, ?, ?, ?, ?) AS score FROM grid_words"
+            " WHERE grid_words MATCH ? ORDER BY score DESC, number LIMIT ?)"
+            " SELECT grid FROM best JOIN grids USING (number) ORDER BY score DESC, number",
+            (*GRID_WEIGHTS, phrases, limit),
+        )
+        return [from_json(grid) for (grid,) in rows]
+
     def close(self) -> None:
         self._file.close()
 
     def check(self) -> None:
         """Read one row of each table that a question reads: an index of another version lacks some."""
-        for table in ("passages", "names", "keys", "words", "deletions"):
+        for table in ("passages", "names", "keys", "words", "deletions", "grids", "grid_passages"):
             self._rows(f"SELECT 1 FROM {table} LIMIT 1", ())
-        for words in ("passage_words", "table_words"):
+        for words in ("passage_words", "table_words", "grid_words"):
             self._rows(f"SELECT 1 FROM {words} WHERE {words} MATCH 'a' LIMIT 1", ())
 
     def count(self) -> int:
         """How many passages it holds."""
         return int(self._rows("SELECT count(*) FROM passages", ())[0][0])
 
-    def facts(self) -> dict[str, str]:
+    def about(self) -> dict[str, str]:
         """What the builder wrote about the index: schema version, source, when it was built."""
-        return dict(self._rows("SELECT name, value FROM facts", ()))
+        return dict(self._rows("SELECT name, value FROM about", ()))
 
     def _rows_in(self, sql: str, values: Sequence[str]) -> list[Any]:
         rows: list[Any] = []
@@ -236,6 +262,13 @@ class _File:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _phrases(alternatives: Iterable[str]) -> str:
+    """What FTS5 is to match; empty for nothing."""
+    # One that is there twice is searched for twice.
+    different = islice(dict.fromkeys(text for text in alternatives if text.strip()), _MOST_ALTERNATIVES)
+    return " OR ".join('"' + text.replace('"', " ") + '"' for text in different)
 
 
 def deletions(word: str) -> set[str]:

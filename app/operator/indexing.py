@@ -58,20 +58,20 @@ def check_index(settings: Settings, name: str, console: Console) -> int:
     for _ in _passages(collection, fingerprint, console):
         pass
     try:
-        facts = LexicalIndex(path).facts()
+        about = LexicalIndex(path).about()
     except DatabaseError:
-        facts = {}
-    changed = facts.get(FINGERPRINT) != str(fingerprint)
-    stale = changed or facts.get("schema_version") != str(SCHEMA_VERSION)
-    console.facts.update(stale=stale, built=facts.get("built"))
+        about = {}
+    changed = about.get(FINGERPRINT) != str(fingerprint)
+    stale = changed or about.get("schema_version") != str(SCHEMA_VERSION)
+    console.facts.update(stale=stale, built=about.get("built"))
     if stale:
         why = (
             f"{name} has changed since" if changed else "this version of the program builds it in another way"
         )
-        console.line(f"✗ The index (built {facts.get('built', 'at no known time')}) is stale: {why}.")
+        console.line(f"✗ The index (built {about.get('built', 'at no known time')}) is stale: {why}.")
         console.line(f"  Build it anew: scripts/build_index.py {name}")
         return EXIT_FAILED
-    console.line(f"✓ The index is up to date (built {facts['built']}).")
+    console.line(f"✓ The index is up to date (built {about['built']}).")
     return EXIT_OK
 
 
@@ -82,13 +82,13 @@ def index_collection(
     path = index_path(settings.data_dir, collection.name)
     fingerprint = Fingerprint()
     passages = list(_passages(collection, fingerprint, console))
-    facts = {
+    about = {
         "source": f"{connector!r} {collection.name}",
         "collection_id": collection.id,
         FINGERPRINT: str(fingerprint),
     }
     try:
-        count = build(passages, path, facts)
+        count = build(passages, path, about)
     except (OSError, sqlite3.Error) as error:
         remedy = refusal(path, write=True) or "make room on the disk or make DATA_DIR writable"
         raise OperatorError(f"Cannot write {path} ({error}): {remedy}.") from error

@@ -46,8 +46,8 @@ def split(identity: str, name: str, texts: Iterable[str], kind: str = "monster")
     ]
 
 
-def index_of(passages: Iterable[Passage], path: Path, facts: Mapping[str, str] | None = None) -> LexicalIndex:
-    build(passages, path, facts or {})
+def index_of(passages: Iterable[Passage], path: Path, about: Mapping[str, str] | None = None) -> LexicalIndex:
+    build(passages, path, about or {})
     return LexicalIndex(path)
 
 

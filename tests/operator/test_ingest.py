@@ -372,7 +372,7 @@ def test_an_index_of_an_older_version_is_stale(author: Author) -> None:
     author.ingest()
     path = index_path(author.operator.data_dir, NAME)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE facts SET value = '2' WHERE name = 'schema_version'")
+        connection.execute("UPDATE about SET value = '2' WHERE name = 'schema_version'")
         connection.commit()
     stale = author.operator.run("build_index.py", NAME, "--check")
     assert stale.status == 1 and "builds it in another way" in stale.out and "Build it anew" in stale.out, (

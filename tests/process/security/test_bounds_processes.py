@@ -69,11 +69,11 @@ def _put(heavy: Path, data_dir: Path) -> None:
     source = sample_rules._stamp()
     if target.exists():
         with contextlib.closing(LexicalIndex(target)) as there:
-            source = there.facts()["source"]
+            source = there.about()["source"]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(heavy.read_bytes())
     with contextlib.closing(sqlite3.connect(target)) as db, db:
-        db.execute("UPDATE facts SET value = ? WHERE name = 'source'", (source,))
+        db.execute("UPDATE about SET value = ? WHERE name = 'source'", (source,))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -321,11 +321,11 @@ def test_the_schema_of_an_index_runs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "index.sqlite3"
     build([Passage("orc", "An orc.", {"name": "Orc"})], path, {})
     with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE facts RENAME TO old")
-        connection.execute("CREATE VIEW facts AS SELECT load_extension('/evil.so') AS name, 1 AS value")
+        connection.execute("ALTER TABLE about RENAME TO old")
+        connection.execute("CREATE VIEW about AS SELECT load_extension('/evil.so') AS name, 1 AS value")
     connection.close()
     with pytest.raises(DatabaseError, match="unsafe use of load_extension"):
-        LexicalIndex(path).facts()
+        LexicalIndex(path).about()
 
 
 @pytest.mark.parametrize(

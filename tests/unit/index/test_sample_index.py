@@ -32,8 +32,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def without_pages(data: bytes, first: int) -> bytes:
-    """The index with every page from `first` on overwritten: its facts can be read, what a question reads
-    cannot.
+    """The index with every page from `first` on overwritten: what it says about itself can be read, what a
+    question reads cannot.
     """
     size = int.from_bytes(data[16:18], "big")
     kept = data[: size * first]
@@ -41,11 +41,11 @@ def without_pages(data: bytes, first: int) -> bytes:
 
 
 def facts_page(data: bytes, folder: Path) -> int:
-    """After which page the facts and the schema are over."""
+    """After which page what it says about itself and the schema are over."""
     file = folder / "probe.sqlite3"
     file.write_bytes(data)
     connection = sqlite3.connect(file)
-    [page] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'facts'").fetchone()
+    [page] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'about'").fetchone()
     connection.close()
     return int(page) + 1
 

@@ -1,0 +1,70 @@
+"""What the books state, as grids: one table, or the statistics block of one entry. Values only, no reading.
+
+`app.index.reader` makes grids out of passages when the index is built; `app.index.search` gives them back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from app.models import Fact
+
+
+class GridRow(NamedTuple):
+    """`passage`: the id of the passage in which it stands; `cells`: as the book writes them, "" for none."""
+
+    passage: str
+    cells: tuple[str, ...]
+
+
+class Grid(NamedTuple):
+    """`title`: what people would call it; `context`: caption, headings above, hierarchy: also meant by these.
+
+    `columns`: full labels, a heading of two levels joined ("Spells by level: 3"); the first labels the rows.
+    A block has one row; its first column is "" and the cell there the entry's name.
+    """
+
+    title: str
+    context: str
+    columns: tuple[str, ...]
+    rows: tuple[GridRow, ...]
+    kind: Literal["table", "block"]
+
+    @property
+    def passages(self) -> list[str]:
+        """The ids of the passages it stands in, each once, in order."""
+        return list(dict.fromkeys(row.passage for row in self.rows))
+
+    def facts(self) -> Iterator[Fact]:
+        """Every cell but the rows' labels in which something is stated, row by row."""
+        table = self.kind == "table"
+        for passage, (label, *cells) in self.rows:
+            for column, value in zip(self.columns[1:], cells, strict=True):
+                if value:
+                    row, named = (label, column) if table else (None, None)
+                    yield Fact(self.title if table else label, column, value, passage, row, named)
+
+
+def to_json(grid: Grid) -> str:
+    """A compact text that `from_json` reads: a row begins with the place of its passage in a list of ids."""
+    places = {identity: place for place, identity in enumerate(grid.passages)}
+    rows = [(places[row.passage], *row.cells) for row in grid.rows]
+    return json.dumps(
+        (grid.title, grid.context, grid.kind, grid.columns, list(places), rows),
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def from_json(text: str) -> Grid:
+    """The grid that `to_json` was given."""
+    title, context, kind, columns, passages, rows = json.loads(text)
+    return Grid(
+        title,
+        context,
+        tuple(columns),
+        tuple(GridRow(passages[place], tuple(cells)) for place, *cells in rows),
+        kind,
+    )
