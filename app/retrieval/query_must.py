@@ -8,19 +8,15 @@ among its look-alikes. In doubt a passage is kept: metadata that cannot be read 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from app.index import terms
 from app.models import Metadata
+from app.retrieval import numbers
 
 # Explanatory notes hold for every question, whatever their metadata demand.
 _REFERENCE = ("reference", "EXPLANATORY NOTES")
-# A whole number; "-3" is one after a space, the 13 of "10-13" is 13, and "7th" is none.
-# Of more digits it is in no range.
-_NUMBER = re.compile(r"(?<![\w.])(?:(?<!\d)-)?\d{1,9}(?!\w|\.[\w.]*\w)")
 # Metadata with more terms than this are not readable: no question can be expected to contain so many.
 _MOST_TERMS = 200
 
@@ -32,9 +28,9 @@ class _Malformed(Exception):
 def satisfied(metadata: Metadata, question: str) -> bool:
     """Whether `question` has all that the passage's `query_must` demands; true where that is not readable.
 
-    `contain` (a term, or its plural), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each
-    group one) and `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words,
-    upper and lower case the same.
+    `contain` (a term), `contain_all_of` (terms), `contain_one_of` (groups of terms, of each group one) and
+    `contain_range` (a whole number from `min` to `max`) must all hold. Terms are whole words, in whatever
+    number, spelling and abbreviation; "8th level" is "level 8", and levels "5 to 7" have 6.
     """
     value = metadata.get("query_must")
     if not value or (metadata.get("type"), metadata.get("section")) == _REFERENCE:
@@ -45,18 +41,18 @@ def satisfied(metadata: Metadata, question: str) -> bool:
         return True
     if sum(map(len, groups)) > _MOST_TERMS:
         return True
-    text, numbers = _normalized(question)
+    text, counted = _normalized(question)
     return all(any(_contains(text, term) for term in group) for group in groups) and all(
-        any(low <= number <= high for number in numbers) for low, high in ranges
+        any(number.meets(low, high) for number in counted) for low, high in ranges
     )
 
 
 # One question is held against all passages; the worker answers several questions at once.
 @lru_cache(maxsize=16)
-def _normalized(question: str) -> tuple[str, list[int]]:
-    """A question in the form in which terms are looked for, and the whole numbers in it."""
-    text = terms.common_spelling(terms.fold(question))
-    return text, [int(number) for number in _NUMBER.findall(text)]
+def _normalized(question: str) -> tuple[str, tuple[numbers.Number, ...]]:
+    """A question in the form in which terms are looked for, and the numbers in it."""
+    read = numbers.read(question)
+    return f" {' | '.join((' '.join(read.words), *read.phrases()))} ", read.numbers
 
 
 def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
@@ -66,8 +62,7 @@ def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
     groups: list[list[str]] = []
     ranges: list[tuple[float, float]] = []
     if "contain" in must:
-        term = _term(must["contain"])
-        groups.append([term, f"{term}s"])
+        groups.append([_term(must["contain"])])
     if "contain_all_of" in must:
         groups += [[_term(term)] for term in _list(must["contain_all_of"])]
     if "contain_one_of" in must:
@@ -83,12 +78,8 @@ def _read(must: Any) -> tuple[list[list[str]], list[tuple[float, float]]]:
 
 def _contains(text: str, term: str) -> bool:
     """Whether `text` has `term` as whole words: "bear" is not found in "owlbear", nor "ac 1" in "ac 10"."""
-    words = terms.common_spelling(terms.fold(term)).split()
-    if not all(word in text for word in words):
-        # Most are not; an expression is made for those only that may be.
-        return False
-    phrase = r"\s+".join(map(re.escape, words))
-    return bool(re.search(rf"(?<!\w){phrase}(?!\w)", text))
+    read = numbers.read(term)
+    return any(f" {phrase} " in text for phrase in (" ".join(read.words), *read.phrases()))
 
 
 def _term(value: Any) -> str:

@@ -126,7 +126,7 @@ class HybridRetriever:
             described = vocabulary.described_types(terms.fold(searched))
         ranked = self._ranked(reading, described, table_wanted, found, dense)
         deadline.check("weighing the passages")
-        forms = f"{question.text}\n{text}\n{searched}\n{shorthand.level_first(text)}"
+        forms = f"{question.text} | {text} | {searched}"
         candidates = [c for c in ranked if query_must.satisfied(c.passage.metadata, forms)]
         needed = (
             required(candidates, reading, table_wanted, found.referred)

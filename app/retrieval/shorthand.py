@@ -29,7 +29,6 @@ _GLUED = re.compile(
     r"(?P<before>[a-z]+)(?P<number>\d{1,2})|(?P<count>\d{1,5}(?:st|nd|rd|th)?)(?P<after>(?!(?:st|nd|rd|th)$)[a-z]+)",
     re.IGNORECASE,
 )
-_NTH_LEVEL = re.compile(r"\b(\d+)(?:st|nd|rd|th)?[ -]level\b", re.IGNORECASE)
 
 
 class Written(NamedTuple):
@@ -62,11 +61,6 @@ def written_out(text: str) -> Written:
         end, left = piece.end(), left - max(0, growth)
         changes[typed] = new.strip()
     return Written("".join((*out, text[end:])), changes)
-
-
-def level_first(text: str) -> str:
-    """`text` with "8th level" written as "level 8", as the collection's `query_must` has it."""
-    return _NTH_LEVEL.sub(r"level \1", text)
 
 
 def _words(piece: str, number: int) -> list[Word]:

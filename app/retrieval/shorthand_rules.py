@@ -32,13 +32,13 @@ def _set(words: str) -> frozenset[str]:
 _CLASS_LINES, _OTHER_LINES = (
     (Path(__file__).parent / "shorthand.txt").read_text(encoding="utf-8").split("\n\n")
 )
-_CLASSES = _table(_CLASS_LINES)
+CLASSES = _table(_CLASS_LINES)
 WORDS = {
     # "hitpoints", "savingthrow"
     **{phrase.replace(" ", ""): phrase for phrase in vocabulary.PHRASES if " " in phrase},
     **_table(_OTHER_LINES),
-    **_CLASSES,
-    **{f"{short}s": _plural(name) for short, name in _CLASSES.items()},
+    **CLASSES,
+    **{f"{short}s": _plural(name) for short, name in CLASSES.items()},
 }
 _LAW, _GOOD = {"l": "lawful", "n": "neutral", "c": "chaotic"}, {"g": "good", "n": "neutral", "e": "evil"}
 _ALIGNMENTS = {a + b: f"{_LAW[a]} {_GOOD[b]}" for a in _LAW for b in _GOOD if a != "n" or b != "n"} | {
@@ -99,7 +99,7 @@ def meaning(word: Neighbours) -> str | None:
 
 
 # Classes as they are written, short or not.
-_CLASS = frozenset((*_CLASSES, *_CLASSES.values()))
+_CLASS = frozenset((*CLASSES, *CLASSES.values()))
 LEVEL = _set("level levels lvl lvls lv lev")
 UNITS = _set("gp sp cp ep pp hp xp ft lb lbs")
 _PEOPLE = _CLASS | _set(

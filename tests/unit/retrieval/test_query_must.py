@@ -36,7 +36,8 @@ MATRIX = {
         ("psionic defense modes", {"contain_all_of": ["psionic", "attack"]}, False),
         ("intelligence 12", {"contain_range": {"min": 10, "max": 13}}, True),
         ("intelligence 10, level 1", {"contain_range": {"min": 10, "max": 13}}, True),
-        ("intelligence 14 at 12th level", {"contain_range": {"min": 10, "max": 13}}, False),
+        ("intelligence 14 at 12th level", {"contain_range": {"min": 10, "max": 13}}, True),
+        ("intelligence 14 at 9th level", {"contain_range": {"min": 10, "max": 13}}, False),
         ("no number at all", {"contain_range": {"min": 10, "max": 13}}, False),
         ("AC -3", {"contain_range": {"min": -4, "max": -2}}, True),
         ("level 10-13", {"contain_range": {"min": 13, "max": 13}}, True),
@@ -54,6 +55,43 @@ def test_operators(question: str, must: dict[str, Any], kept: bool) -> None:
     assert satisfied({"query_must": json.dumps(must)}, question) is kept, (
         "as the JSON string that Chroma holds"
     )
+
+
+LEVEL_8 = {"contain": "level 8"}
+RANKS_6_AND_7 = {"contain_range": {"min": 6, "max": 7}, "contain_one_of": [["fighter", "fighters"]]}
+
+
+@pytest.mark.parametrize(
+    ("question", "must", "kept"),
+    [
+        ("an 8th level thief's chances", LEVEL_8, True),
+        ("an eighth-level thief's chances", LEVEL_8, True),
+        ("a thief of level eight", LEVEL_8, True),
+        ("thieves of levels 6 to 9", LEVEL_8, True),
+        ("thieves of levels 3, 8 and 12", LEVEL_8, True),
+        ("the 5th, 8th or 9th level", LEVEL_8, True),
+        ("a thief at level 18", LEVEL_8, False),
+        ("a thief against AC 8", LEVEL_8, False),
+        ("thieves of levels 9 to 12", LEVEL_8, False),
+        ("what does level 8 bring", {"contain": "8th level"}, True),
+        ("a cleric against an armour class of 6", MATRIX, True),
+        ("a cleric against armor class six", MATRIX, True),
+        ("clerics against AC 4-8", MATRIX, True),
+        ("clr vs ac 6", MATRIX, True),
+        ("druids against AC 6", MATRIX, True),
+        ("a monster with 8 hit dice", {"contain": "hd 8"}, True),
+        ("17 strength", {"contain_one_of": [["strength 17", "str 17"]]}, True),
+        ("a fighter of 7th level", RANKS_6_AND_7, True),
+        ("a seventh level ftr", RANKS_6_AND_7, True),
+        ("fighters of levels 5 to 10", RANKS_6_AND_7, True),
+        ("a fighter of 8th level", RANKS_6_AND_7, False),
+        ("2,006 fighters", RANKS_6_AND_7, False),
+    ],
+)
+def test_numbers_and_abbreviations_are_read_as_players_write_them(
+    question: str, must: dict[str, Any], kept: bool
+) -> None:
+    assert satisfied({"query_must": must}, question) is kept
 
 
 @pytest.mark.parametrize(
