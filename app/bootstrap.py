@@ -162,10 +162,14 @@ class Container:
     def _make_answering(self, index: LexicalIndex | None) -> Answering:
         from app.answering.pipeline import Answering
         from app.answering.writers import ModelWriter, QuotingWriter
+        from app.retrieval.asked import Reader
 
         if self.settings.mode == "embedded":
-            retriever, writer = self._lexical(), QuotingWriter()
-            return Answering(retriever, writer, self.ledger, lambda question: Estimate(0), self._lexical)
+            reader, retriever = Reader(self._sample_index, needed=True), self._lexical()
+            nothing = Estimate(0)
+            return Answering(
+                reader, retriever, QuotingWriter(), self.ledger, lambda question: nothing, self._lexical
+            )
         from app.retrieval.retriever import HybridRetriever
         from app.retrieval.vectors import Background
 
@@ -173,7 +177,8 @@ class Container:
         # asked.
         Background(_load_for_the_answer)
         retriever = HybridRetriever(index, self._openai, self._chroma)
-        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
+        writer = ModelWriter(self._openai)
+        return Answering(Reader(index), retriever, writer, self.ledger, self._estimate, self._lexical)
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.grounding.check import Grounding
     from app.ledger.ledger import Admission, Ledger
     from app.models import Estimate, Passage, Question
+    from app.retrieval.asked import Reader
     from app.retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,14 @@ class Answering:
 
     def __init__(
         self,
+        reader: Reader,
         retriever: Retriever,
         writer: Writer,
         ledger: Ledger,
         estimate: Callable[[Question], Estimate],
         free: Callable[[], Retriever],
     ) -> None:
-        self._retriever, self._writer, self._ledger = retriever, writer, ledger
+        self._reader, self._retriever, self._writer, self._ledger = reader, retriever, writer, ledger
         self._estimate, self._free = estimate, free
 
     def events(self, query: Query) -> Events:
@@ -87,7 +89,8 @@ class Answering:
             admission = self._ledger.admit(query.user.id, query.request_id, *self._estimate(question))
             with admission, blaming_own_work(deadline):
                 times = [started, time.monotonic()]
-                retrieval = self._retriever.retrieve(question, deadline, admission)
+                asked = self._reader.read(question, deadline)
+                retrieval = self._retriever.retrieve(question, deadline, admission, asked)
                 found = retrieval.passages
                 times.append(time.monotonic())
                 support = retrieval.support
@@ -131,7 +134,7 @@ class Answering:
             return Checked(answer, frozenset(range(1, len(draft.passages) + 1)), None)
         from app.grounding.check import ground
 
-        names = self._retriever.names_in(answer)
+        names = self._reader.names_in(answer)
         cleaned, grounding = ground(answer, draft.passages, question, names)
         return Checked(cleaned, frozenset(grounding.cited), grounding)
 

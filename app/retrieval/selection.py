@@ -37,7 +37,7 @@ class Limits(NamedTuple):
 
 
 class Required(NamedTuple):
-    """A candidate with a slot. `role`: entity, part, reference or parent; `entity`: the name."""
+    """A candidate with a slot. `role`: fact, entity, part, reference or parent; `entity`: the name."""
 
     candidate: Candidate
     role: str
@@ -112,11 +112,15 @@ def select(
 
 
 def required(
-    ranked: Sequence[Candidate], reading: Reading, table_wanted: float, referred: Collection[str] = ()
+    ranked: Sequence[Candidate],
+    reading: Reading,
+    table_wanted: float,
+    referred: Collection[str] = (),
+    stating: Collection[str] = (),
 ) -> list[Required]:
-    """For each name the question surely means: the passage it heads, then the parts of it that match the
-    question; last what they refer to (ids in `referred`) and the category page of the best. `ranked`: best
-    first.
+    """The passages that state a fact (ids in `stating`); for each name the question surely means the passage
+    it heads, then the parts of it that match the question; last what they refer to (ids in `referred`) and
+    the category page of the best. `ranked`: best first.
 
     All first passages come before any further part, so that a small `k` still holds one for every name.
     """
@@ -132,8 +136,15 @@ def required(
             head, *parts = _section(own)
             first.append(Required(head, "entity", entity.text))
             more += [Required(part, "part", entity.text) for part in parts]
+    own_pages = {item.candidate.passage.id: item for item in first}
+    stated = [
+        own_pages.get(c.passage.id) or Required(c, "fact", c.entity)
+        for c in ranked
+        if c.passage.id in stating
+    ]
     beyond = [c for c in ranked if c.passage.id in referred and c.passage.part <= 1]
     return [
+        *stated,
         *first,
         *more,
         *(Required(candidate, "reference", None) for candidate in beyond[:_MOST_REFERENCES]),

@@ -13,6 +13,8 @@ from typing import Any
 from app.answering.writers import Draft
 from app.ledger.admission import Receipt
 from app.models import Passage, Question, Quota, Usage
+from app.retrieval.asked import Asked
+from app.retrieval.named import Reading
 from app.retrieval.retriever import Retrieval
 from app.retrieval.selection import Selected
 from app.retrieval.support import Support
@@ -71,6 +73,21 @@ class FakeLedger:
             self.counted = "pay chat" in self.calls
 
 
+class FakeReader:
+    """Knows no names."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls = calls
+
+    def read(self, question: Question, deadline: Any) -> Asked:
+        self.calls.append("read")
+        return Asked(question, question.text, Reading(question.text, (), (), (), {}))
+
+    def names_in(self, text: str) -> list[str]:
+        self.calls.append("check")
+        return []
+
+
 class FakeRetriever:
     """Finds these passages, each under its own name."""
 
@@ -79,11 +96,9 @@ class FakeRetriever:
     ) -> None:
         self.calls, self.passages, self.fails, self.found = calls, passages, fails, found
 
-    def names_in(self, text: str) -> list[str]:
-        self.calls.append("check")
-        return []
-
-    def retrieve(self, question: Question, deadline: Any, admission: Any = None) -> Retrieval:
+    def retrieve(
+        self, question: Question, deadline: Any, admission: Any = None, asked: Any = None
+    ) -> Retrieval:
         self.calls.append("retrieve" if admission else "retrieve at no cost")
         if self.fails:
             raise self.fails

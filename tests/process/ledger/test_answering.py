@@ -28,6 +28,7 @@ from app.bootstrap import Container, create_app
 from app.deadline import Deadline
 from app.errors import DatabaseError
 from app.models import Passage, Question
+from app.retrieval.asked import Reader
 from app.retrieval.retriever import HybridRetriever
 from tests.harness.doubles.auth_api import AuthDouble
 from tests.harness.doubles.faults import Fault
@@ -68,7 +69,8 @@ class TestContainer(Container):
     @cached_property
     def answering(self) -> Answering:
         retriever = HybridRetriever(None, self._openai, self.vectors)
-        return Answering(retriever, ModelWriter(self._openai), self.ledger, self._estimate, self._lexical)
+        writer = ModelWriter(self._openai)
+        return Answering(Reader(None), retriever, writer, self.ledger, self._estimate, self._lexical)
 
 
 class Quiet(WSGIRequestHandler):

@@ -244,7 +244,9 @@ class Laborious(HybridRetriever):
 
     memory = False
 
-    def retrieve(self, question: Question, deadline: Deadline, admission: Any = None) -> Any:
+    def retrieve(
+        self, question: Question, deadline: Deadline, admission: Any = None, asked: Any = None
+    ) -> Any:
         if self.memory:
             bytearray(2**62)
         end = time.thread_time() + 0.6 * deadline.seconds
@@ -252,7 +254,7 @@ class Laborious(HybridRetriever):
             pass
         # The clock on the wall has gone on for longer.
         time.sleep(deadline.remaining())
-        return super().retrieve(question, deadline, admission)
+        return super().retrieve(question, deadline, admission, asked)
 
 
 @pytest.mark.parametrize(("memory", "status"), [(False, 504), (True, 500)])

@@ -114,7 +114,7 @@ class GatedRetriever(HybridRetriever):
     gate: threading.Event
     inside = most = 0
 
-    def retrieve(self, question: Question, deadline: Deadline, admission: object = None) -> Retrieval:
+    def retrieve(self, question: Question, deadline: Deadline, *_: object) -> Retrieval:
         type(self).inside += 1
         type(self).most = max(self.most, self.inside)
         self.gate.wait(20)

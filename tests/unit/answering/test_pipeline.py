@@ -24,13 +24,13 @@ from app.errors import (
     TooMuchWork,
 )
 from app.models import Estimate, Passage, Question, User
-from tests.harness.fakes import QUOTA, RECEIPT, FakeLedger, FakeRetriever, FakeWriter
+from tests.harness.fakes import QUOTA, RECEIPT, FakeLedger, FakeReader, FakeRetriever, FakeWriter
 
 ORC = Passage("orc", "## Orc\n\nArmor class 6.", {"name": "Orc"})
 WORDS = ("Armor class ", "6 [1]", " [2].")
 FREE = ["admit elf free passages", "retrieve at no cost"]
 ADMIT = f"admit elf r1 {tuple(Estimate(9))}"
-STEPS = [ADMIT, "retrieve", "draft from ['orc']"]
+STEPS = [ADMIT, "read", "retrieve", "draft from ['orc']"]
 
 
 def used_up() -> BudgetExceeded:
@@ -53,6 +53,7 @@ class Asked:
         )
         writer = FakeWriter(self.calls, *fakes.get("words", WORDS), model=fakes.get("model", "a-model"))
         self.pipeline = Answering(
+            FakeReader(self.calls),  # type: ignore[arg-type]
             retriever,
             writer,
             self.ledger,  # type: ignore[arg-type]
@@ -97,7 +98,7 @@ def test_nothing_is_asked_of_anybody_before_the_question_is_admitted_or_the_read
     assert isinstance(next(events), Sources)
     assert asked.calls == STEPS
     events.close()
-    assert asked.calls[3:] == ["failed by GeneratorExit"]
+    assert asked.calls[4:] == ["failed by GeneratorExit"]
 
 
 def test_a_reader_who_leaves_among_the_words_ends_the_call_before_its_books_are_closed() -> None:
@@ -106,7 +107,7 @@ def test_a_reader_who_leaves_among_the_words_ends_the_call_before_its_books_are_
     while not isinstance(next(events), Delta):
         pass
     events.close()
-    assert asked.calls[3:] == ["pay chat", "written", "failed by GeneratorExit"]
+    assert asked.calls[4:] == ["pay chat", "written", "failed by GeneratorExit"]
 
 
 def test_an_error_that_is_thrown_in_belongs_to_the_question() -> None:
@@ -117,7 +118,7 @@ def test_an_error_that_is_thrown_in_belongs_to_the_question() -> None:
     with pytest.raises(DndChatError) as raised:
         events.throw(ValueError("cannot be sent"))
     assert (raised.value.code, raised.value.counted) == ("internal_error", True)
-    assert asked.calls[3:] == ["pay chat", "written", "failed by ValueError"]
+    assert asked.calls[4:] == ["pay chat", "written", "failed by ValueError"]
 
 
 def test_without_a_model_all_passages_are_cited_and_nothing_is_checked() -> None:
@@ -181,7 +182,7 @@ def test_retrieval_that_fails_gives_the_quota_back_and_shows_passages(problem: D
     asked = Asked(retrieval=problem)
     given, error = asked.fails()
     assert (given, error, error.counted, list(error.passages)) == ([], problem, False, [ORC])
-    assert asked.calls == [ADMIT, "retrieve", f"failed by {type(problem).__name__}", *FREE]
+    assert asked.calls == [ADMIT, "read", "retrieve", f"failed by {type(problem).__name__}", *FREE]
 
 
 def test_passages_in_place_of_an_answer_that_are_refused_leave_the_error_as_it_is() -> None:
@@ -194,14 +195,14 @@ def test_what_was_too_much_work_is_not_tried_again() -> None:
     asked = Asked(retrieval=TooMuchWork("ours"))
     _, error = asked.fails()
     assert list(error.passages) == []
-    assert asked.calls == [ADMIT, "retrieve", "failed by TooMuchWork"]
+    assert asked.calls == [ADMIT, "read", "retrieve", "failed by TooMuchWork"]
 
 
 def test_a_defect_is_an_internal_error_and_closes_the_books() -> None:
     asked = Asked(retrieval=KeyError("secret"))
     _, error = asked.fails()
     assert (error.code, error.counted, list(error.passages)) == ("internal_error", False, [])
-    assert asked.calls == [ADMIT, "retrieve", "failed by KeyError"]
+    assert asked.calls == [ADMIT, "read", "retrieve", "failed by KeyError"]
 
 
 @pytest.mark.parametrize("words", [(), ("Armor ",)])
