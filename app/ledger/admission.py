@@ -1,5 +1,8 @@
 """An admitted question and its paid calls: reserve, sent, settle or release.
 
+A question that may be answered at no cost is admitted without money, which is reserved when it turns out to
+be needed; one for which there is none then is admitted no more, as if it had been refused at once.
+
 A paid call is committed as sent before it is made, with the most that it can cost; the first one together
 with the admission, as nothing comes between the two. What it did cost is written with the next commit of the
 same question, which saves a transaction; if there is none, because the process died, the bound stands. So an
@@ -49,6 +52,27 @@ class Admission:
         self._pending: list[Settlement] = []
         self._receipt: Receipt | None = None
 
+    def reserve(self, reserve: int, first: PlannedCall | None = None, least: int = 0) -> None:
+        """Reserve what the question can cost, see `Ledger.admit`, which need not have known it.
+
+        Raises BudgetExceeded: then nothing is left of the admission. Raises LedgerUnavailable.
+        """
+        if not reserve:
+            return
+        with self._ledger.writing() as db:
+            self._open_row(db)
+            refusal = budget_refusal(db, self.day, self._user_id, bound=least, reserve=reserve)
+            if refusal is not None:
+                receipt = self._withdraw(db)
+            else:
+                db.run(sql.HOLD_MORE, request_id=self.request_id, amount=reserve)
+                self.first = self.write_call(db, first) if first is not None else None
+        if refusal is not None:
+            # Only what is committed is true.
+            self._receipt, self.counted = receipt, False
+            refusal.quota = receipt.quota
+            raise refusal
+
     def sent(self, call: PlannedCall) -> PaidCall:
         """Commit that `call` is being made; then make it.
 
@@ -66,11 +90,7 @@ class Admission:
         sent = None
         with self._ledger.writing() as db:
             self._write_pending(db)
-            request = db.row(sql.REQUEST, request_id=self.request_id)
-            if request is None or request["outcome"] is not None:
-                raise LedgerUnavailable(
-                    f"request {self.request_id}: its reservation is gone, it took too long"
-                )
+            self._open_row(db)
             missing = call.bound - db.number(sql.UNASSIGNED, request_id=self.request_id)
             if call.kind == "chat" or missing > 0:
                 refusal = budget_refusal(
@@ -138,6 +158,21 @@ class Admission:
         assert call_id is not None
         return PaidCall(self.pricing, self._pending, call_id, call)
 
+    def _open_row(self, db: Transaction) -> None:
+        """Raises LedgerUnavailable where the question was closed as one whose process is dead."""
+        request = db.row(sql.REQUEST, request_id=self.request_id)
+        if request is None or request["outcome"] is not None:
+            raise LedgerUnavailable(f"request {self.request_id}: its reservation is gone, it took too long")
+
+    def _withdraw(self, db: Transaction) -> Receipt:
+        """Undo the admission of a question that has sent nothing: all is as if it had not been asked."""
+        db.run(sql.FORGET_REQUEST, request_id=self.request_id)
+        db.add(self.day, self._user_id, admitted=-1)
+        write_bucket(db, self._user_id, read_bucket(db, self._user_id).given_back())
+        if not _has_asked(db, self.day, self._user_id):
+            db.run(sql.ADD_USERS, day=self.day, amount=-1)
+        return Receipt(0, read_quota(db, self._user_id))
+
     def _write_pending(self, db: Transaction) -> None:
         for pending in self._pending:
             pending.write(db, self.request_id)
@@ -152,9 +187,8 @@ def admit(
         close_orphans(db)
         refusal = find_refusal(db, user_id, reserve, least)
         if refusal is None:
-            user_day = db.row(sql.USER_DAY, day=day, user_id=user_id)
-            if user_day is None or not user_day["admitted"] + user_day["given_back"]:
-                db.run(sql.ADD_USER, day=day)
+            if not _has_asked(db, day, user_id):
+                db.run(sql.ADD_USERS, day=day, amount=1)
             write_bucket(db, user_id, read_bucket(db, user_id).taken())
             db.add(day, user_id, admitted=1)
             question = {"request_id": request_id, "user_id": user_id, "day": day, "held_nd": reserve}
@@ -166,3 +200,9 @@ def admit(
     if refusal is not None:
         raise refusal
     return admission
+
+
+def _has_asked(db: Transaction, day: str, user_id: str) -> bool:
+    """Whether a question of the user was admitted on the day, whatever became of it."""
+    user_day = db.row(sql.USER_DAY, day=day, user_id=user_id)
+    return user_day is not None and bool(user_day["admitted"] + user_day["given_back"])

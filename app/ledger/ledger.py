@@ -51,10 +51,16 @@ class Ledger(Transactions):
         access_tokens.remember(self, token, user_id, seconds)
 
     def admit(
-        self, user_id: str, request_id: str, reserve: int, first: PlannedCall | None = None, least: int = 0
+        self,
+        user_id: str,
+        request_id: str,
+        reserve: int = 0,
+        first: PlannedCall | None = None,
+        least: int = 0,
     ) -> Admission:
         """Count a question of this user and reserve `reserve` nano-dollars for it, or refuse it.
 
+        One that may cost nothing is admitted without money, which `Admission.reserve` reserves.
         `first` is the paid call that is made first in any case: it is committed as sent with the admission.
         `least` (nano-dollars) is what must be left of the user's share of the day; how much is needed is
         known when the answer is asked for. Raises RateLimited, DailyLimitExceeded, ConcurrentRequest,

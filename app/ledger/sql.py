@@ -41,9 +41,9 @@ ADD_DAY_SPENT = """
     ON CONFLICT (day) DO UPDATE SET spent_nd = days.spent_nd + excluded.spent_nd"""
 # How many users share a day's money: no more rows than the days that are looked back at.
 MOST_USERS = "SELECT COALESCE(MAX(users), 0) FROM days WHERE day >= :since AND day <= :day"
-ADD_USER = (
-    "INSERT INTO days (day, users) VALUES (:day, 1) ON CONFLICT (day) DO UPDATE SET users = days.users + 1"
-)
+ADD_USERS = """
+    INSERT INTO days (day, users) VALUES (:day, :amount)
+    ON CONFLICT (day) DO UPDATE SET users = days.users + excluded.users"""
 USER_DAY = "SELECT admitted, given_back, spent_nd FROM user_days WHERE day = :day AND user_id = :user_id"
 RAISE_LATENCY_MAX = """
     UPDATE user_days SET latency_ms_max = :latency_ms
@@ -68,6 +68,7 @@ OPEN_REQUEST = _insert("requests", f"request_id, user_id, day, held_nd, {_ORIGIN
 REQUEST = f"""
     SELECT user_id, day, held_nd, spent_nd, outcome, given_back, {_ORIGIN}
     FROM requests WHERE request_id = :request_id"""
+FORGET_REQUEST = "DELETE FROM requests WHERE request_id = :request_id"
 GIVEN_BACK = "UPDATE requests SET given_back = 1 WHERE request_id = :request_id"
 
 # What a request has sent and not settled; its next call may use what it holds beyond that.

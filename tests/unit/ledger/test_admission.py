@@ -419,3 +419,53 @@ def test_feedback_is_for_answers_one_was_given_and_the_last_counts(tmp_path: Pat
     ledger.give_feedback("gary", "good", "down")
     assert query(ledger, "SELECT thumbs_up, thumbs_down FROM user_days WHERE user_id = 'gary'") == [(0, 1)]
     assert query(ledger, "SELECT * FROM feedback") == [("good", "gary", "2026-11-21", "down", None)]
+
+
+# -- money that is reserved when it turns out to be needed
+
+
+def test_a_question_that_costs_nothing_is_admitted_when_the_budget_is_used_up(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path, budget="0.00", capacity=3)
+    assert ledger.admit("gary", "exact").finish("answered").cost == 0
+    assert query(ledger, "SELECT held_nd, spent_nd FROM requests") == [(0, 0)]
+    quota = ledger.quota("gary")
+    assert (quota.burst_remaining, quota.daily_remaining) == (2, 29)
+
+
+def test_a_question_for_which_there_is_no_money_after_all_is_as_if_it_had_not_been_asked(
+    tmp_path: Path,
+) -> None:
+    ledger = open_ledger(tmp_path, budget="0.001", in_flight=1)
+    before = ledger.quota("gary")
+    with pytest.raises(BudgetExceeded) as caught, ledger.admit("gary", "dear") as admission:
+        admission.reserve(2_000_000, PlannedCall("embeddings", EMBEDDINGS, 1))
+    assert admission.counted is False
+    assert caught.value.quota == ledger.quota("gary") == before
+    assert query(ledger, "SELECT * FROM requests") == query(ledger, "SELECT * FROM calls") == []
+    # It took none of the failures that are given back, and nothing is in flight.
+    assert query(ledger, "SELECT given_back, failed, refused_budget FROM user_days") == [(0, 0, 1)]
+    assert query(ledger, "SELECT users FROM days") == [(0,)]
+    ledger.admit("gary", "next")
+
+
+def test_money_that_is_reserved_later_is_held_and_spent_as_if_it_had_been_at_once(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    call = PlannedCall("embeddings", EMBEDDINGS, 400)
+    with ledger.admit("gary", "late") as admission:
+        admission.reserve(1000, call)
+        assert query(ledger, "SELECT held_nd FROM requests") == [(1000,)]
+        assert query(ledger, "SELECT kind, state, bound_nd FROM calls") == [("embeddings", "sent", 400)]
+        admission.sent(call).settle(Usage(10))
+        assert admission.finish("answered").cost == 200
+    assert query(ledger, "SELECT held_nd, spent_nd FROM requests") == [(0, 200)]
+
+
+def test_nothing_is_reserved_for_a_question_that_was_taken_for_dead(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = open_ledger(tmp_path, clock)
+    admission = ledger.admit("gary", "slow")
+    clock.advance(121)
+    ledger.admit("dave", "visitor").finish("answered")
+    with pytest.raises(LedgerUnavailable):
+        admission.reserve(1000)
+    assert query(ledger, "SELECT SUM(held_nd) FROM requests") == [(0,)]

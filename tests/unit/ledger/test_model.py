@@ -154,6 +154,35 @@ class LedgerModel(RuleBasedStateMachine):
         person.days.add(self.day)
         self.open.append(Asked(user, self.day, reserve, admission))
 
+    @precondition(lambda self: any(not asked.held and not asked.spent for asked in self.open))
+    @rule(
+        data=st.data(),
+        reserve=st.sampled_from([0, 1, 3_000_000, 12_000_000]),
+        least=st.sampled_from([0, 1_000_000]),
+    )
+    def reserve(self, data: st.DataObject, reserve: int, least: int) -> None:
+        """What was admitted without money turns out to need some, or is as if it had not been asked."""
+        free = [asked for asked in self.open if not asked.held and not asked.spent]
+        asked = data.draw(st.sampled_from(free))
+        least = min(least, reserve)
+        fits = self.committed(asked.day) + reserve <= BUDGET if reserve else True
+        fits = fits and self.fits_share(asked.user, asked.day, least, asked)
+        try:
+            asked.admission.reserve(reserve, least=least)
+        except BudgetExceeded as refusal:
+            assert not fits
+            self.open.remove(asked)
+            person = self.people[asked.user]
+            person.tokens = min(Fraction(CAPACITY), person.tokens + 1)
+            person.asked[asked.day] -= 1
+            if not person.asked[asked.day] + person.given_back.get(asked.day, 0):
+                person.days.discard(asked.day)
+            assert refusal.quota == self.ledger.quota(asked.user)
+            assert (asked.admission.finish("budget_exceeded").cost, asked.admission.counted) == (0, False)
+            return
+        assert fits
+        asked.held += reserve
+
     @rule()
     def everybody_asks(self) -> None:
         """Something that costs nothing: from then on the day's money is shared by all."""
