@@ -5,8 +5,6 @@ What python-dotenv would pass over is reported with its line: a line that is no 
 UTF-8, a name that is given twice. No value is repeated, as it may be a secret.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

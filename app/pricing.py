@@ -5,8 +5,6 @@ dollar) everywhere in the program; dollars are written as decimal text and never
 This module knows nothing of settings or of the ledger.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

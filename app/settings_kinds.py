@@ -4,8 +4,6 @@ Strict: a value that is not exactly of its kind is refused. A parser raises Valu
 in place of the text, which may be a secret that was pasted into the wrong line.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 A new setting is a row here and a field of the same name in `app.settings_types`.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from app import settings_kinds as kinds

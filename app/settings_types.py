@@ -1,6 +1,4 @@
-"""The settings as values. Named tuples: making a dataclass takes ten times as long at every process start."""
-
-from __future__ import annotations
+"""The settings as values: named tuples without annotations as text, for app/models.py's reasons."""
 
 from pathlib import Path
 from typing import Any, Literal, NamedTuple

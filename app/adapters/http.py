@@ -124,14 +124,14 @@ class HttpService:
                 if exchange.status == 200:
                     return exchange
                 if payment:
-                    payment.free()
+                    payment.not_billed()
                 if not again(exchange):
                     return exchange
             except TransportError as error:
                 if payment and error.sent:
                     payment.settle(None)
                 elif payment:
-                    payment.free()
+                    payment.not_billed()
                 if error.is_final or not again(error):
                     raise
             exchange.close()

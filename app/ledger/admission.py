@@ -18,8 +18,7 @@ from typing import NamedTuple
 from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable, is_own_doing
 from app.ledger import settlement, sql
 from app.ledger.limits import budget_refusal, find_refusal, read_bucket, read_quota, write_bucket
-from app.ledger.orphans import close_orphans, origin
-from app.ledger.settlement import PaidCall, Settlement
+from app.ledger.settlement import PaidCall, Settlement, close_orphans
 from app.ledger.transaction import Transaction, Transactions
 from app.models import PlannedCall, Quota
 
@@ -85,7 +84,7 @@ class Admission:
             first, self.first = self.first, None
             if first.covers(call):
                 return first
-            first.free()
+            first.not_billed()
         refusal: BudgetExceeded | None = None
         sent = None
         with self._ledger.writing() as db:
@@ -115,7 +114,7 @@ class Admission:
         if self._receipt is not None:
             return self._receipt
         if self.first is not None:
-            self.first.free()
+            self.first.not_billed()
         with self._ledger.writing() as db:
             request = db.row(sql.REQUEST, request_id=self.request_id)
             if request is None:
@@ -192,7 +191,7 @@ def admit(
             write_bucket(db, user_id, read_bucket(db, user_id).taken())
             db.add(day, user_id, admitted=1)
             question = {"request_id": request_id, "user_id": user_id, "day": day, "held_nd": reserve}
-            db.run(sql.OPEN_REQUEST, **question, **origin(db))
+            db.run(sql.OPEN_REQUEST, **question, **db.origin())
         admission = Admission(ledger, user_id, request_id, day, read_quota(db, user_id))
         if refusal is None and first is not None:
             admission.first = admission.write_call(db, first)

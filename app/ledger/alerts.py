@@ -1,7 +1,7 @@
-"""What the owner is told, once a UTC day each: the budget at 80 and 100 %, a user at the daily limit.
+"""Mailing the owner, once a UTC day each: the budget at 80 and 100 %, a user at the daily limit.
 
-The row in the table is the mark. It is made in the transaction in which the thing happens, by whichever
-process that is. After a reply, the process that finds a due alert claims it and starts
+The row in the table is the mark. `Transaction.mark` makes it in the transaction in which the thing happens.
+After a reply, the process that finds a due alert claims it and starts
 `scripts/send_alerts.py` (see `mail.py`), which nobody waits for. A claim that led to nothing (no process
 left, mail server away) runs out, and the next reply or the next run of cleanup tries again, a few times. An
 alert is sent once, unless its sender dies between the mail server's word and writing it down.
@@ -12,57 +12,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import NamedTuple
 
 from app.ledger import sql
-from app.ledger.clock import SECOND_US
-from app.ledger.transaction import Transaction, Transactions
+from app.ledger.origin import SECOND_US
+from app.ledger.transaction import Alert, Transaction, Transactions
 from app.settings import NAMES, PROJECT_ROOT, child_environment
 
 log = logging.getLogger(__name__)
 
-BUDGET_NEARLY = "budget_80"
-BUDGET_USED_UP = "budget_100"
-USER_LIMIT = "user_daily_limit"
-
 CLAIM_SECONDS = 600
 ATTEMPTS = 5
-
-
-class Alert(NamedTuple):
-    """The key of a row in `alerts`; `subject` is a user's id, or empty."""
-
-    day: str
-    kind: str
-    subject: str = ""
-
-
-def mark_closed(db: Transaction, day: str, user_id: str) -> None:
-    """Look at the budget and at the user after a question was closed."""
-    spent, budget = db.number(sql.DAY_SPENT, day=day), db.limits.daily_budget
-    if spent and spent * 100 >= budget * 80:
-        _mark(db, Alert(day, BUDGET_NEARLY))
-    if spent and spent >= budget:
-        mark_budget_used_up(db, day)
-    row = db.row(sql.USER_DAY, day=day, user_id=user_id)
-    if row is not None and row["admitted"] >= db.limits.daily_requests:
-        mark_user_limit(db, day, user_id)
-
-
-def mark_budget_used_up(db: Transaction, day: str) -> None:
-    """Also when a question was refused because the day has no room for what it may cost.
-
-    Spend alone rarely meets the budget to the nano-dollar, as reservations are bounds.
-    """
-    _mark(db, Alert(day, BUDGET_USED_UP))
-
-
-def mark_user_limit(db: Transaction, day: str, user_id: str) -> None:
-    _mark(db, Alert(day, USER_LIMIT, user_id))
-
-
-def _mark(db: Transaction, alert: Alert) -> None:
-    db.run(sql.MARK_ALERT, **alert._asdict())
 
 
 def claim(ledger: Transactions) -> list[Alert]:
@@ -94,7 +53,7 @@ def start_sender(ledger: Transactions) -> None:
     claimed = claim(ledger)
     if not claimed:
         return
-    # Loaded when there is something to send: this module is on the way of every answer.
+    # Loaded when there is something to send: with ALERT_EMAIL this module follows every answer.
     import subprocess
 
     program = [sys.executable, str(PROJECT_ROOT / "scripts" / "send_alerts.py")]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from app.errors import InvalidRequest, LedgerUnavailable, RateLimited
 from app.ledger import sql
 from app.ledger.limits import in_flight_refusal, take_free
-from app.ledger.orphans import close_orphans, origin
+from app.ledger.settlement import close_orphans
 from app.ledger.transaction import Transaction, Transactions
 from app.models import FreeKind
 
@@ -32,7 +32,7 @@ def admit(ledger: Transactions, user_id: str, kind: FreeKind) -> Iterator[None]:
         close_orphans(db)
         refusal = in_flight_refusal(db, user_id) or take_free(db, user_id)
         if refusal is None:
-            use_id = db.run(sql.OPEN_FREE_USE, user_id=user_id, kind=kind, **origin(db)).lastrowid
+            use_id = db.run(sql.OPEN_FREE_USE, user_id=user_id, kind=kind, **db.origin()).lastrowid
     if refusal is not None:
         raise refusal
     try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
+import hashlib
+import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from app.ledger import access_tokens, admission, alerts, orphans
+from app.ledger import admission, sql
 from app.ledger.admission import Admission, Receipt
-from app.ledger.clock import SECOND_US, Clock
 from app.ledger.limits import read_quota
+from app.ledger.origin import SECOND_US, Clock
 from app.ledger.store import Store
 from app.ledger.transaction import Transactions
 from app.models import FreeKind, PlannedCall, Quota, User
@@ -19,6 +22,8 @@ __all__ = ["LEDGER_FILE", "Admission", "Ledger", "Receipt"]
 
 LEDGER_FILE = "ledger.sqlite3"
 """Its name in DATA_DIR."""
+MAX_TOKENS = 1000
+"""Access tokens whose owner is remembered; the oldest make room."""
 
 
 class Ledger(Transactions):
@@ -43,12 +48,37 @@ class Ledger(Transactions):
         )
 
     def known_token(self, token: str) -> User | None:
-        """The owner of an access token, if the auth API has accepted it lately."""
-        return access_tokens.known(self, token)
+        """The owner of an access token, if the auth API has accepted it lately.
+
+        Those that it has refused are remembered outside the ledger (app/seen.py), so that strangers cannot
+        make it write.
+        """
+        with self.reading() as db:
+            row = db.row(sql.TOKEN, token_hash=token_hash(token))
+        # An entry from the future was made before the clock was set back: nobody knows how old it is.
+        if row is None or not row["stored_us"] <= db.now.wall_us < row["expires_us"]:
+            return None
+        # An earlier version of this program kept bad ones here, too, without an owner.
+        return User(row["user_id"]) if row["user_id"] is not None else None
 
     def remember_token(self, token: str, user_id: str, seconds: int) -> None:
         """Keep whose token this is for `seconds`, but not beyond its own expiry. Only its hash is stored."""
-        access_tokens.remember(self, token, user_id, seconds)
+        now_us = self.clock.now().wall_us
+        expires_us = now_us + seconds * SECOND_US
+        if (expiry := token_expiry(token)) is not None:
+            expires_us = min(expires_us, expiry * SECOND_US)
+        if expires_us <= now_us:
+            return
+        with self.writing() as db:
+            db.run(sql.delete(sql.EXPIRED_TOKENS), now_us=now_us)
+            db.run(
+                sql.SET_TOKEN,
+                token_hash=token_hash(token),
+                user_id=user_id,
+                stored_us=now_us,
+                expires_us=expires_us,
+            )
+            db.run(sql.TRIM_TOKENS, keep=MAX_TOKENS)
 
     def admit(
         self,
@@ -94,7 +124,9 @@ class Ledger(Transactions):
 
         Raises AIServiceError or TooMuchWork if it must not be.
         """
-        orphans.take_over(self, user_id, lost_id)
+        from app.ledger import takeover
+
+        takeover.take_over(self, user_id, lost_id)
 
     def quota(self, user_id: str) -> Quota:
         """What the user has left, using nothing up."""
@@ -103,6 +135,8 @@ class Ledger(Transactions):
 
     def start_alerts(self) -> None:
         """Have due alerts mailed by a process of its own, which nobody waits for."""
+        from app.ledger import alerts
+
         alerts.start_sender(self)
 
     def check(self) -> None:
@@ -113,3 +147,24 @@ class Ledger(Transactions):
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         self.store.close()
+
+
+def token_hash(token: str) -> str:
+    """What stands for an access token in the ledger."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def token_expiry(token: str) -> int | None:
+    """`exp` of a JWT, in seconds since 1970, unverified: it can only shorten how long it is remembered."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        padded = parts[1].replace("-", "+").replace("_", "/") + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(binascii.a2b_base64(padded.encode("ascii")))
+    except (ValueError, RecursionError):
+        return None
+    expiry = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(expiry, bool) or not isinstance(expiry, int | float) or not abs(expiry) < 1e12:
+        return None
+    return int(expiry)

@@ -4,14 +4,12 @@ The functions run inside a transaction of the caller's. A refusal is returned, n
 would undo its own count.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
-from app.ledger import alerts, sql
-from app.ledger.clock import SECOND_US, Moment
-from app.ledger.transaction import Transaction
+from app.ledger import sql
+from app.ledger.origin import SECOND_US, Moment
+from app.ledger.transaction import BUDGET_USED_UP, USER_LIMIT, Alert, Transaction
 from app.models import Quota
 from app.settings import LimitSettings
 
@@ -38,7 +36,7 @@ class Bucket(NamedTuple):
     interval_us: int
     missing_us: int = 0
 
-    def after(self, elapsed_us: int) -> Bucket:
+    def after(self, elapsed_us: int) -> "Bucket":
         """The bucket after a time; a clock that was set back gives nothing and takes nothing."""
         missing = max(0, self.missing_us - max(0, elapsed_us))
         return self._replace(missing_us=min(missing, self.capacity * self.interval_us))
@@ -52,10 +50,10 @@ class Bucket(NamedTuple):
     def is_empty(self) -> bool:
         return bool(self.capacity) and self.remaining <= 0
 
-    def taken(self) -> Bucket:
+    def taken(self) -> "Bucket":
         return self._replace(missing_us=self.missing_us + (self.interval_us if self.capacity else 0))
 
-    def given_back(self) -> Bucket:
+    def given_back(self) -> "Bucket":
         return self._replace(missing_us=max(0, self.missing_us - self.interval_us))
 
     @property
@@ -137,7 +135,7 @@ def find_refusal(db: Transaction, user_id: str, reserve: int, least: int) -> Ref
     day, quota = db.now.day, read_quota(db, user_id)
     if not quota.daily_remaining:
         db.add(day, user_id, refused_daily=1)
-        alerts.mark_user_limit(db, day, user_id)
+        db.mark(Alert(day, USER_LIMIT, user_id))
         return DailyLimitExceeded("daily limit", retry_after=quota.daily_reset, quota=quota)
     if quota.burst_capacity and not quota.burst_remaining:
         db.add(day, user_id, refused_burst=1)
@@ -198,7 +196,8 @@ def budget_refusal(
         detail += f"{reserve} more asked for, {budget} allowed"
         used_up = spent + reserve > budget
         if used_up:
-            alerts.mark_budget_used_up(db, day)
+            # Spend alone rarely meets the budget to the nano-dollar, as reservations are bounds.
+            db.mark(Alert(day, BUDGET_USED_UP))
     else:
         return None
     db.add(day, user_id, refused_budget=1)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from app import datadir
 from app.ledger import sql
-from app.ledger.clock import DAY_US
 from app.ledger.limits import full_buckets
-from app.ledger.orphans import close_orphans, find_orphans
+from app.ledger.origin import DAY_US
+from app.ledger.settlement import close_orphans, find_orphans
 from app.ledger.transaction import Transaction, Transactions
 
 log = logging.getLogger(__name__)

@@ -1,16 +1,20 @@
 """Closing the books on a call and on a question; the same for one that ends well, fails, or is found dead.
 
+The next admission, whoever asks, closes what dead processes have left open: what had been sent counts at its
+bound, the rest of the reservation is released. Nobody knows whether a process died of its question, so the
+quota goes back, as often as the day's limit allows.
+
 All but `PaidCall` runs inside a transaction of the caller's.
 """
 
-from __future__ import annotations
-
 import logging
+import sqlite3
 from typing import Literal, NamedTuple
 
-from app.ledger import alerts, sql
+from app.ledger import sql
 from app.ledger.limits import read_bucket, write_bucket
-from app.ledger.transaction import Transaction
+from app.ledger.origin import Moment, Process
+from app.ledger.transaction import BUDGET_NEARLY, BUDGET_USED_UP, USER_LIMIT, Alert, Transaction
 from app.models import PlannedCall, Usage
 from app.pricing import Pricing
 
@@ -22,6 +26,7 @@ ORPHANED = "orphaned"
 TIMED_OUT = "timeout_error"
 
 CallState = Literal["settled", "charged", "free"]
+"""As `calls.state` has it; `free` is a call that was certainly not billed."""
 
 _TOKEN_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens")
 
@@ -55,7 +60,7 @@ class Settlement(NamedTuple):
 
 
 class PaidCall:
-    """One paid call that is made. The first of `settle` and `free` counts; it goes to `pending`."""
+    """One paid call that is made. The first of `settle` and `not_billed` counts; it goes to `pending`."""
 
     def __init__(
         self, pricing: Pricing, pending: list[Settlement], call_id: int, planned: PlannedCall
@@ -78,7 +83,7 @@ class PaidCall:
             log.error("%s cost %d nano-dollars, more than its bound: %s", self._planned, cost, usage)
         self._close("settled", cost, usage)
 
-    def free(self) -> None:
+    def not_billed(self) -> None:
         """The call was certainly not billed: an error status, or no connection."""
         self._close("free", 0)
 
@@ -108,7 +113,19 @@ def close_request(
         db.add(day, user_id, **{ORPHANED if outcome == ORPHANED else "failed": 1})
         if not own_doing and not is_paid(db, request_id):
             give_back(db, request_id)
-    alerts.mark_closed(db, day, user_id)
+    _mark_alerts(db, day, user_id)
+
+
+def _mark_alerts(db: Transaction, day: str, user_id: str) -> None:
+    """Look at the budget and at the user after a question was closed."""
+    spent, budget = db.number(sql.DAY_SPENT, day=day), db.limits.daily_budget
+    if spent and spent * 100 >= budget * 80:
+        db.mark(Alert(day, BUDGET_NEARLY))
+    if spent and spent >= budget:
+        db.mark(Alert(day, BUDGET_USED_UP))
+    row = db.row(sql.USER_DAY, day=day, user_id=user_id)
+    if row is not None and row["admitted"] >= db.limits.daily_requests:
+        db.mark(Alert(day, USER_LIMIT, user_id))
 
 
 def is_paid(db: Transaction, request_id: str) -> bool:
@@ -131,3 +148,32 @@ def give_back(db: Transaction, request_id: str, *, limited: bool = True) -> None
     db.run(sql.GIVEN_BACK, request_id=request_id)
     db.add(day, user_id, admitted=-1, given_back=1)
     write_bucket(db, user_id, read_bucket(db, user_id).given_back())
+
+
+def find_orphans(db: Transaction, query: str = sql.OPEN_REQUESTS) -> list[sqlite3.Row]:
+    """Open questions (or other rows with an origin) of dead processes, and those too old to be alive.
+
+    Age decides where the process cannot be seen (another machine, before a reboot) or has forgotten its
+    question. Money is safe if that is wrong: a question taken for dead cannot send another paid call, and a
+    late settlement corrects what was charged.
+    """
+
+    def is_orphan(row: sqlite3.Row) -> bool:
+        # A question from the far future is one from before the clock was set back.
+        age = abs(db.now.elapsed_since(Moment.stored(row)))
+        return age > db.orphan_after_us or Process.stored(row).is_dead()
+
+    return [row for row in db.rows(query) if is_orphan(row)]
+
+
+def close_orphans(db: Transaction) -> int:
+    """Close the questions and free uses of dead processes; returns how many questions."""
+    found = find_orphans(db)
+    for row in find_orphans(db, sql.OPEN_FREE_USES):
+        db.run(sql.CLOSE_FREE_USE, use_id=row["use_id"])
+    for row in found:
+        close_request(db, row["request_id"], ORPHANED)
+        log.warning(
+            "request %s: its process %d is gone; what it had sent is charged", row["request_id"], row["pid"]
+        )
+    return len(found)

@@ -1,17 +1,31 @@
 """One transaction of the ledger: its moment, its limits, and short ways to run the queries of `sql.py`."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from app.ledger import sql
-from app.ledger.clock import Clock, Moment
+from app.ledger.origin import Clock, Moment, Process
 from app.ledger.store import Store
 from app.pricing import Pricing
 from app.settings import LimitSettings
+
+
+class Alert(NamedTuple):
+    """Something that the owner is mailed once a UTC day: the key of a row in `alerts`.
+
+    `kind` is one of the three below; `subject` is a user's id, or empty.
+    """
+
+    day: str
+    kind: str
+    subject: str = ""
+
+
+BUDGET_NEARLY = "budget_80"
+BUDGET_USED_UP = "budget_100"
+USER_LIMIT = "user_daily_limit"
 
 
 class Transaction(NamedTuple):
@@ -41,6 +55,14 @@ class Transaction(NamedTuple):
     def add(self, day: str, user_id: str, **amounts: int) -> None:
         """Add to the totals of a user's UTC day; the keywords are columns of `user_days`."""
         self.connection.execute(sql.add_user_day(*amounts), {"day": day, "user_id": user_id, **amounts})
+
+    def mark(self, alert: Alert) -> None:
+        """Let the owner be mailed (`alerts.py`), once for each mark."""
+        self.run(sql.MARK_ALERT, **alert._asdict())
+
+    def origin(self) -> dict[str, str | int]:
+        """The parameters that say which process makes a row, and when."""
+        return {**Process.current().parameters(), **self.now._asdict()}
 
 
 class Transactions:

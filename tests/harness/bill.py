@@ -24,7 +24,7 @@ class Entry:
         if self.state == "open":
             self.state, self.usage = "settled", usage
 
-    def free(self) -> None:
+    def not_billed(self) -> None:
         if self.state == "open":
             self.state = "free"
 

@@ -179,7 +179,7 @@ def test_a_question_that_was_taken_for_dead_and_is_not(ledger: Ledger, paid: boo
     with pytest.raises(AIServiceError):
         ledger.take_over("anne", "first")
     if not paid:
-        call.free()
+        call.not_billed()
     admission.finish("ai_service_error")
     assert admission.counted is counts
     left = ledger.quota("anne")

@@ -154,7 +154,7 @@ def test_an_attempt_that_was_free_leaves_its_reservation_to_the_next(tmp_path: P
     ledger = open_ledger(tmp_path, clock, budget="0.004")
     admission = ledger.admit("gary", "a", 4_000_000)
     for _ in range(3):
-        admission.sent(PlannedCall("chat", CHAT, 4_000_000)).free()
+        admission.sent(PlannedCall("chat", CHAT, 4_000_000)).not_billed()
     admission.sent(PlannedCall("chat", CHAT, 4_000_000)).settle(
         Usage(1000, 100, cached_tokens=400, cache_write_tokens=200)
     )
@@ -187,7 +187,7 @@ def test_what_a_question_costs_and_whether_its_quota_comes_back(
         model, bound = (EMBEDDINGS, 1000) if kind == "embeddings" else (CHAT, 5_000_000)
         call = admission.sent(PlannedCall(kind, model, bound))
         if end == "free":
-            call.free()
+            call.not_billed()
         elif end != "unsettled":
             call.settle(end)
     receipt = admission.finish(outcome, 1500)
@@ -231,7 +231,7 @@ def test_the_first_call_is_committed_with_the_admission(
         if end == "settled":
             call.settle(Usage(1, 0))
         elif end == "free":
-            call.free()
+            call.not_billed()
     if end != "process died":
         admission.finish("database_error")
     assert query(ledger, "SELECT held_nd, spent_nd FROM requests WHERE request_id = 'a'") == [(0, cost)]

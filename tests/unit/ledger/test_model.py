@@ -218,7 +218,7 @@ class LedgerModel(RuleBasedStateMachine):
         cost = 0
         if how == "free":
             # Its bound stays with the question, for the next attempt.
-            call.free()
+            call.not_billed()
         elif how == "unknown":
             call.settle(None)
             cost = bound
@@ -230,7 +230,7 @@ class LedgerModel(RuleBasedStateMachine):
         self.spend(asked, cost)
         # A settlement is written with the question's next commit; another call brings it about, and lets go
         # of the rest.
-        asked.admission.sent(PlannedCall("chat", CHAT, 0)).free()
+        asked.admission.sent(PlannedCall("chat", CHAT, 0)).not_billed()
         asked.held = sum(bound for _, bound in asked.sent)
 
     @precondition(lambda self: self.open)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.ledger import access_tokens
-from app.ledger.access_tokens import token_expiry, token_hash
+from app.ledger import ledger as door
+from app.ledger.ledger import token_expiry, token_hash
 from app.models import User
 from tests.harness.ledgers import NOON, SetClock, open_ledger, query
 
@@ -70,7 +70,7 @@ def test_a_bad_token_that_an_earlier_version_has_kept_is_not_known(tmp_path: Pat
 
 
 def test_tokens_never_have_more_rows_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_tokens, "MAX_TOKENS", 20)
+    monkeypatch.setattr(door, "MAX_TOKENS", 20)
     clock = SetClock()
     ledger = open_ledger(tmp_path, clock)
     for number in range(50):
