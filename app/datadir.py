@@ -16,18 +16,18 @@ import tempfile
 from pathlib import Path
 
 # Other characters of a name, and what is longer, are left out of a file's name; a hash then tells it apart.
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,150}")
+_PLAIN = r"[A-Za-z0-9._-]{1,150}"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def file_name(name: str) -> str:
     """`name` (of a collection, say) as part of a file's name: itself where possible, and never a path."""
-    if _PLAIN.fullmatch(name):
+    if re.fullmatch(_PLAIN, name):
         return name
     from hashlib import sha256
 
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{'_'.join(_PLAIN.findall(name))[:100]}-{digest[:12]}"
+    return f"{'_'.join(re.findall(_PLAIN, name))[:100]}-{digest[:12]}"
 
 
 def keep_private() -> int:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 # Control characters (escape sequences begin with one), ends of lines, characters that reverse the direction
 # of writing or have no width, and halves of surrogate pairs, which no encoding takes.
-_STEERING = re.compile(
+_STEERING = (
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -31,7 +31,11 @@ _ASCII = {
 
 def escaped(text: object, *, keep: str = "") -> str:
     """`text` on one line, harmless to whatever shows it. Characters in `keep` stay as they are."""
-    return _STEERING.sub(lambda match: match[0] if match[0] in keep else _number(ord(match[0])), str(text))
+    line = str(text)
+    if line.isprintable():
+        # As nearly every line of a log: the expression below need not be compiled.
+        return line
+    return re.sub(_STEERING, lambda match: match[0] if match[0] in keep else _number(ord(match[0])), line)
 
 
 def as_json(document: Any, stream: TextIO, indent: int | None = None) -> str:
@@ -43,7 +47,7 @@ def as_json(document: Any, stream: TextIO, indent: int | None = None) -> str:
 def in_json(document: str) -> str:
     r"""A JSON document with its steering characters as `\u…`: it stays the same document."""
     # Characters below a blank are the document's own layout.
-    return _STEERING.sub(lambda match: match[0] if match[0] < " " else _utf16(ord(match[0])), document)
+    return re.sub(_STEERING, lambda match: match[0] if match[0] < " " else _utf16(ord(match[0])), document)
 
 
 def degrade(*streams: TextIO | None) -> None:

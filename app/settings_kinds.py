@@ -30,6 +30,16 @@ _SWITCH = {
 _ORIGIN = r"https?://(?:[A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 _HOST = r"(?:(https?)://)?(?:([A-Za-z0-9._-]+)|\[?((?:[0-9A-Fa-f.]*:){2,}[0-9A-Fa-f.]*)\]?)/?"
 
+# What needs encryption to another machine unless ALLOW_INSECURE names it; what someone on the line could do.
+INSECURE = {
+    "AUTH_API_URL": "reads tokens and says who somebody is",
+    "OPENAI_BASE_URL": "reads the key and the questions, and writes the answers",
+    "CHROMA_CLOUD_SSL": "reads the key, and writes the passages",
+    "CHROMA_HOST": "reads and writes the passages",
+    "SMTP_HOST": "reads the password and the alerts",
+    "API_URL": "reads the token",  # of scripts/test_flask_query.sh
+}
+
 
 class Kind(NamedTuple):
     """`parse` raises ValueError for a text that is no such value; `hint` says what to give."""
@@ -178,5 +188,5 @@ SWITCH = Kind(_switch, "say on or off")
 URL = Kind(_url, "give an address such as https://api.example.com")
 ORIGINS = Kind(_origins, "give origins such as https://react.example.com, separated by commas")
 HOST = Kind(_host, "give a host's name or address alone; its port has a setting of its own")
-# `app.settings_build` makes a path of it: that depends on the home directory and the project root.
+# `app.settings.Reader` makes a path of it: that depends on the home directory and the project root.
 PATH = Kind(str, "give the path of a place on this machine")

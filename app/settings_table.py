@@ -3,19 +3,12 @@
 A new setting is a row here and a field of the same name in `app.settings_types`.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from app import settings_kinds as kinds
-
-# What needs encryption to another machine unless ALLOW_INSECURE names it; what someone on the line could do.
-INSECURE = {
-    "AUTH_API_URL": "reads tokens and says who somebody is",
-    "OPENAI_BASE_URL": "reads the key and the questions, and writes the answers",
-    "CHROMA_CLOUD_SSL": "reads the key, and writes the passages",
-    "CHROMA_HOST": "reads and writes the passages",
-    "SMTP_HOST": "reads the password and the alerts",
-    "API_URL": "reads the token",  # of scripts/test_flask_query.sh
-}
+from app.env_file import expanded
 
 
 class Setting(NamedTuple):
@@ -23,7 +16,7 @@ class Setting(NamedTuple):
 
     name: str
     field: str
-    """As in `limits.daily_requests`; empty for one that `app.settings_build` reads by its name."""
+    """As in `limits.daily_requests`; empty for one that `app.settings` reads by its name."""
     default: Any
     kind: kinds.Kind
     help: str
@@ -148,7 +141,7 @@ GROUPS = (
         Setting("SSL_CERT_FILE", "ca_file", None, kinds.PATH, help=
             "The certificates of trusted authorities, if the host's own are missing or you use another "
             "authority."),
-        Setting("ALLOW_INSECURE", "", frozenset(), kinds.names_among(INSECURE), help=
+        Setting("ALLOW_INSECURE", "", frozenset(), kinds.names_among(kinds.INSECURE), help=
             "To another machine AUTH_API_URL, OPENAI_BASE_URL, CHROMA_CLOUD_SSL, CHROMA_HOST and SMTP_HOST "
             "(with a password) need encryption. Those named here do not: whoever sits on the line can then "
             "read keys and tokens, and say who somebody is."),
@@ -176,3 +169,49 @@ SETTINGS = {setting.name: setting for group in GROUPS for setting in group.setti
 
 NAMES = frozenset(name for setting in SETTINGS.values() for name in (setting.name, *setting.aliases))
 """All that is read from the environment and the settings file, but for DNDCHAT_ENV_FILE."""
+
+
+class Reader:
+    """Reads values by the names of their settings. It collects problems instead of stopping at the first."""
+
+    def __init__(self, texts: Mapping[str, str], root: Path) -> None:
+        """`texts`: by name; a blank one counts as not set. `root`: what paths are relative to."""
+        self._texts, self._root = texts, root
+        self.problems: list[str] = []
+        self.dangers: list[str] = []
+        self.insecure: frozenset[str] = self.value("ALLOW_INSECURE")
+
+    def has(self, name: str) -> bool:
+        return bool(self._text(name)[1])
+
+    def value(self, name: str) -> Any:
+        """The value of a setting; its default where it is not set, or is a problem."""
+        setting = SETTINGS[name]
+        used, text = self._text(name)
+        try:
+            if setting.kind is kinds.PATH:
+                text = text or setting.default
+                return self._root / expanded(text, self._texts) if text else None
+            return setting.kind.parse(text) if text else setting.default
+        except kinds.Unusable as error:
+            self.problems += [f"{used}: {problem}" for problem in error.args]
+        except ValueError:
+            # The text is not repeated: it may be a secret that was pasted into the wrong line.
+            self.problems.append(f"{used}: not usable; {setting.kind.hint}")
+        return self._root / (setting.default or "") if setting.kind is kinds.PATH else setting.default
+
+    def part(self, prefix: str) -> dict[str, Any]:
+        """The fields of one part of `Settings` by name; `prefix` is empty for those of `Settings` itself."""
+        fields = {}
+        for setting in SETTINGS.values():
+            part, _, field = setting.field.rpartition(".")
+            if part == prefix and field:
+                fields[field] = self.value(setting.name)
+        return fields
+
+    def _text(self, name: str) -> tuple[str, str]:
+        """The first of the setting's names that is set, and its text."""
+        for known in (name, *SETTINGS[name].aliases):
+            if text := self._texts.get(known, "").strip():
+                return known, text
+        return name, ""

@@ -1,11 +1,20 @@
-"""The settings as values: named tuples without annotations as text, for app/models.py's reasons."""
+"""The settings as values, and warnings about what works but is probably not meant. Why
+no annotation here is text: see app/models.py.
+"""
 
+from collections.abc import Collection, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from app.pricing import Pricing, nanodollars
+from app.settings_kinds import NEVER_US
 
 Mode = Literal["cloud", "local", "embedded"]
+
+LEAST_TIMEOUT = 10
+"""Seconds, for a cold start, three calls and an answer of full length."""
+MOST_NAMES = 200
 
 _HIDDEN = ("api_key", "password", "auth_dev_token", "origin")
 
@@ -142,3 +151,70 @@ class Settings(NamedTuple):
 
     def __repr__(self) -> str:
         return _without_secrets(self)
+
+
+def bucket_warnings(limits: LimitSettings) -> list[str]:
+    """Buckets that never fill again."""
+    warnings = []
+    for capacity, interval, rate, usual, bucket in (
+        (
+            limits.bucket_capacity,
+            limits.refill_interval_us,
+            "TOKEN_REFILL_RATE",
+            "1/60",
+            "TOKEN_BUCKET_CAPACITY",
+        ),
+        (limits.free_capacity, limits.free_interval_us, "FREE_REFILL_RATE", "1/10", "FREE_BUCKET_CAPACITY"),
+    ):
+        if capacity and interval == NEVER_US:
+            warnings.append(
+                f"{rate}: 0, so what a user has asked of the burst never comes back; give a rate such as "
+                f"{usual}, or set {bucket} to 0 for no limit on bursts"
+            )
+    return warnings
+
+
+def call_warnings(settings: Settings) -> list[str]:
+    """What keeps a model from being asked, or from answering in time."""
+    warnings = []
+    model, limits = settings.openai.model, settings.limits
+    dearest = settings.pricing.longest_question(model, settings.openai.embedding_model)
+    if limits.daily_budget < dearest:
+        least = -(-dearest // 1000)
+        warnings.append(
+            f"DAILY_BUDGET_USD: {limits.daily_budget_usd} is less than what a question to {model} reserves, "
+            f"so questions are refused; give {least // 1_000_000}.{least % 1_000_000:06} or more"
+        )
+    if settings.request_timeout < LEAST_TIMEOUT:
+        warnings.append(
+            f"REQUEST_TIMEOUT_SECONDS: {settings.request_timeout:g} is less than most answers take, so they "
+            f"are paid for and given up; give {LEAST_TIMEOUT} or more"
+        )
+    return warnings
+
+
+def name_warnings(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Names in the settings file that are almost those of settings; others may be another program's."""
+    warnings = []
+    for name in islice((name for name in names if name not in known), MOST_NAMES):
+        near = [
+            (edits, meant) for meant in known if (edits := _edits(name.upper(), meant.upper())) is not None
+        ]
+        if near:
+            warnings.append(
+                f"{name}: no setting, so its value is not used; write {min(near)[1]} if that is meant"
+            )
+    return warnings
+
+
+def _edits(name: str, meant: str, most: int = 2) -> int | None:
+    """How many letters are missing, too many or wrong in `name`; None for more than `most`."""
+    if abs(len(name) - len(meant)) > most or len(set(name) ^ set(meant)) > 2 * most:
+        return None
+    while name and meant and name[0] == meant[0]:
+        name, meant = name[1:], meant[1:]
+    if not (name and meant):
+        return len(name) + len(meant)
+    others = ((name[1:], meant[1:]), (name[1:], meant), (name, meant[1:]))
+    found = [edits for rest in others if most and (edits := _edits(*rest, most - 1)) is not None]
+    return 1 + min(found) if found else None

@@ -500,6 +500,49 @@ def test_a_name_that_is_given_twice_is_told(
     assert list(read().warnings) == warned
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DAILY_BUGET_USD", "DAILY_BUDGET_USD"),
+        ("OPENAI_MODLE", "OPENAI_MODEL"),
+        ("OPENAI_BASEURL", "OPENAI_BASE_URL"),
+        ("OPENAI_MODELS", "OPENAI_MODEL"),
+        ("XALERT_EMAIL", "ALERT_EMAIL"),
+        ("DATADIR", "DATA_DIR"),
+        # Case counts on every host, and is forgotten first.
+        ("CHROMA_CLOUD_API_KEY", "chroma_cloud_api_key"),
+        ("openai_api_key", "OPENAI_API_KEY"),
+        ("gravitycar_openai_apikey", "gravitycar_openai_api_key"),
+    ],
+)
+def test_a_name_in_the_file_that_is_almost_a_setting_is_told(
+    read: Callable[..., Settings], tmp_path: Path, written: str, meant: str
+) -> None:
+    (tmp_path / "root/.env").write_text(f"{written}={SECRET}\n")
+    expected = f"{written}: no setting, so its value is not used; write {meant} if that is meant"
+    assert read().warnings == (expected,)
+    # A variable of the environment may be any program's.
+    (tmp_path / "root/.env").unlink()
+    assert read(**{written: SECRET}).warnings == ()
+
+
+def test_names_of_other_programs_in_the_file_need_no_word(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
+    foreign = (
+        "DATABASE_URL",
+        "SMTP_PASSWORD",
+        "LOG_LEVEL",
+        "DB_HOST",
+        "PORT",
+        "OPENAI_ORG_ID",
+        "A",
+        "X" * 5000,
+    )
+    (tmp_path / "root/.env").write_text("".join(f"{name}=1\n" for name in foreign))
+    assert read().warnings == ()
+
+
 def test_a_line_is_read_in_steps_that_grow_with_it(read: Callable[..., Settings], tmp_path: Path) -> None:
     """python-dotenv looks for a comment from every blank of a row; this one would take it minutes."""
     (tmp_path / "root/.env").write_text("X=1\nY=a" + "\t " * 200_000 + "b\n")
