@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.datadir import file_stamp
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from app.adapters.chroma import Chroma
     from app.adapters.openai import OpenAI
     from app.answering.pipeline import Answering
+    from app.answering.writers import Writer
     from app.deadline import Deadline
     from app.index.search import LexicalIndex
     from app.ledger.ledger import Ledger
-    from app.retrieval.retriever import HybridRetriever
+    from app.retrieval.retriever import HybridRetriever, Retriever
     from app.settings import Settings
     from app.web.callers import Callers
 
@@ -95,11 +96,6 @@ class Container:
                 raise InvalidToken("not the development token, and there is no auth API to ask")
         return self._callers.user(token, deadline)
 
-    def expect_question(self) -> None:
-        if self.settings.mode != "embedded":
-            self._openai.open_ahead()
-            self._chroma.open_ahead()
-
     def after_reply(self) -> None:
         if not self.settings.alert_email:
             return
@@ -161,24 +157,31 @@ class Container:
 
     def _make_answering(self, index: LexicalIndex | None) -> Answering:
         from app.answering.pipeline import Answering
-        from app.answering.writers import ModelWriter, QuotingWriter
         from app.retrieval.asked import Reader
 
         if self.settings.mode == "embedded":
-            reader, retriever = Reader(self._sample_index, needed=True), self._lexical()
-            nothing = Estimate(0)
-            return Answering(
-                reader, retriever, QuotingWriter(), self.ledger, lambda question: nothing, self._lexical
-            )
+            reader, nothing = Reader(self._sample_index, needed=True), Estimate(0)
+            return Answering(reader, self._quoting, self.ledger, lambda question: nothing, self._lexical)
+        outside = partial(self._asking_outside, index)
+        return Answering(Reader(index), outside, self.ledger, self._estimate, self._lexical)
+
+    def _quoting(self) -> tuple[Retriever, Writer]:
+        from app.answering.writers import QuotingWriter
+
+        return self._lexical(), QuotingWriter()
+
+    def _asking_outside(self, index: LexicalIndex | None) -> tuple[Retriever, Writer]:
+        """Begins to connect to whom a question will ask."""
+        self._openai.open_ahead()
+        self._chroma.open_ahead()
+        from app.answering.writers import ModelWriter
         from app.retrieval.retriever import HybridRetriever
         from app.retrieval.vectors import Background
 
         # What only the answer needs is loaded while the ledger waits for the disk, not before the model is
         # asked.
         Background(_load_for_the_answer)
-        retriever = HybridRetriever(index, self._openai, self._chroma)
-        writer = ModelWriter(self._openai)
-        return Answering(Reader(index), retriever, writer, self.ledger, self._estimate, self._lexical)
+        return HybridRetriever(index, self._openai, self._chroma), ModelWriter(self._openai)
 
     def _estimate(self, question: Question) -> Estimate:
         """What `question` costs at most, when each call succeeds at the first attempt."""

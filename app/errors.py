@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from app.models import Passage, Quota
+    from app.models import Fact, Passage, Quota
 
 
 _REWRITE = "please make it shorter, or put it in other words."
@@ -56,6 +56,8 @@ class DndChatError(Exception):
         """Whether the question uses up quota, as the ledger has it; None if the ledger was not asked."""
         self.passages: Sequence[Passage] = ()
         """What was found at no cost, to read in place of an answer."""
+        self.facts: Sequence[Fact] = ()
+        """What the books state on exactly what was asked, in these passages."""
 
     @property
     def is_defect(self) -> bool:

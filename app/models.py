@@ -30,12 +30,16 @@ class Turn(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A valid question: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages."""
+    """A valid question: `text` is trimmed, 1 to 2,000 characters; `k` is 1 to 50 passages.
+
+    `exact`: where the books' own figures answer it, no model is asked.
+    """
 
     text: str
     k: int = 15
     debug: bool = False
     history: tuple[Turn, ...] = ()
+    exact: bool = True
 
 
 class Passage(NamedTuple):
@@ -96,7 +100,7 @@ class Fact(NamedTuple):
     """What the books state: one cell of a table, or one value of a statistics block.
 
     `value` is verbatim; `passage` is the id of the passage that states it. `row` and `column` are the labels
-    of a table's cell, None in a block.
+    of a table's cell, None in a block; `heading` says what its rows are ("Level").
     """
 
     subject: str
@@ -105,6 +109,7 @@ class Fact(NamedTuple):
     passage: str
     row: str | None = None
     column: str | None = None
+    heading: str | None = None
 
 
 def _first(metadata: Metadata, keys: tuple[str, ...]) -> str | None:

@@ -1,14 +1,14 @@
-"""What is asked, and what answering it produces: Sources, Delta …, Done. JSON joins them, a stream sends
-each."""
+"""What is asked, and what answering it produces: Sources, Facts, Delta …, Done. JSON joins them, a stream
+sends each."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.deadline import Deadline
-from app.models import Passage, Question, Usage, User
+from app.models import Fact, Passage, Question, Usage, User
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
@@ -39,8 +39,24 @@ class Sources(NamedTuple):
     named: Mapping[str, str] = MappingProxyType({})
 
 
+class Facts(NamedTuple):
+    """What the books state on exactly what was asked, each with the number of its source; there is one."""
+
+    stated: tuple[tuple[int, Fact], ...] = ()
+
+    @classmethod
+    def among(cls, facts: Iterable[Fact], passages: Sequence[Passage]) -> Facts:
+        """Those of `facts` that stand in one of `passages`."""
+        numbers = {passage.id: number for number, passage in enumerate(passages, 1)}
+        return cls(tuple((numbers[fact.passage], fact) for fact in facts if fact.passage in numbers))
+
+
 class Delta(NamedTuple):
     text: str
+
+
+AnsweredBy = Literal["model", "facts", "passages"]
+"""Who has answered: the language model, the books' own figures alone, nobody (passages are quoted)."""
 
 
 class Done(NamedTuple):
@@ -54,6 +70,8 @@ class Done(NamedTuple):
 
     answer: str
     sources: Sources
+    facts: Facts
+    answered_by: AnsweredBy
     cited: frozenset[int]
     grounding: Grounding | None
     model: str | None
@@ -65,6 +83,6 @@ class Done(NamedTuple):
     seconds: Mapping[str, float] = MappingProxyType({})
 
 
-Event = Sources | Delta | Done
+Event = Sources | Facts | Delta | Done
 Events = Generator[Event, None, None]
 """Events as they happen; closing it early ends the question."""

@@ -6,12 +6,12 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.answering.events import Delta, Done, Events, Query, Sources
-from app.answering.writers import inert
+from app.answering.writers import inert, stating
 from app.deadline import Deadline, blaming_own_work
 from app.errors import (
     AIServiceError,
@@ -23,13 +23,14 @@ from app.errors import (
     TooMuchWork,
     known,
 )
+from app.models import Estimate
 
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Text, Writer
     from app.grounding.check import Grounding
     from app.ledger.ledger import Admission, Ledger
-    from app.models import Estimate, Passage, Question
-    from app.retrieval.asked import Reader
+    from app.models import Fact, Passage, Question
+    from app.retrieval.asked import Asked, Reader
     from app.retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,17 @@ log = logging.getLogger(__name__)
 # For finding passages after the question's own time is over; less than the wrapper waits longer for a worker.
 FREE_SECONDS = 3
 STAGES = ("admission", "retrieval", "writing", "grounding", "settlement")
+
+
+class Found(NamedTuple):
+    """What an answer may rest on, and the draft of it; the rest as in `Sources`, `Asked` and `Retrieval`."""
+
+    draft: Draft
+    named: Mapping[str, str]
+    passages: tuple[Passage, ...]
+    facts: tuple[Fact, ...]
+    diagnostics: tuple[str, ...]
+    degraded: tuple[str, ...]
 
 
 class Checked(NamedTuple):
@@ -48,19 +60,21 @@ class Checked(NamedTuple):
 
 
 class Answering:
-    """`estimate` is what a question can cost; `free` finds passages at no cost, for when the budget is
-    used up."""
+    """`outside` gives what a question needs that the `reader` alone cannot answer; it begins to connect.
+
+    `estimate` is what such a question can cost; `free` finds passages at no cost, for when the budget is used
+    up.
+    """
 
     def __init__(
         self,
         reader: Reader,
-        retriever: Retriever,
-        writer: Writer,
+        outside: Callable[[], tuple[Retriever, Writer]],
         ledger: Ledger,
         estimate: Callable[[Question], Estimate],
         free: Callable[[], Retriever],
     ) -> None:
-        self._reader, self._retriever, self._writer, self._ledger = reader, retriever, writer, ledger
+        self._reader, self._outside, self._ledger = reader, outside, ledger
         self._estimate, self._free = estimate, free
 
     def events(self, query: Query) -> Events:
@@ -75,33 +89,35 @@ class Answering:
                 self._ledger.take_over(query.user.id, query.lost_id)
             yield from self._counted(query)
         except DndChatError as error:
-            if _shows_passages(error):
-                error.passages = error.passages or self._found_free(query, error)
+            if _shows_passages(error) and not error.passages:
+                error.passages, error.facts = self._found_free(query, error)
             raise
 
     def _counted(self, query: Query) -> Events:
         """The one place that says of an error whether its question counts: the ledger's books say it."""
         started = time.monotonic()
         question, deadline = query.question, query.deadline
+        if not self._reader.knows_facts:
+            question = question._replace(exact=False)
         admission: Admission | None = None
-        found: tuple[Passage, ...] = ()
+        found: Found | None = None
         try:
-            admission = self._ledger.admit(query.user.id, query.request_id, *self._estimate(question))
+            # Whether it costs anything is known when it was read, and nobody's is who is not admitted.
+            cost = Estimate(0) if question.exact else self._estimate(question)
+            admission = self._ledger.admit(query.user.id, query.request_id, *cost)
             with admission, blaming_own_work(deadline):
                 times = [started, time.monotonic()]
                 asked = self._reader.read(question, deadline)
-                retrieval = self._retriever.retrieve(question, deadline, admission, asked)
-                found = retrieval.passages
+                found = self._found(asked, deadline, admission)
                 times.append(time.monotonic())
-                support = retrieval.support
-                draft = self._writer.draft(question, found if support.found else (), read=support.read)
-                named = {one.passage.id: one.entity for one in retrieval.chosen if one.entity}
-                sources = Sources(draft.passages, named)
+                draft, sources = found.draft, Sources(found.draft.passages, found.named)
                 yield sources
+                if draft.facts.stated:
+                    yield draft.facts
                 text = draft.write(admission, deadline, query.stream)
                 answer = yield from _written(text, draft)
                 times.append(time.monotonic())
-                checked = self._checked(answer, draft, f"{question.text}\n{retrieval.question}")
+                checked = self._checked(answer, draft, f"{question.text}\n{asked.text}")
                 times.append(time.monotonic())
                 receipt = admission.finish("answered", round(1000 * (times[-2] - started)))
                 times.append(time.monotonic())
@@ -109,24 +125,42 @@ class Answering:
                 yield Done(
                     answer=checked.answer,
                     sources=sources,
+                    facts=draft.facts,
+                    answered_by=draft.by,
                     cited=checked.cited,
                     grounding=grounding,
                     model=draft.model,
                     usage=text.usage,
                     receipt=receipt,
-                    diagnostics=[*retrieval.diagnostics, *draft.diagnostics],
+                    diagnostics=[*found.diagnostics, *draft.diagnostics],
                     errors=[*text.notes, *(grounding.errors() if grounding else ())],
-                    degraded=retrieval.degraded,
+                    degraded=found.degraded,
                     seconds=dict(zip(STAGES, (e - b for b, e in itertools.pairwise(times)), strict=True)),
                 )
         except Exception as error:
             ours = known(error)
             ours.counted = admission is not None and admission.counted
-            if _shows_passages(ours):
-                ours.passages = found
+            if found is not None and _shows_passages(ours):
+                ours.passages, ours.facts = found.passages, found.facts
             if ours is error:
                 raise
             raise ours from error
+
+    def _found(self, asked: Asked, deadline: Deadline, admission: Admission) -> Found:
+        """The books' own figures where they are the answer; else what a search finds, which may cost."""
+        question, facts = asked.question, asked.stated.facts
+        if question.exact and asked.stated.exact:
+            draft = stating(asked.passages, facts)
+            return Found(draft, {}, asked.passages, facts, asked.diagnostics, asked.degraded)
+        retriever, writer = self._outside()
+        if question.exact:
+            admission.reserve(*self._estimate(question))
+        found = retriever.retrieve(question, deadline, admission, asked)
+        # What the books state is in them, however strange the question's words are.
+        given = found.passages if found.support.found or facts else ()
+        draft = writer.draft(question, given, facts, read=found.support.read)
+        named = {one.passage.id: one.entity for one in found.chosen if one.entity}
+        return Found(draft, named, found.passages, facts, found.diagnostics, found.degraded)
 
     def _checked(self, answer: str, draft: Draft, question: str) -> Checked:
         """Look the answer up in its passages: report what has no support, remove citations of nothing."""
@@ -138,15 +172,16 @@ class Answering:
         cleaned, grounding = ground(answer, draft.passages, question, names)
         return Checked(cleaned, frozenset(grounding.cited), grounding)
 
-    def _found_free(self, query: Query, error: DndChatError) -> tuple[Passage, ...]:
-        """Passages to be read in place of an answer, within the limits of what costs no quota.
+    def _found_free(self, query: Query, error: DndChatError) -> tuple[tuple[Passage, ...], tuple[Fact, ...]]:
+        """Passages and facts to be read in place of an answer, within the limits of what costs no quota.
 
         Of a question that the budget refuses they are all that there is, so it is for these limits to refuse
         it then.
         """
         try:
             with self._ledger.admit_free(query.user.id, "passages"):
-                return self._free().retrieve(query.question, Deadline(FREE_SECONDS)).passages
+                found = self._free().retrieve(query.question, Deadline(FREE_SECONDS))
+                return found.passages, found.facts
         except Refused as refusal:
             if isinstance(error, BudgetExceeded):
                 refusal.counted = error.counted
@@ -155,7 +190,7 @@ class Answering:
         except DndChatError as problem:
             # The error is what counts; it goes out without passages.
             log.warning("no passages in place of an answer: %s", problem)
-        return ()
+        return (), ()
 
 
 def _written(text: Text, draft: Draft) -> Generator[Delta, None, str]:

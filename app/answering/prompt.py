@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from app.models import Passage, Question, Turn
+from app.answering import statement
+from app.answering.events import Facts
+from app.models import Fact, Passage, Question, Turn
 from app.pricing import MAX_PROMPT_TOKENS, TOKENS_PER_MESSAGE, token_bound
 
 # In bounded tokens, as MAX_PROMPT_TOKENS.
 MAX_HISTORY_TOKENS = 6_000
+MAX_FACTS = 20
 
 # Control characters, marks of direction or of no width, tags ("ASCII smuggling"), halves of characters.
 # Joiners stay: in some scripts they are spelling.
@@ -38,12 +41,20 @@ def instructions() -> str:
     return (Path(__file__).resolve().parent / "prompts" / "system.txt").read_text(encoding="utf-8")
 
 
-def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[str, str]], list[Passage]]:
-    """The messages for the model, and the passages in them: as many whole ones as fit, the best first."""
+def build(
+    question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = ()
+) -> tuple[list[dict[str, str]], list[Passage]]:
+    """The messages for the model, and the passages in them: as many whole ones as fit, the best first.
+
+    Of `facts` those that stand in these passages are said before the question, no more than MAX_FACTS.
+    """
     messages = [{"role": "system", "content": instructions()}]
     messages += [{"role": turn.role, "content": turn.content} for turn in recent(question.history)]
     ask = f"Question: {_on_one_line(question.text)}"
-    left = MAX_PROMPT_TOKENS - bound(messages) - TOKENS_PER_MESSAGE - token_bound(f"Passages:\n\n\n\n{ask}")
+    # Their numbers are those of the passages as they are given; one that does not fit takes its facts along.
+    said = _said(Facts.among(facts, passages))
+    left = MAX_PROMPT_TOKENS - bound(messages) - TOKENS_PER_MESSAGE
+    left -= token_bound(f"Passages:\n\n\n\n{said}{ask}")
     blocks: list[str] = []
     used: list[Passage] = []
     for passage in passages:
@@ -54,7 +65,8 @@ def build(question: Question, passages: Sequence[Passage]) -> tuple[list[dict[st
             break
         blocks.append(block)
         used.append(passage)
-    messages.append({"role": "user", "content": "Passages:\n\n" + "\n\n".join(blocks) + f"\n\n{ask}"})
+    said = _said(Facts.among(facts, used))
+    messages.append({"role": "user", "content": "Passages:\n\n" + "\n\n".join(blocks) + f"\n\n{said}{ask}"})
     return messages, used
 
 
@@ -87,8 +99,17 @@ def _on_one_line(text: str) -> str:
     return " ".join(_cleaned(text).split())
 
 
+def _said(facts: Facts) -> str:
+    """What the books state on the question, a quoted line each with the number of its passage."""
+    lines = [
+        f"> {_heading(*statement.place(fact), fact.value)} [{number}]"
+        for number, fact in facts.stated[:MAX_FACTS]
+    ]
+    return "\n".join(["The books state:", *lines, "", ""]) if lines else ""
+
+
 def _heading(*parts: str) -> str:
-    """The parts that there are of a passage's name and place, on one line."""
+    """The parts that there are of a name and a place, on one line."""
     return " | ".join(_NUMBER.sub(r"(\1)", _on_one_line(part)) for part in parts if part)
 
 

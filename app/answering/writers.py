@@ -1,4 +1,4 @@
-"""Who writes the answer: the language model from a prompt, or nobody, when the passages are quoted.
+"""Who writes the answer: the language model from a prompt, or nobody: facts are stated, passages quoted.
 
 Whoever does, in what readers get nothing loads and nothing leads away: it is Markdown without pictures, links
 and HTML. A model that obeys a passage could write a picture whose address holds the question; every client
@@ -7,13 +7,15 @@ that shows Markdown would then send it there.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from app.answering import quotation
+from app.answering import statement
+from app.answering.events import AnsweredBy, Facts
 from app.deadline import Deadline
-from app.models import Passage, Payment, Question, Usage
+from app.models import Fact, Passage, Payment, Question, Usage
 from app.pricing import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
@@ -47,8 +49,8 @@ class Text(Protocol):
 
 
 class Draft(NamedTuple):
-    """An answer about to be written. It rests on `passages`, in prompt order; `model` is None where none is
-    asked.
+    """An answer about to be written. It rests on `passages`, in prompt order, and on the `facts` in them;
+    `model` is None where none is asked, and `by` whom it is answered then.
 
     `write` begins to write it: what that buys goes on the admission, it ends by the deadline, and where the
     flag is set the words come while the model writes them. `diagnostics` tell people what was left out of the
@@ -56,14 +58,21 @@ class Draft(NamedTuple):
     """
 
     passages: tuple[Passage, ...]
+    facts: Facts
     model: str | None
+    by: AnsweredBy
     write: Callable[[Admission, Deadline, bool], Text]
     diagnostics: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
-    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
-        """`read`: whether the question was understood, so that finding nothing says something."""
+    def draft(
+        self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
+    ) -> Draft:
+        """`facts`: what the books state on exactly what is asked; those in other passages are left out.
+
+        `read`: whether the question was understood, so that finding nothing says something.
+        """
 
 
 class _Unpaid:
@@ -78,29 +87,47 @@ class _Unpaid:
         return self._words
 
 
-class QuotingWriter:
-    """Quotes the passages; costs nothing."""
+def stating(passages: Sequence[Passage], facts: Sequence[Fact]) -> Draft:
+    """A draft that says what the books state in `passages`, and nothing else; it costs nothing."""
+    found = Facts.among(facts, passages)
+    note = f"Answered from the books' own figures ({len(found.stated)}); no language model was asked"
+    words = statement.answer(found)
+    return Draft(tuple(passages), found, None, "facts", lambda *_: _Unpaid(iter([words])), (note,))
 
-    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
-        return Draft(tuple(passages), None, lambda *_: _Unpaid(quotation.quote(passages, read=read)))
+
+class QuotingWriter:
+    """Says what the books state, and quotes the passages; costs nothing."""
+
+    def draft(
+        self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
+    ) -> Draft:
+        from app.answering import quotation
+
+        found = Facts.among(facts, passages)
+        stated = [f"{statement.answer(found)}\n\n"] if found.stated else []
+        words = itertools.chain(stated, quotation.quote(passages, read=read))
+        return Draft(tuple(passages), found, None, "passages", lambda *_: _Unpaid(words))
 
 
 class ModelWriter:
-    """Puts the passages and the question before the model; without a passage it asks none."""
+    """Puts passages, facts and the question before the model; without a passage it asks none."""
 
     def __init__(self, openai: OpenAI) -> None:
         self._openai = openai
 
-    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
+    def draft(
+        self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
+    ) -> Draft:
         # Nobody else needs the prompt, and some answers have no model.
-        from app.answering import prompt
+        from app.answering import prompt, quotation
 
         openai = self._openai
-        messages, used = prompt.build(question, passages)
+        messages, used = prompt.build(question, passages, facts)
         left_out = len(passages) - len(used)
         full = (f"Left out the last {left_out} passages: the prompt was full",) if left_out else ()
         if not used:
-            return Draft((), None, lambda *_: _Unpaid(iter([quotation.nothing(read=read)])), full)
+            words = quotation.nothing(read=read)
+            return Draft((), Facts(), None, "passages", lambda *_: _Unpaid(iter([words])), full)
 
         def write(admission: Admission, deadline: Deadline, stream: bool) -> Text:
             call = admission.pricing.chat_call(openai.model, prompt.bound(messages))
@@ -110,7 +137,7 @@ class ModelWriter:
 
             return openai.chat(messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
 
-        return Draft(tuple(used), openai.model, write, full)
+        return Draft(tuple(used), Facts.among(facts, used), openai.model, "model", write, full)
 
 
 def inert(pieces: Iterable[str]) -> Iterator[str]:

@@ -43,8 +43,8 @@ class Grid(NamedTuple):
         for passage, (label, *cells) in self.rows:
             for column, value in zip(self.columns[1:], cells, strict=True):
                 if value:
-                    row, named = (label, column) if table else (None, None)
-                    yield Fact(self.title if table else label, column, value, passage, row, named)
+                    where = (label, column, self.columns[0]) if table else ()
+                    yield Fact(self.title if table else label, column, value, passage, *where)
 
 
 def to_json(grid: Grid) -> str:

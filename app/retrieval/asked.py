@@ -62,6 +62,11 @@ class Reader:
         self._index, self._needed, self._facts = index, needed, facts
         self._followups, self._written_out, self._spelling = followups, written_out, spelling
 
+    @property
+    def knows_facts(self) -> bool:
+        """Whether a question can be answered from facts at all."""
+        return self._index is not None and self._facts
+
     def read(self, question: Question, deadline: Deadline) -> Asked:
         """Raises DatabaseError when the index cannot be read, and TimedOut."""
         index, degraded = self._usable_index(deadline)
@@ -80,11 +85,11 @@ class Reader:
         if read_as := {**changes, **reading.corrected}:
             notes.append("Read " + ", ".join(f"{word} as {other}" for word, other in read_as.items()))
         asked = Asked(question, text, reading, Stated(), (), index, degraded, tuple(notes))
-        if index is None or not self._facts:
+        if index is None or not self.knows_facts:
             return asked
         stated = facts.find(reading, index, deadline, followed=text != alone)
-        owners = dict.fromkeys(fact.passage for fact in stated.facts)
-        known = index.passages(owners)
+        known = index.passages(fact.passage for fact in stated.facts)
+        owners = dict.fromkeys(fact.passage for fact in stated.facts if fact.passage in known)
         return asked._replace(stated=stated, passages=tuple(known[identity] for identity in owners))
 
     def names_in(self, text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 
 from app import __version__
-from app.answering.events import Delta, Done, Event, Sources
+from app.answering.events import Delta, Done, Event, Facts, Sources
 from app.errors import BudgetExceeded, DailyLimitExceeded, DndChatError, InvalidRequest, LimitReached
 from app.models import Passage, Quota, User
 from app.pricing import dollars, shutdown_warnings
@@ -42,6 +42,8 @@ def error_body(error: DndChatError, request_id: str) -> dict[str, Any]:
         # The whole text: with no answer to come, this is what the caller reads.
         listed = zip(sources(Sources(tuple(error.passages))), error.passages, strict=True)
         about["passages"] = [{**source, "text": passage.body} for source, passage in listed]
+    if (stated := Facts.among(error.facts, error.passages)).stated:
+        about["facts"] = facts(stated)
     return {**about, **error_details(error)}
 
 
@@ -69,8 +71,7 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
     return {
         "answer": done.answer,
         "answer_format": "markdown",
-        # None are read out of the books yet.
-        "facts": [],
+        "facts": facts(done.facts),
         "sources": sources(done.sources, done.cited),
         "diagnostics": done.diagnostics,
         "errors": done.errors,
@@ -80,7 +81,7 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
             "user_id": user.id,
             "model": done.model,
             **receipt_meta(done.receipt),
-            "answered_by": "model" if done.model else "passages",
+            "answered_by": done.answered_by,
             "degraded": done.degraded,
             "grounding": grounding_meta(done.grounding) if done.grounding else None,
             "performance": {
@@ -169,10 +170,21 @@ def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[st
     ]
 
 
+def facts(found: Facts) -> list[dict[str, Any]]:
+    """What the books state on exactly what was asked; `n` is the number of the source it stands in."""
+    return [
+        {name: getattr(fact, name) for name in ("subject", "attribute", "value")}
+        | {"n": number, "row": fact.row, "column": fact.column}
+        for number, fact in found.stated
+    ]
+
+
 def sse(event: Event, done_body: Mapping[str, Any] | None = None) -> bytes:
     """One server-sent event; `done_body` is what a Done event says."""
     if isinstance(event, Sources):
         return sse_frame("sources", {"sources": sources(event)})
+    if isinstance(event, Facts):
+        return sse_frame("facts", {"facts": facts(event)})
     if isinstance(event, Delta):
         return sse_frame("delta", {"text": event.text})
     return sse_frame("done", {name: value for name, value in (done_body or {}).items() if name != "answer"})

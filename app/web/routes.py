@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flask import Response, g, request
 
 from app import relay
-from app.answering.events import Done, Event, Events, Query, Sources
+from app.answering.events import Done, Event, Events, Facts, Query, Sources
 from app.deadline import Deadline
 from app.errors import AuthUnavailable, DndChatError, InvalidToken, LedgerUnavailable, MissingToken, known
 from app.models import User
@@ -34,9 +34,6 @@ class Services(Protocol):
 
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
         """The token's owner. Raises InvalidToken, AuthUnavailable, LedgerUnavailable."""
-
-    def expect_question(self) -> None:
-        """Begin to connect to what a question will need. Sends nothing and returns at once."""
 
     @property
     def answering(self) -> Answering: ...
@@ -77,7 +74,6 @@ class Routes:
         lost_id = request.environ.get(relay.LOST_REQUEST_ID, "")
         try:
             user = self._authenticate()
-            self._services.expect_question()
         except (AuthUnavailable, LedgerUnavailable) as error:
             # Nothing is counted before the admission; but a worker may have come as far as that before it was
             # lost.
@@ -128,7 +124,7 @@ def _stream(events: Events, user: User) -> Response:
     head = []
     for event in events:
         head.append(event)
-        if not isinstance(event, Sources):
+        if not isinstance(event, Sources | Facts):
             break
 
     def frame(event: Event) -> bytes:

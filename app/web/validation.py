@@ -98,11 +98,10 @@ def question(document: Mapping[str, Any]) -> Question:
     k = document.get("k", 15)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_K:
         raise InvalidRequest("k", f"k must be a whole number from 1 to {MAX_K}.")
-    for name in ("exact", "fresh"):
-        # Of the contract, and without effect: there are neither answers from figures nor kept ones that could
-        # be given instead.
-        flag(document, name)
-    return Question(text, k, flag(document, "debug"), _history(document.get("history", [])))
+    # Of the contract, and without effect: there are no kept answers that could be given instead.
+    flag(document, "fresh")
+    history = _history(document.get("history", []))
+    return Question(text, k, flag(document, "debug"), history, flag(document, "exact", default=True))
 
 
 def _says_something(character: str) -> bool:
@@ -125,9 +124,9 @@ def feedback(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
     return request_id, rating, None if comment is None else _text("comment", comment).strip() or None
 
 
-def flag(document: Mapping[str, Any], name: str) -> bool:
-    """A boolean field, false when absent. Raises InvalidRequest."""
-    value = document.get(name, False)
+def flag(document: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    """A boolean field, `default` when absent. Raises InvalidRequest."""
+    value = document.get(name, default)
     if not isinstance(value, bool):
         raise InvalidRequest(name, f"{name} must be true or false.")
     return value

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from app.answering.events import AnsweredBy, Facts
 from app.answering.writers import Draft
 from app.ledger.admission import Receipt
-from app.models import Passage, Question, Quota, Usage
+from app.models import Fact, Passage, Question, Quota, Usage
 from app.retrieval.asked import Asked
+from app.retrieval.facts import Stated
 from app.retrieval.named import Reading
 from app.retrieval.retriever import Retrieval
 from app.retrieval.selection import Selected
@@ -30,6 +32,7 @@ class FakeLedger:
         self, calls: list[str], *, refuses: Exception | None = None, no_free: Exception | None = None
     ) -> None:
         self.calls, self.refuses, self.no_free = calls, refuses, no_free
+        self.no_money: Exception | None = None
         self.lost: Exception | None = None
         self.counted = True
         self.finished = False
@@ -57,6 +60,13 @@ class FakeLedger:
     def __enter__(self) -> FakeLedger:
         return self
 
+    def reserve(self, *estimate: Any) -> None:
+        self.calls.append(f"reserve {estimate}")
+        if self.no_money:
+            self.counted = False
+            self.finished = True
+            raise self.no_money
+
     def sent(self, call: str) -> None:
         self.calls.append(f"pay {call}")
 
@@ -74,14 +84,17 @@ class FakeLedger:
 
 
 class FakeReader:
-    """Knows no names."""
+    """Knows no names, and what the books state in these passages."""
 
-    def __init__(self, calls: list[str]) -> None:
-        self.calls = calls
+    knows_facts = True
+
+    def __init__(self, calls: list[str], stated: Stated, *passages: Passage) -> None:
+        self.calls, self.stated, self.passages = calls, stated, passages
 
     def read(self, question: Question, deadline: Any) -> Asked:
         self.calls.append("read")
-        return Asked(question, question.text, Reading(question.text, (), (), (), {}))
+        reading = Reading(question.text, (), (), (), {})
+        return Asked(question, question.text, reading, self.stated, self.passages, None, (), ("read so",))
 
     def names_in(self, text: str) -> list[str]:
         self.calls.append("check")
@@ -95,6 +108,7 @@ class FakeRetriever:
         self, calls: list[str], *passages: Passage, fails: Exception | None = None, found: bool = True
     ) -> None:
         self.calls, self.passages, self.fails, self.found = calls, passages, fails, found
+        self.facts: tuple[Fact, ...] = ()
 
     def retrieve(
         self, question: Question, deadline: Any, admission: Any = None, asked: Any = None
@@ -103,7 +117,9 @@ class FakeRetriever:
         if self.fails:
             raise self.fails
         chosen = tuple(Selected(passage, "entity", 1.0, passage.name) for passage in self.passages)
-        return Retrieval(chosen, question.text, Support(self.found, "so it is"), ("found so",), ("vectors",))
+        support = Support(self.found, "so it is")
+        facts = asked.stated.facts if asked else self.facts
+        return Retrieval(chosen, question.text, support, ("found so",), ("vectors",), facts)
 
 
 class FakeWriter:
@@ -113,9 +129,14 @@ class FakeWriter:
         self.calls, self.words, self.model = calls, words, model
         self.usage, self.notes = Usage(10, 5), ("the answer was cut",)
 
-    def draft(self, question: Question, passages: Sequence[Passage], *, read: bool) -> Draft:
-        self.calls.append(f"draft from {[passage.id for passage in passages]}")
-        return Draft(tuple(passages), self.model, self._write, ("drafted so",))
+    def draft(
+        self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
+    ) -> Draft:
+        about = f" and {[fact.value for fact in facts]}" if facts else ""
+        self.calls.append(f"draft from {[passage.id for passage in passages]}{about}")
+        by: AnsweredBy = "model" if self.model else "passages"
+        found = Facts.among(facts, passages)
+        return Draft(tuple(passages), found, self.model, by, self._write, ("drafted so",))
 
     def _write(self, admission: Any, deadline: Any, stream: bool) -> FakeWriter:
         if self.model:

@@ -69,8 +69,8 @@ class TestContainer(Container):
     @cached_property
     def answering(self) -> Answering:
         retriever = HybridRetriever(None, self._openai, self.vectors)
-        writer = ModelWriter(self._openai)
-        return Answering(Reader(None), retriever, writer, self.ledger, self._estimate, self._lexical)
+        outside = retriever, ModelWriter(self._openai)
+        return Answering(Reader(None), lambda: outside, self.ledger, self._estimate, self._lexical)
 
 
 class Quiet(WSGIRequestHandler):
