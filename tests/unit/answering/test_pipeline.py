@@ -303,7 +303,7 @@ def test_facts_that_are_not_the_whole_answer_come_first_and_go_to_the_writer() -
 
 def test_what_the_books_state_is_in_them_however_strange_the_words_are() -> None:
     asked = Asked(stated=UNSURE, found=False)
-    assert list(asked.events())[0].passages == (ORC,)
+    assert next(asked.events()).passages == (ORC,)
 
 
 @pytest.mark.parametrize("money", [None, used_up()])
