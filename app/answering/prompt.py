@@ -21,7 +21,7 @@ from app.pricing import MAX_PROMPT_TOKENS, TOKENS_PER_MESSAGE, token_bound
 
 # In bounded tokens, as MAX_PROMPT_TOKENS.
 MAX_HISTORY_TOKENS = 6_000
-MAX_FACTS = 20
+MAX_FACTS_TOKENS = 2_000
 
 # Control characters, marks of direction or of no width, tags ("ASCII smuggling"), halves of characters.
 # Joiners stay: in some scripts they are spelling.
@@ -46,7 +46,7 @@ def build(
 ) -> tuple[list[dict[str, str]], list[Passage]]:
     """The messages for the model, and the passages in them: as many whole ones as fit, the best first.
 
-    Of `facts` those that stand in these passages are said before the question, no more than MAX_FACTS.
+    Of `facts` those that stand in these passages are said before the question, as far as they fit.
     """
     messages = [{"role": "system", "content": instructions()}]
     messages += [{"role": turn.role, "content": turn.content} for turn in recent(question.history)]
@@ -101,11 +101,14 @@ def _on_one_line(text: str) -> str:
 
 def _said(facts: Facts) -> str:
     """What the books state on the question, a quoted line each with the number of its passage."""
-    lines = [
-        f"> {_heading(*statement.place(fact), fact.value)} [{number}]"
-        for number, fact in facts.stated[:MAX_FACTS]
-    ]
-    return "\n".join(["The books state:", *lines, "", ""]) if lines else ""
+    lines = ["The books state:"]
+    left = MAX_FACTS_TOKENS
+    for number, fact in facts.stated:
+        line = f"> {_heading(*statement.place(fact), fact.value)} [{number}]"
+        left -= token_bound(line) + 1
+        if left >= 0:
+            lines.append(line)
+    return "\n".join([*lines, "", ""]) if len(lines) > 1 else ""
 
 
 def _heading(*parts: str) -> str:
