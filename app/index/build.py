@@ -44,6 +44,8 @@ CREATE TABLE deletions (
 # of people; so is a single word taken out of a longer heading that more passages than this use.
 _OFTEN = 0.06
 _OFTEN_WORD = 3
+# A longer cell is no name of its row.
+_LONGEST_MEANT = 60
 _WORD = NAME_KINDS.index("word")
 _PEOPLE = frozenset({"class", "race"})
 # Shorter words are not corrected, and no word is corrected into one of them.
@@ -111,19 +113,34 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
 
 
 def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
-    """The grids, which passages they stand in, and the words by which they are meant; no cell but labels."""
+    """The grids, which passages they stand in, and the words by which they are meant.
+
+    Of a table these are all its short texts: a row may be meant by any of them.
+    """
     for number, grid in enumerate(read(rows).grids, start=1):
         connection.execute("INSERT INTO grids VALUES (?, ?)", (number, to_json(grid)))
         connection.executemany(
             "INSERT INTO grid_passages VALUES (?, ?)", ((identity, number) for identity in grid.passages)
         )
-        labels = () if grid.kind == "block" else (row.cells[0] for row in grid.rows)
+        labels = [
+            cell
+            for row in (grid.rows if grid.kind == "table" else ())
+            for place, cell in enumerate(row.cells)
+            if place == 0 or (len(cell) <= _LONGEST_MEANT and not cell.isdigit())
+        ]
         words = (grid.title, grid.context, "\n".join(grid.columns), "\n".join(labels))
         connection.execute(
             "INSERT INTO grid_words (rowid, title, context, columns, rows) VALUES (?, ?, ?, ?, ?)",
-            (number, *map(terms.fold, words)),
+            (number, *map(_in_both_forms, words)),
         )
     connection.execute("INSERT INTO grid_words (grid_words) VALUES ('optimize')")
+
+
+def _in_both_forms(text: str) -> str:
+    """`text` folded, and stems that are no words of it: a question has "elf" where the book has "elves"."""
+    tokens = terms.tokens(text)
+    others = {terms.stem(token): None for token in tokens}.keys() - set(tokens)
+    return "\n".join((terms.fold(text), *sorted(others)))
 
 
 def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:

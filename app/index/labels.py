@@ -144,7 +144,8 @@ _SAME = {
     "cost": "price",
     "challenge rating": "cr/challenge",
 }
-_CANONICAL = {
+# Alias (as stems) → the one name.
+CANONICAL = {
     alias: name
     for name, aliases in _SAME.items()
     for alias in (" ".join(terms.stems(name)), *aliases.split("/"))
@@ -163,8 +164,8 @@ def attribute(label: str) -> str:
     text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
     text = _SIGNS.sub(lambda found: " percent " if found[0] == "%" else " number ", text)
     words = terms.stems(text)
-    named = _CANONICAL.get(" ".join(words))
+    named = CANONICAL.get(" ".join(words))
     if named is None:
         bare = " ".join(word for word in words if word not in _SMALL)
-        named = _CANONICAL.get(bare) or bare
+        named = CANONICAL.get(bare) or bare
     return named

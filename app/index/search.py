@@ -178,15 +178,12 @@ class LexicalIndex:
         Looked for in title, context and the labels of columns and rows.
         """
         phrases = _phrases(alternatives)
-        if not phrases:
-            return []
-        rows = self._rows(
-            "WITH best AS (SELECT rowid AS number, -bm25(grid_words, ?, ?, ?, ?) AS score FROM grid_words"
-            " WHERE grid_words MATCH ? ORDER BY score DESC, number LIMIT ?)"
-            " SELECT grid FROM best JOIN grids USING (number) ORDER BY score DESC, number",
-            (*GRID_WEIGHTS, phrases, limit),
-        )
-        return [from_json(grid) for (grid,) in rows]
+        return self._grids(phrases, limit) if phrases else []
+
+    def grids_with(self, groups: Sequence[Sequence[str]], limit: int) -> list[Grid]:
+        """At most `limit` grids that have one of each of `groups` (words or phrases), best first."""
+        matched = " AND ".join(f"({_phrases(group)})" for group in groups[:_MOST_ALTERNATIVES])
+        return self._grids(matched, limit) if matched else []
 
     def close(self) -> None:
         self._file.close()
@@ -205,6 +202,15 @@ class LexicalIndex:
     def about(self) -> dict[str, str]:
         """What the builder wrote about the index: schema version, source, when it was built."""
         return dict(self._rows("SELECT name, value FROM about", ()))
+
+    def _grids(self, matched: str, limit: int) -> list[Grid]:
+        rows = self._rows(
+            "WITH best AS (SELECT rowid AS number, -bm25(grid_words, ?, ?, ?, ?) AS score FROM grid_words"
+            " WHERE grid_words MATCH ? ORDER BY score DESC, number LIMIT ?)"
+            " SELECT grid FROM best JOIN grids USING (number) ORDER BY score DESC, number",
+            (*GRID_WEIGHTS, matched, limit),
+        )
+        return [from_json(grid) for (grid,) in rows]
 
     def _rows_in(self, sql: str, values: Sequence[str]) -> list[Any]:
         rows: list[Any] = []

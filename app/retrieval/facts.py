@@ -1,17 +1,50 @@
-"""What the books state on exactly what a question asks: cells of tables and of statistics blocks."""
+"""What the books state on exactly what a question asks: cells of tables and of statistics blocks.
+
+An answer is exact under two conditions. Coverage: each word of the question is accounted for by one reading
+of it, the name of a row, of a column, the title of their table, or a closed list of words that make a
+question. Uniqueness: no other reading accounts for them with another value. A word that is left over is a
+condition.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from app.deadline import Deadline
+from app.index import terms
+from app.index.grids import Grid
 from app.index.search import LexicalIndex
 from app.models import Fact
+from app.retrieval import cells, wording
+from app.retrieval.cells import Match
 from app.retrieval.named import Reading
+from app.retrieval.wording import Word
+
+# So many grids are looked at for one question; where more have all its words, nothing is certain.
+MOST_GRIDS = 40
+# Of what is named in a question that asks for more, so many passages are looked at, and so many facts given.
+_MOST_PASSAGES = 24
+_MOST_FACTS = 8
+# So many questions are tried for one that asks for several things, of so many words for one thing.
+_MOST_TRIED = 40
+_LONGEST_PART = 4
+_FREE = cells.BONUS | cells.CHANCE | cells.UNITS.keys()
+_AUXILIARIES = wording.listed("is are do does did can could will would has have was were may am")
+_POLITE = wording.listed("tell give show say know have get see")
+_ARTICLES = frozenset(("a", "an", "the"))
+_OPENING = frozenset(("what", "whats", "which", "how many", "how much"))
+_PRONOUNS = wording.roots("it its they their them he his she her that this those these one ones")
+# What "how much" may ask for that is no price.
+_COUNTED = frozenset(("cost", "weight", "experience points", "damage"))
+_COMPARING = wording.roots(
+    "higher lower better worse more less fewer greater bigger smaller best highest lowest most least compare"
+)
 
 
 class Stated(NamedTuple):
-    """`facts`: what the books state on exactly what was asked, in the question's order; () if nothing is sure.
+    """`facts`: what the books state on exactly what was asked, in the question's order; () if none is sure.
 
     `exact`: the question asks for nothing else, so it can be answered from them alone. `reason` says why, or
     why not, for `debug`.
@@ -27,4 +60,261 @@ def find(reading: Reading, index: LexicalIndex, deadline: Deadline, *, followed:
 
     `followed`: its subject was taken from the conversation. Raises DatabaseError, TimedOut.
     """
-    return Stated(reason="not read for facts")
+    words = wording.read(reading.text, reading.corrected)
+    if len(words) > wording.MOST_WORDS:
+        return Stated(reason="too long to ask for facts alone")
+    asked = _Asked(index, deadline)
+    stated = (
+        Stated(reason="asks whether something is so") if _is_doubt(words) else asked.whole(words, followed)
+    )
+    return stated if stated.facts else stated._replace(facts=asked.named(words, reading))
+
+
+class _Asked:
+    """One question, and the questions that it is made of, looked up in `index`."""
+
+    def __init__(self, index: LexicalIndex, deadline: Deadline) -> None:
+        self._index, self._deadline = index, deadline
+        self._tried = 0
+
+    def whole(self, words: list[Word], followed: bool) -> Stated:
+        words = _priced(words)
+        stated = self._one(words)[0]
+        if stated.exact:
+            return stated
+        clauses = _clauses(words)
+        if followed:
+            return self._followed(clauses) or stated
+        if len(clauses) > 1:
+            parts = [self._several(clause) for clause in clauses]
+            if all(part.exact for part in parts):
+                return _joined(parts)
+        several = self._several(words)
+        return several if several.exact else stated
+
+    def _followed(self, clauses: list[list[Word]]) -> Stated | None:
+        """What a question asks that leaves its subject, or what it wants to know, to the question before."""
+        *before, last = [
+            [word for word in clause if word.text not in _PRONOUNS or not word.text] for clause in clauses
+        ]
+        if not before:
+            return None
+        whole = [*(word for clause in before for word in clause[:-1]), *last]
+        stated, _ = self._one(whole)
+        if stated.exact:
+            return stated
+        stated, match = self._one([*(word for clause in before for word in clause[:-1]), last[-1]])
+        if match is None or not stated.exact:
+            return None
+        old = [word for clause in before for word in clause[:-1]]
+        new = {word.text for word in last[:-1]}
+        if new <= {word.text for word in old}:
+            return stated
+        found = []
+        for span in (match.row_span, match.column_span):
+            rest = [word for n, word in enumerate(old) if not span[0] <= n < span[1]]
+            again, _ = self._one([*rest, *last])
+            if again.exact:
+                found.append(again)
+        return found[0] if len(found) == 1 else None
+
+    def _several(self, words: list[Word]) -> Stated:
+        """What a question states that asks for several things side by side."""
+        if not any(word.text in _COMPARING for word in words):
+            return self._parts(words)
+        stated = self._parts([word for word in words if word.text not in _COMPARING])
+        sides = {(fact.subject, fact.row) for fact in stated.facts}
+        return stated if len(sides) > 1 else Stated(reason="compares with nothing")
+
+    def _parts(self, words: list[Word]) -> Stated:
+        stated, _ = self._one(words)
+        if stated.exact:
+            return stated
+        bounds = [n for n, word in enumerate(words[:-1]) if n and not wording.JOINERS.isdisjoint(word.before)]
+        for count in range(min(len(bounds), 8), 0, -1):
+            first, last = bounds[0], bounds[count - 1]
+            for start in range(first - 1, max(-1, first - 1 - _LONGEST_PART), -1):
+                for end in range(last + 1, min(len(words) - 1, last + _LONGEST_PART) + 1):
+                    edges = [start, *bounds[:count], end]
+                    items = [words[a:b] for a, b in pairwise(edges)]
+                    parts = []
+                    for item in items:
+                        if self._tried > _MOST_TRIED:
+                            return stated
+                        part = self._parts([*words[:start], *item, *words[end:]])
+                        if not part.exact:
+                            break
+                        parts.append(part)
+                    else:
+                        return _joined(parts)
+        return stated
+
+    def _one(self, words: list[Word]) -> tuple[Stated, Match | None]:
+        """What the books state on a question that asks for one thing, and the cells that say so."""
+        question = wording.wording(words)
+        groups = [
+            _spellings(question.words, n)
+            for n, word in enumerate(question.words)
+            if word.number is None and word.text not in _FREE
+        ]
+        if not groups:
+            return Stated(reason="nothing is asked for"), None
+        self._tried += 1
+        grids = self._index.grids_with(groups, MOST_GRIDS)
+        found: list[Match] = []
+        for grid in grids:
+            self._deadline.check("the tables")
+            found += [match for match in cells.matches(grid, question) if not match.missing]
+        best = [match for match in found if not any(_dominates(other, match) for other in found)]
+        if not best:
+            return Stated(reason=f"no cell has all of it ({len(grids)} tables)"), None
+        if len(grids) >= MOST_GRIDS:
+            return Stated(reason="too many tables"), None
+        values = {_value(match) for match in best}
+        if len(values) > 1 or None in values:
+            return Stated(reason="several values"), None
+        facts = tuple(_facts(best[0]))
+        if not facts:
+            return Stated(reason="nothing is stated"), None
+        if len(facts) == 1 and cells.elsewhere(facts[0].value):
+            return Stated(facts, reason="the value stands elsewhere"), best[0]
+        return Stated(facts, True, "one value"), best[0]
+
+    def named(self, words: list[Word], reading: Reading) -> tuple[Fact, ...]:
+        """The facts on what a question names that asks for more than facts; () where none is certain."""
+        owners = [
+            identity
+            for entity in reading.entities
+            if entity.certain
+            for identity, kind in entity.owners.items()
+            if kind in ("full", "variant", "row")
+        ]
+        question = wording.wording(words)
+        found: list[Match] = []
+        for grid in self._index.grids_in(dict.fromkeys(owners[:_MOST_PASSAGES])):
+            self._deadline.check("the tables")
+            found += [
+                match
+                for match in cells.matches(grid, question)
+                if match.row is not None and -1 not in match.missing and _stands_alone(match, question.words)
+            ]
+        best = [match for match in found if not any(_dominates(other, match) for other in found)]
+        values: dict[frozenset[int], set[tuple[str, ...] | None]] = {}
+        for match in best:
+            values.setdefault(match.named, set()).add(_value(match))
+        facts = [
+            fact
+            for match in best
+            if len(values[match.named]) == 1
+            for fact in _facts(match)
+            if not cells.elsewhere(fact.value)
+        ]
+        return tuple(dict.fromkeys(facts)) if len(facts) <= _MOST_FACTS else ()
+
+
+def _joined(parts: Sequence[Stated]) -> Stated:
+    facts = dict.fromkeys(fact for part in parts for fact in part.facts)
+    return Stated(tuple(facts), True, f"one value for each of {len(parts)}")
+
+
+def _is_doubt(words: list[Word]) -> bool:
+    """Whether a question asks if something is so, or what does something, not for a figure."""
+    opening = words[0].before
+    first, second, third = (*opening, "", "", "")[:3]
+    if first in _AUXILIARIES:
+        return not (second in ("you", "i", "we") and third in _POLITE | {"please"})
+    # "What attacks an ogre?"
+    between = {said for word in words for said in word.before}
+    return (
+        first in ("what", "which", "who")
+        and len(words) > 2
+        and len(opening) == 1
+        and not _ARTICLES.isdisjoint(words[1].before)
+        and between.isdisjoint(_AUXILIARIES | {"for", "of", "need", "get", "gets", "give", "gives", "needs"})
+    )
+
+
+def _priced(words: list[Word]) -> list[Word]:
+    """`words` with the cost that "how much is" asks for."""
+    for n, word in enumerate(words[:-1]):
+        if "how much" in word.before and word.before[-1] != "how much":
+            named = any(other.text in _COUNTED for other in words)
+            return words if named else [*words[:n], Word("cost", None, "cost", ()), *words[n:]]
+    return words
+
+
+def _clauses(words: list[Word]) -> list[list[Word]]:
+    """The questions that `words` are, one after the other; each ends with a word without text."""
+    clauses: list[list[Word]] = [[]]
+    for n, word in enumerate(words):
+        said = set(word.before)
+        opens = not said.isdisjoint(_OPENING) and not said.isdisjoint(wording.JOINERS)
+        if n and (opens or not said.isdisjoint(wording.STOPS)) and word.text:
+            clauses[-1].append(Word("", None, "", ()))
+            clauses.append([])
+        clauses[-1].append(word)
+    return clauses
+
+
+def _spellings(words: Sequence[Word], n: int) -> list[str]:
+    """What the books may write for a word: its common names, it in two words, or one with its neighbour."""
+    word = words[n]
+    if names := wording.ALIASES.get(word.text):
+        return [word.typed, *names]
+    plain = terms.bare(word.typed)
+    found = [plain, terms.stem(plain)]
+    for cut in range(3, len(plain) - 2):
+        found += (f"{plain[:cut]} {plain[cut:]}", f"{plain[cut:]} {plain[:cut]}")
+    for other in (n - 1, n + 1):
+        if 0 <= other < len(words) and words[other].number is None:
+            first, second = sorted((n, other))
+            found.append(terms.bare(words[first].typed) + terms.bare(words[second].typed))
+    return list(dict.fromkeys(found))
+
+
+def _value(match: Match) -> tuple[str, ...] | None:
+    if match.row is None:
+        return None
+    row = match.grid.rows[match.row]
+    return tuple(" ".join(row.cells[place].split()).lower() for place in match.columns)
+
+
+def _dominates(a: Match, b: Match) -> bool:
+    """Whether `a` reads the question better: it names more, or the same words by what stands beside them."""
+    if a is b:
+        return False
+    if b.named < a.named:
+        return True
+    if a.grid is b.grid and a.numbers == b.numbers and a.beside > b.beside:
+        return True
+    return a.named == b.named and (a.beside, -a.distant) > (b.beside, -b.distant)
+
+
+def _stands_alone(match: Match, words: Sequence[Word]) -> bool:
+    """Whether no word that is not accounted for belongs to the name: "ogre mage" is no ogre."""
+    start, end = match.row_span
+    beside = [
+        n
+        for n in match.missing
+        if (n == start - 1 and not words[start].before) or (n == end and not words[end].before)
+    ]
+    return not beside
+
+
+def _facts(match: Match) -> Iterator[Fact]:
+    grid = match.grid
+    assert match.row is not None
+    row = grid.rows[match.row]
+    for place in match.columns:
+        value, column = row.cells[place], grid.columns[place]
+        if value and grid.kind == "block":
+            yield Fact(row.cells[0], column, value, row.passage)
+        elif value:
+            yield Fact(grid.title, column, value, row.passage, _row_label(grid, match), column)
+
+
+def _row_label(grid: Grid, match: Match) -> str:
+    """The label by which a row was asked for: "Sword, long"; with its column's where it is a number."""
+    assert match.row is not None
+    cell = grid.rows[match.row].cells[match.by]
+    return cell if any(letter.isalpha() for letter in cell) else f"{grid.columns[match.by]} {cell}".strip()
