@@ -95,13 +95,15 @@ class Match(NamedTuple):
 
 def matches(grid: Grid, question: Wording) -> list[Match]:
     """All ways to read `question` as one that asks for cells of one row of `grid`."""
-    columns = _columns_named(grid, question)
     found: list[Match] = []
-    selections = _title_named(grid, question) if grid.kind == "block" else _rows_named(grid, question)
+    if grid.kind == "block":
+        selections = _title_named(grid, question)
+        columns = _columns_named(grid, question) if selections else []
+    else:
+        columns = _columns_named(grid, question) + _numbered(grid, question)
+        selections = [*(_rows_named(grid, question) if columns else ()), *_rows_numbered(grid, question)]
     if len(selections) > _MOST_NAMED:
         return []
-    if grid.kind == "table":
-        columns += _numbered(grid, question)
     for selected in selections:
         targets = [
             (targets, span, beside)
@@ -223,19 +225,15 @@ def _around(words: Sequence[Word], span: Span) -> set[str]:
 
 
 def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
-    """The rows that the question names, by a text in any column or by a number in its range."""
+    """The rows that the question names by a text in any column."""
     spans: list[tuple[Span, int]] = []
     texts: list[Selected] = []
-    beginnings = {word.typed[:3] for word in question.words} | {
-        alias[:3] for word in question.words for alias in wording.ALIASES.get(word.text, ())
-    }
     for place in range(len(grid.columns)):
         for number, row in enumerate(grid.rows):
             cell = row.cells[place]
             if not cell or len(cell) > _LONGEST_NAME:
                 continue
-            low = cell.lower()
-            if not any(beginning in low for beginning in beginnings) or not _LETTER.search(cell):
+            if not question.beginnings.search(cell) or not _LETTER.search(cell):
                 continue
             for form in _row_forms(cell):
                 for span in question.runs.get(form, ()):
@@ -243,11 +241,17 @@ def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
                         spans.append((span, len(texts)))
                         texts.append(Selected(number, place, span))
     longest = {what for _, what in _longest(spans)}
-    found = list(dict.fromkeys(texts[what] for what in sorted(longest)))
-    for n, word in enumerate(question.words):
-        if word.number is not None and not word.typed.startswith("+"):
-            found += _rows_holding(grid, question, n, word.number)
-    return found
+    return list(dict.fromkeys(texts[what] for what in sorted(longest)))
+
+
+def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
+    """The rows in whose range a number of the question is."""
+    return [
+        selected
+        for n, word in enumerate(question.words)
+        if word.number is not None and not word.typed.startswith("+")
+        for selected in _rows_holding(grid, question, n, word.number)
+    ]
 
 
 def _rows_holding(grid: Grid, question: Wording, n: int, number: float) -> list[Selected]:

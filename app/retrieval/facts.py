@@ -28,7 +28,7 @@ MOST_GRIDS = 40
 _MOST_PASSAGES = 24
 _MOST_FACTS = 8
 # So many questions are tried for one that asks for several things, of so many words for one thing.
-_MOST_TRIED = 40
+_MOST_TRIED = 24
 _LONGEST_PART = 4
 _FREE = cells.BONUS | cells.CHANCE | cells.UNITS.keys()
 _AUXILIARIES = wording.listed("is are do does did can could will would has have was were may am")
@@ -85,10 +85,13 @@ class _Asked:
         clauses = _clauses(words)
         if followed:
             return self._followed(clauses) or stated
-        if len(clauses) > 1:
-            parts = [self._several(clause) for clause in clauses]
-            if all(part.exact for part in parts):
-                return _joined(parts)
+        if len(clauses) > 1 and _COMPARING.isdisjoint(word.text for word in words):
+            parts = []
+            for clause in clauses:
+                parts.append(self._several(clause))
+                if not parts[-1].exact:
+                    return parts[-1]
+            return _joined(parts)
         several = self._several(words)
         return several if several.exact else stated
 

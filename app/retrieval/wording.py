@@ -95,10 +95,14 @@ class Word(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """The words of a question that count; `runs`: form (see `forms`) → where it stands."""
+    """The words of a question that count; `runs`: form (see `forms`) → where it stands.
+
+    A label that the question names has one of `beginnings` of words.
+    """
 
     words: tuple[Word, ...]
     runs: Mapping[str, tuple[Span, ...]]
+    beginnings: re.Pattern[str]
 
 
 def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
@@ -147,7 +151,11 @@ def wording(words: list[Word]) -> Wording:
         for end in range(start + 1, min(start + LONGEST_RUN, len(texts)) + 1):
             for form in forms(texts[start:end]):
                 runs.setdefault(form, []).append((start, end))
-    return Wording(tuple(words[:-1]), {form: tuple(spans) for form, spans in runs.items()})
+    beginnings = {
+        written[:3] for word in words[:-1] for written in (word.typed, word.text, *ALIASES.get(word.text, ()))
+    }
+    pattern = re.compile("|".join(map(re.escape, sorted(beginnings))), re.IGNORECASE)
+    return Wording(tuple(words[:-1]), {form: tuple(spans) for form, spans in runs.items()}, pattern)
 
 
 def _named(stems: list[str], place: int) -> tuple[str | None, int]:
