@@ -5,11 +5,12 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 usage() {
     cat <<'TEXT'
-Usage: scripts/test_flask_query.sh "QUESTION" [debug] [k]                      with the token in DNDCHAT_TOKEN
-       scripts/test_flask_query.sh - "QUESTION" [debug] [k] <FILE              with the token in a file
-       scripts/test_flask_query.sh "Bearer TOKEN" "QUESTION" [debug] [k]
+Usage: scripts/test_flask_query.sh "QUESTION" [debug] [model] [k]                with the token in DNDCHAT_TOKEN
+       scripts/test_flask_query.sh - "QUESTION" [debug] [model] [k] <FILE        with the token in a file
+       scripts/test_flask_query.sh "Bearer TOKEN" "QUESTION" [debug] [model] [k]
 
   debug   the word debug (or true): adds the retrieval trace
+  model   asks the language model even where the books' own figures answer the question
   k       the most passages to use, 1 to 50 (default 15)
 
 In the last form every account on this machine can see the token for a moment, in the list of processes.
@@ -42,13 +43,14 @@ case "$given" in
         exec scripts/test_flask_query.sh "$@"
         ;;
 esac
-if [ $# -lt 1 ] || [ $# -gt 3 ]; then usage >&2; exit 2; fi
-authorization=$DNDCHAT_TOKEN question=$1 debug=false k=
+if [ $# -lt 1 ] || [ $# -gt 4 ]; then usage >&2; exit 2; fi
+authorization=$DNDCHAT_TOKEN question=$1 debug=false exact=true k=
 unset DNDCHAT_TOKEN DNDCHAT_TOKEN_TAKEN
 shift
 for argument in "$@"; do
     case "$argument" in
         debug | true) debug=true ;;
+        model) exact=false ;;
         false | "") ;;
         *[!0-9]*) usage >&2; exit 2 ;;
         *) k=$argument ;;
@@ -61,7 +63,7 @@ url=${API_URL:-http://127.0.0.1:$(dev_server_field 2 | grep . || echo 5000)}
 python=$([ -x .venv/bin/python3 ] && echo .venv/bin/python3 || echo python3)
 
 # Question and token go through the environment, so that no quote in them meets a shell, a JSON template or the process list.
-QUESTION=$question DEBUG=$debug K=$k AUTHORIZATION=$authorization URL=$url "$python" - <<'PY'
+QUESTION=$question DEBUG=$debug EXACT=$exact K=$k AUTHORIZATION=$authorization URL=$url "$python" - <<'PY'
 import http.client, json, os, sys, urllib.error, urllib.parse, urllib.request
 
 from app.escaping import as_json, degrade, escaped
@@ -94,6 +96,8 @@ except ValueError:
 if parts.scheme == "http" and not here and "API_URL" not in os.environ.get("ALLOW_INSECURE", "").replace(",", " ").split():
     sys.exit("✗ API_URL: not encrypted, so whoever sits on the line reads the token; give https://, or ALLOW_INSECURE=API_URL")
 body = {"question": question, "debug": os.environ["DEBUG"] == "true"}
+if os.environ["EXACT"] == "false":
+    body["exact"] = False
 if os.environ["K"]:
     body["k"] = int(os.environ["K"])
 headers = {"Content-Type": "application/json", "Authorization": os.environ["AUTHORIZATION"]}

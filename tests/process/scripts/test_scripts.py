@@ -540,6 +540,8 @@ def test_a_question_arrives_as_it_was_typed(
         (["7"], {"debug": False, "k": 7}),
         (["false", "50"], {"debug": False, "k": 50}),
         (["", "3"], {"debug": False, "k": 3}),
+        (["model"], {"debug": False, "exact": False}),
+        (["debug", "model", "5"], {"debug": True, "exact": False, "k": 5}),
     ],
     ids=" ".join,
 )
