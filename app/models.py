@@ -100,7 +100,7 @@ class Fact(NamedTuple):
     """What the books state: one cell of a table, or one value of a statistics block.
 
     `value` is verbatim; `passage` is the id of the passage that states it. `row` and `column` are the labels
-    of a table's cell, None in a block; `heading` says what its rows are ("Level").
+    of a table's cell, None in a block; `heading` is what the column of the row's label is called ("Level").
     """
 
     subject: str

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from app.deadline import Deadline
 from app.index import terms
-from app.index.grids import Grid
 from app.index.search import LexicalIndex
 from app.models import Fact
 from app.retrieval import cells, wording
@@ -313,11 +312,6 @@ def _facts(match: Match) -> Iterator[Fact]:
         if value and grid.kind == "block":
             yield Fact(row.cells[0], column, value, row.passage)
         elif value:
-            yield Fact(grid.title, column, value, row.passage, _row_label(grid, match), column)
-
-
-def _row_label(grid: Grid, match: Match) -> str:
-    """The label by which a row was asked for: "Sword, long"; with its column's where it is a number."""
-    assert match.row is not None
-    cell = grid.rows[match.row].cells[match.by]
-    return cell if any(letter.isalpha() for letter in cell) else f"{grid.columns[match.by]} {cell}".strip()
+            yield Fact(
+                grid.title, column, value, row.passage, row.cells[match.by], column, grid.columns[match.by]
+            )
