@@ -38,11 +38,11 @@ class Grid(NamedTuple):
         return list(dict.fromkeys(row.passage for row in self.rows))
 
     def facts(self) -> Iterator[Fact]:
-        """Every cell but the rows' labels in which something is stated, row by row."""
+        """What is stated in every cell that has a label on both sides, row by row."""
         table = self.kind == "table"
         for passage, (label, *cells) in self.rows:
             for column, value in zip(self.columns[1:], cells, strict=True):
-                if value:
+                if label and column and value:
                     where = (label, column, self.columns[0]) if table else ()
                     yield Fact(self.title if table else label, column, value, passage, *where)
 

@@ -150,6 +150,8 @@ CANONICAL = {
     for name, aliases in _SAME.items()
     for alias in (" ".join(terms.stems(name)), *aliases.split("/"))
 }
+# The canonical names: what the game says of a monster, a spell or a character, in all books.
+KNOWN = frozenset(_SAME)
 _INITIALS = re.compile(r"\b(?:[a-z]\.){1,5}(?:[a-z]\b)?")
 _SIGNS = re.compile(r"\bno\.|\bno(?= (?:of|appear|app|attack))|\bnum\b\.?|#|%")
 _SMALL = frozenset(("of", "the", "a", "an", "s"))

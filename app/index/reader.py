@@ -1,23 +1,43 @@
 """Reads what passages state, tables and statistics blocks, into grids. Used when the index is built.
 
-What cannot be read with certainty is no fact: it is left out, and said to be.
+What cannot be read with certainty is no fact: it is left out, and said to be. The dialects are in
+`app.index.reading`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from app.index import blocks, markdown_tables
+from app.index import labels, terms
 from app.index.grids import Grid, GridRow
+from app.index.reading import aligned_tables, blocks, html_tables, json_tables, pipe_tables
+from app.index.reading.cells import clean
+from app.index.reading.joining import JsonPart, called, follows, goes_on, json_grids, spoken
+from app.index.reading.raw import MOST_CELLS, RawTable
+from app.index.reading.shaping import Table, shape
 from app.models import Passage
+
+# Longer passages are read to here: a rule book has none of a tenth of it.
+MOST_CHARACTERS = 2_000_000
+# Of what was not read, so much is told.
+_TOLD = 120
+# Longer lines are no lines of a table that is set in columns.
+_LONGEST_ALIGNED = 2_000
+
+_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
+_CAPTION = re.compile(
+    r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
+)
+_CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
+_VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "detail", "description", "rating"))
 
 
 class Unread(NamedTuple):
     """What looks like a table or a block in the passage `id`, and why it is none."""
 
     id: str
-    text: str
     why: str
 
 
@@ -26,35 +46,190 @@ class Reading(NamedTuple):
     unread: list[Unread]
 
 
+class _Found(NamedTuple):
+    """A table in a passage. `heading`: the last one above it inside the passage; `caption`: its own.
+
+    `raw`: the number of the drawn table that it was in, alone or beside others.
+    """
+
+    table: Table
+    heading: str
+    caption: str
+    raw: int
+
+
+class _Contents:
+    """What stands in one passage."""
+
+    def __init__(self) -> None:
+        self.tables: list[_Found] = []
+        self.raws = 0
+        self.json: list[json_tables.JsonTable] = []
+        self.lines: list[str] = []
+        self.whys: list[str] = []
+
+
 def read(passages: Sequence[Passage]) -> Reading:
-    """All grids of `passages`, in their order."""
+    """All grids of `passages`: tables and blocks in their order, a table of many passages at its first."""
     grids: list[Grid] = []
-    for passage in passages:
-        grids += _tables(passage)
-        if block := _block(passage):
-            grids.append(block)
-    return Reading(grids, [])
+    parts: list[JsonPart] = []
+    unread: list[Unread] = []
+    for number, passage in enumerate(passages):
+        contents = _contents(passage)
+        pairs: list[tuple[str, str]] = []
+        name = called(passage)
+        for at, found in enumerate(contents.tables):
+            if stated := _pairs_of(found.table, name):
+                pairs += stated
+            elif not _appended(grids, passages[number - 1] if number else None, passage, found, at == 0):
+                if found.table.columns:
+                    grids.append(_grid(passage, name, found, contents.raws > 1))
+                else:
+                    contents.whys.append(f"rows without headings: {' | '.join(found.table.rows[0])}")
+        for table in contents.json:
+            if table.is_entry:
+                pairs += table.rows[0].cells.items()
+            else:
+                parts.append(JsonPart(passage, table))
+        grids += _blocks(passage, name, contents, pairs)
+        unread += [Unread(passage.id, why[:_TOLD]) for why in contents.whys]
+    grids += json_grids(parts)
+    return Reading(grids, unread)
 
 
-def _tables(passage: Passage) -> Iterator[Grid]:
-    found = list(markdown_tables.read(passage.text.split("\n")))
-    for table in found:
-        own = len(found) == 1 or not table.caption
-        title = passage.name if own else table.caption
-        context = "\n".join(dict.fromkeys((passage.name, table.caption, passage.hierarchy)))
-        yield Grid(
-            title,
-            context,
-            table.columns,
-            tuple(GridRow(passage.id, cells) for cells in table.rows),
-            "table",
-        )
+def _contents(passage: Passage) -> _Contents:
+    """The tables of a passage, and the lines that are none."""
+    found = _Contents()
+    text = passage.text
+    if len(text) > MOST_CHARACTERS:
+        found.whys.append(f"more than {MOST_CHARACTERS:,} characters")
+        text = text[:MOST_CHARACTERS]
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    at = 0
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    if at < len(lines) and _HEADING.match(lines[at]):
+        at += 1
+        if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
+            at += 1
+    heading = caption = ""
+    while at < len(lines):
+        line = lines[at].strip()
+        if not line:
+            found.lines.append("")
+            at += 1
+            continue
+        if read_json := json_tables.find(lines, at):
+            stated, at = read_json
+            found.json += stated.tables
+            found.whys += stated.whys
+            found.lines.append("")
+            continue
+        if drawn := _drawn(lines, at):
+            raws, at = drawn
+            below = next((row.strip() for row in lines[at : at + 2] if row.strip()), "")
+            if not caption and raws and (said := _CAPTION_BELOW.match(below)):
+                caption = clean(said[1])
+            for raw in raws:
+                found.raws += 1
+                shaped = shape(raw)
+                found.whys += shaped.whys
+                said_of_it = clean(raw.caption) or caption
+                found.tables += [_Found(table, heading, said_of_it, found.raws) for table in shaped.tables]
+            caption = ""
+            found.lines.append("")
+            continue
+        if said := _HEADING.match(line):
+            heading, caption = clean(said[1]), ""
+        elif said := _CAPTION.match(line):
+            caption = clean(said[1] or said[2]).rstrip(":")
+        else:
+            caption = ""
+        found.lines.append(lines[at])
+        at += 1
+    return found
 
 
-def _block(passage: Passage) -> Grid | None:
-    pairs = blocks.read(passage.text.split("\n"))
-    if not pairs:
-        return None
-    columns, cells = zip(*pairs, strict=True)
-    row = GridRow(passage.id, (passage.name, *cells))
-    return Grid(passage.name, passage.hierarchy, ("", *columns), (row,), "block")
+def _drawn(lines: Sequence[str], at: int) -> tuple[list[RawTable], int] | None:
+    """The tables that begin in the line `at`, in whatever dialect."""
+    if html := html_tables.find(lines, at):
+        return html
+    if len(lines[at]) <= _LONGEST_ALIGNED and (framed := aligned_tables.grid(lines, at)):
+        return framed
+    if piped := pipe_tables.find(lines, at):
+        return piped
+    if len(lines[at]) <= _LONGEST_ALIGNED:
+        return aligned_tables.ruled(lines, at) or aligned_tables.spaced(lines, at)
+    return None
+
+
+def _pairs_of(table: Table, name: str) -> list[tuple[str, str]]:
+    """The attributes of an entry that are set as a table: two columns, names and values, or one row."""
+    rows = [row for row in table.rows if any(row)]
+    if len(table.columns) > 1 and len(rows) == 1 and all(map(blocks.is_known, table.columns)):
+        return [(key, value) for key, value in zip(table.columns, rows[0], strict=True) if value]
+    if not rows or len(rows[0]) != 2:
+        return []
+    heads = table.columns or ("", "")
+    if all(heads) and blocks.is_known(heads[0]):
+        rows = [heads, *rows]
+    elif terms.key(heads[1]) not in _VALUE_HEADS and terms.key(heads[1]) != terms.key(name):
+        return []
+    known = sum(blocks.is_known(key) for key, _ in rows)
+    if len(rows) < 2 or known * 2 < len(rows):
+        return []
+    return [(key, value) for key, value in rows if key and value]
+
+
+def _appended(
+    grids: list[Grid], before: Passage | None, passage: Passage, found: _Found, first: bool
+) -> bool:
+    """Whether the table was the rest of the one at the end of the passage before, and is now its rows."""
+    above = grids[-1] if grids else None
+    if not (first and above and before and above.rows[-1].passage == before.id):
+        return False
+    table = found.table
+    if not table.rows or not goes_on(above, table.columns, table.rows):
+        return False
+    parts = passage.section is not None and passage.section == before.section
+    same = called(passage) == called(before) and passage.hierarchy == before.hierarchy
+    if not parts and not (same and follows(above, table.rows)):
+        return False
+    if len(above.columns) * (len(above.rows) + len(table.rows)) > MOST_CELLS:
+        return False
+    grids[-1] = above._replace(rows=above.rows + tuple(GridRow(passage.id, cells) for cells in table.rows))
+    return True
+
+
+def _grid(passage: Passage, name: str, found: _Found, one_of_several: bool) -> Grid:
+    """Among several tables, and inside an entry, a table is called as it is headed itself."""
+    own = spoken(found.caption or found.heading)
+    inside = one_of_several or passage.type not in ("table", "")
+    title = own if own and inside else name
+    context = (name, spoken(found.heading), found.caption, found.table.over, passage.hierarchy)
+    return Grid(
+        title,
+        "\n".join(dict.fromkeys(filter(None, context))),
+        found.table.columns,
+        tuple(GridRow(passage.id, cells) for cells in found.table.rows),
+        "table",
+    )
+
+
+def _blocks(passage: Passage, name: str, contents: _Contents, pairs: list[tuple[str, str]]) -> Iterator[Grid]:
+    """The statistics of the entry, from its text, its tables, and what its metadata have beside them."""
+    read_blocks, whys = blocks.read(contents.lines)
+    contents.whys += whys
+    own = next((block.pairs for block in read_blocks if not block.heading), [])
+    stated = {labels.attribute(key): (key, value) for key, value in own}
+    others = blocks.of_metadata(passage.metadata)
+    for key, value in (*pairs, *(others if stated or pairs or len(others) > 1 else ())):
+        stated.setdefault(labels.attribute(key), (key.replace("_", " "), value))
+    for subject, some in (
+        (name, list(stated.values())),
+        *((spoken(block.heading), block.pairs) for block in read_blocks if block.heading),
+    ):
+        if some:
+            context = "\n".join(dict.fromkeys(filter(None, (name, passage.hierarchy))))
+            columns, cells = zip(*some, strict=True)
+            yield Grid(subject, context, ("", *columns), (GridRow(passage.id, (subject, *cells)),), "block")

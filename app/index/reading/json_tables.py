@@ -1,0 +1,313 @@
+"""Reads what a passage states as JSON: one row of a table, a whole table, or the statistics of an entry.
+
+Values keep the figures as they are written. It is made by hand or by a model, so pieces may be missing, cased
+otherwise, or nested in another way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.index import labels, terms
+from app.index.reading.cells import clean
+from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
+
+MOST_CHARACTERS = 400_000
+MOST_LEVELS = 8
+
+_FENCE = re.compile(r"^(`{3,}|~{3,})\s*(?:json5?|javascript|js)?\s*$", re.IGNORECASE)
+# What parts the title of a table from the row's place in it: "ATTACK MATRIX -- armor class 3".
+_DASHES = re.compile(r"\s+(?:-{1,3}|[–—]{1,2}|\||:)\s+|\s*(?:--+|—+)\s*|:\s+")
+_MARKUP = re.compile(r"^#{1,6}\s+|\s+#+$")
+_TITLE_NAMES = "title/name/table/table title/table name/heading/caption"
+_SAID_NAMES = "description/note/summary/explanation/footnote/comment/usage"
+_NOT_STATED_NAMES = (
+    "query must/id/uid/type/source/book/page/metadata/tag/keyword/hierarchy/chunk type/char count"
+    "/category/parent heading"
+)
+# Properties that only hold the values together: they add nothing to a column's label.
+_WRAPPERS_NAMES = (
+    "value/data/result/row/cell/entry/statistic/stat/column/content/item/detail/attribute/property/field"
+    "/score/table data"
+)
+_LIST_NAMES = "row/entry/data/value/result/item/table/content/body"
+_TITLE = frozenset(_TITLE_NAMES.split("/"))
+_SAID = frozenset(_SAID_NAMES.split("/"))
+_NOT_STATED = frozenset(_NOT_STATED_NAMES.split("/"))
+_WRAPPERS = frozenset(_WRAPPERS_NAMES.split("/"))
+_LIST = frozenset(_LIST_NAMES.split("/"))
+
+
+class JsonRow(NamedTuple):
+    """`key`: what the label is ("armor class"); `label`: which; both "" where the text does not say."""
+
+    key: str
+    label: str
+    cells: dict[str, str]
+
+
+class JsonTable(NamedTuple):
+    """What a JSON value states. `place`: what the title says of the row ("level 3"); "" for a whole table."""
+
+    title: str
+    place: str
+    said: str
+    rows: list[JsonRow]
+    is_entry: bool = False
+
+
+class Found(NamedTuple):
+    tables: list[JsonTable]
+    whys: list[str]
+
+
+def find(lines: Sequence[str], start: int) -> tuple[Found, int] | None:
+    """What the JSON states that begins in the line `start`, and the line after it; None where none begins."""
+    line = lines[start].strip()
+    fence = _FENCE.match(line)
+    first = start + 1 if fence else start
+    if first >= len(lines) or lines[first].strip()[:1] not in ("{", "["):
+        return None
+    if fence:
+        ends = (at for at in range(first, len(lines)) if lines[at].strip() == fence[1])
+        end = next(ends, len(lines))
+        after = min(end + 1, len(lines))
+    else:
+        end = after = len(lines)
+    text = "\n".join(lines[first:end]).strip()
+    try:
+        value, length = _decoded(text)
+    except (ValueError, RecursionError) as error:
+        # A line of prose may begin with a bracket.
+        return (Found([], [f"damaged JSON: {error}"]), after) if fence or text.startswith('{"') else None
+    if not fence:
+        rest = text[length:]
+        if isinstance(value, list) and not _dicts(value) and not _lists(value):
+            return None
+        after = len(lines) - (rest.count("\n") if rest.strip() else 0)
+    tables, whys = [], []
+    for table in _tables(value):
+        if isinstance(table, str):
+            whys.append(table)
+        else:
+            tables.append(table)
+    return Found(tables, whys), after
+
+
+def _decoded(text: str) -> tuple[Any, int]:
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"more than {MOST_CHARACTERS:,} characters")
+    depth = most = 0
+    for bracket in re.finditer(r"[\[{]|[\]}]", text):
+        depth += 1 if bracket[0] in "[{" else -1
+        most = max(most, depth)
+    if most > 10 * MOST_LEVELS:
+        raise ValueError("nested too deeply")
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    value, length = decoder.raw_decode(text)
+    return value, length
+
+
+def _tables(value: Any) -> Iterator[JsonTable | str]:
+    """The tables of a JSON value, and in their place why something is none."""
+    if isinstance(value, list):
+        if _dicts(value) and all(_title(item)[0] for item in value):
+            for item in value:
+                yield from _tables(item)
+        else:
+            rows = list(_list_rows(value, []))
+            yield JsonTable("", "", "", rows) if rows else "a JSON list that is no table"
+        return
+    if not isinstance(value, dict):
+        yield "a JSON value that is no table"
+        return
+    if len(value) > MOST_CELLS:
+        yield f"JSON of more than {MOST_CELLS:,} properties"
+        return
+    title, title_key = _title(value)
+    said = "; ".join(str(v) for k, v in value.items() if _name(k) in _SAID and isinstance(v, str))
+    base, place = split_title(title)
+    stated = {
+        k: v
+        for k, v in value.items()
+        if k != title_key and _name(k) not in _SAID and _name(k) not in _NOT_STATED
+    }
+    if not stated:
+        yield "JSON that states nothing"
+        return
+    listed = next((k for k, v in stated.items() if isinstance(v, list) and v and _is_rows(k, v)), None)
+    nested = {k: v for k, v in stated.items() if isinstance(v, dict)}
+    plain = {k: v for k, v in stated.items() if not isinstance(v, dict | list)}
+    if listed is not None and (not place or _name(listed) in _LIST) and not (plain and place):
+        heads = next((v for k, v in stated.items() if _is_heads(k) and isinstance(v, list)), [])
+        rows = list(_list_rows(stated[listed], heads))
+        yield JsonTable(title, "", said, rows) if rows else "a JSON list that is no table"
+        return
+    if not plain and len(nested) == len(stated):
+        inner = nested
+        while len(inner) == 1 and all(isinstance(v, dict) for v in next(iter(inner.values())).values()):
+            inner = next(iter(inner.values()))
+        if len(inner) > 1 and _alike(list(inner.values())):
+            # A whole table: every property is a row.
+            yield JsonTable(
+                title, "", said, [JsonRow("", clean(k), dict(_cells(v))) for k, v in inner.items()]
+            )
+            return
+    cells = dict(_cells(stated))
+    if len(cells) > MOST_COLUMNS:
+        yield f"JSON with more than {MOST_COLUMNS} values in a row"
+        return
+    known = sum(labels.attribute(key) in labels.KNOWN for key in cells)
+    if not place and known > 1 and known * 2 >= len(cells):
+        yield JsonTable(title, "", said, [JsonRow("", title, cells)], is_entry=True)
+        return
+    key = _label_key(plain, place)
+    if key is None and not place:
+        yield "JSON without a label for its row"
+        return
+    if key is None:
+        yield JsonTable(base, place, said, [JsonRow("", place, cells)])
+        return
+    label, shown = _text(plain[key]), _shown(key)
+    base = base if place else _without_place(title, shown, label)
+    cells.pop(shown, None)
+    yield JsonTable(base, place or f"{shown} {label}", said, [JsonRow(shown, label, cells)])
+
+
+def split_title(title: str) -> tuple[str, str]:
+    """The table's title and the row's place in it: both sides of the last dash; "" where there is none."""
+    parts = list(_DASHES.finditer(title))
+    strong = [part for part in parts if "--" in part[0] or "—" in part[0] or "–" in part[0]] or parts
+    for part in reversed(strong):
+        base, place = title[: part.start()].strip(), title[part.end() :].strip()
+        if base and place:
+            return base, place
+    return title, ""
+
+
+def _without_place(title: str, key: str, label: str) -> str:
+    """`title` without the row's place at its end: "Turning Undead, cleric level 3"."""
+    words = title.split()
+    for place in (f"{key} {label}", label):
+        wanted = terms.stems(place)
+        for start in range(max(1, len(words) - len(wanted) - 2), len(words)):
+            if wanted and terms.stems(" ".join(words[start:])) == wanted:
+                return re.sub(
+                    r"[\s,;:(|-]*(?:\b(?:for|at|of|vs\.?|against))?[\s,;:(|-]*$", "", " ".join(words[:start])
+                )
+    return title
+
+
+def _title(value: Mapping[str, Any]) -> tuple[str, str | None]:
+    for key, title in value.items():
+        if _name(key) in _TITLE and isinstance(title, str) and title.strip():
+            return clean(_MARKUP.sub("", title.strip())), key
+    return "", None
+
+
+def _name(key: str) -> str:
+    return " ".join(terms.stems(key.replace("_", " ")))
+
+
+def _shown(key: str) -> str:
+    return clean(key.replace("_", " ")) if "_" in key else clean(key)
+
+
+def _label_key(plain: Mapping[str, Any], place: str) -> str | None:
+    """Which property is the label of the row: what the title says, else the first."""
+    stems = terms.stems(place)
+    best = [
+        key
+        for key, value in plain.items()
+        if stems and set(terms.stems(str(value))) <= set(stems) and set(terms.stems(key)) & set(stems)
+    ]
+    same = [key for key, value in plain.items() if stems and terms.stems(str(value)) == stems]
+    if found := [*best, *same]:
+        return found[0]
+    # The title says something that no property does: it is the label.
+    return None if place else next(iter(plain), None)
+
+
+def _dicts(value: Sequence[Any]) -> bool:
+    return bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _lists(value: Sequence[Any]) -> bool:
+    return len(value) > 1 and all(isinstance(item, list) and len(item) > 1 for item in value)
+
+
+def _is_rows(key: str, value: list[Any]) -> bool:
+    return _dicts(value) or (_name(key) in _LIST and _lists(value))
+
+
+def _is_heads(key: str) -> bool:
+    return _name(key) in ("column", "header", "heading", "head")
+
+
+def _list_rows(items: Sequence[Any], heads: Sequence[Any]) -> Iterator[JsonRow]:
+    """The rows of a list of objects, or of a list of lists the first of which has the headings."""
+    if len(items) > MOST_CELLS:
+        return
+    if _dicts(items):
+        for item in items:
+            stated = {k: v for k, v in item.items() if _name(k) not in _NOT_STATED}
+            key = next((k for k, v in stated.items() if not isinstance(v, dict | list)), None)
+            if key is not None:
+                cells = dict(_cells({k: v for k, v in stated.items() if k != key}))
+                yield JsonRow(_shown(key), _text(stated[key]), cells)
+    elif _lists(items):
+        names = [str(head) for head in (heads or items[0])]
+        for item in items if heads else items[1:]:
+            if len(item) == len(names):
+                yield JsonRow(
+                    names[0], _text(item[0]), dict(zip(names[1:], map(_text, item[1:]), strict=True))
+                )
+
+
+def _alike(values: Sequence[Mapping[str, Any]]) -> bool:
+    first = {_name(key) for key in values[0]}
+    return bool(first) and all(
+        len(first & {_name(k) for k in v}) * 2 >= max(len(first), len(v)) for v in values
+    )
+
+
+def _cells(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Every value with its path of property names, less those that only hold values together."""
+    if len(path) > MOST_LEVELS:
+        return
+    for key, inner in value.items():
+        names = path if isinstance(inner, dict | list) and _name(key) in _WRAPPERS else (*path, _shown(key))
+        if isinstance(inner, dict):
+            yield from _cells(inner, names)
+        elif isinstance(inner, list) and _dicts(inner):
+            for item in inner:
+                yield from _item(item, names)
+        elif isinstance(inner, list):
+            if any(isinstance(item, dict | list) for item in inner):
+                continue
+            yield ": ".join(names or (_shown(key),)), ", ".join(map(_text, inner))
+        else:
+            yield ": ".join(names), _text(inner)
+
+
+def _item(item: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """An object in a list: its first value says which it is; of two, the second is what it has."""
+    plain = [(key, value) for key, value in item.items() if not isinstance(value, dict | list)]
+    if len(plain) < 2:
+        return
+    which = _text(plain[0][1])
+    if len(item) == 2:
+        yield ": ".join((*path, which)), _text(plain[1][1])
+    else:
+        yield from _cells(dict(list(item.items())[1:]), (*path, which))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return clean(str(value))

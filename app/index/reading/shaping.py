@@ -1,0 +1,270 @@
+"""Makes of a table as it was found what it says: full headings, one label a row, and a table of each that
+stands beside or below another in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from app.index import labels
+from app.index.reading.cells import clean, is_nothing, label
+from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS, RawTable
+
+_MOST_LEVELS = 3
+_DIGIT = re.compile(r"\d")
+_DICE = re.compile(r"(?:roll )?(?:\d*d(?:\d+|%)|d%|%)(?: roll)?", re.IGNORECASE)
+_GOES_ON = re.compile(r"[a-z(+&/,;]")
+_OPEN_END = re.compile(r"(?:[,;:/&-]|\b(?:and|or|of|the|with|to|per))$")
+
+
+class Table(NamedTuple):
+    """`columns`: the first labels the rows; () where headings are not known. `over`: a heading of it all."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    over: str = ""
+
+
+class Shaped(NamedTuple):
+    """`whys`: what was left out, and why."""
+
+    tables: list[Table]
+    whys: list[str]
+
+
+def shape(raw: RawTable) -> Shaped:
+    """The tables in `raw`, left to right, top to bottom."""
+    whys = list(raw.whys)
+    width = max((len(row) for row in (*raw.head, *raw.body)), default=0)
+    if width > MOST_COLUMNS or width * len(raw.body) > MOST_CELLS:
+        return Shaped([], [*whys, f"larger than {MOST_COLUMNS} columns or {MOST_CELLS:,} cells"])
+    if not raw.body:
+        return Shaped([], [*whys, "no rows"] if raw.head and not whys else whys)
+    head = [[clean(cell) for cell in row] for row in raw.head]
+    body = [list(row) for row in raw.body]
+    head, body = _lower_heads(head, body)
+    # A heading over all columns says what the table is.
+    over = ""
+    while len(head) > 1 and len({cell for cell in head[0] if cell}) == 1:
+        over = next(cell for cell in head.pop(0) if cell)
+    columns = _full(head)
+    if not columns:
+        columns, body = _headed(body)
+    tables: list[Table] = []
+    for places in _beside(columns, body):
+        for names, rows in _below(
+            [columns[place] for place in places], [[r[p] for p in places] for r in body]
+        ):
+            table = _labelled(tuple(names) if any(names) else (), rows, over)
+            for at, name in enumerate(table.columns[1:], start=1):
+                if not name and (filled := [row[at] for row in table.rows if row[at]]):
+                    whys.append(f"a column without a heading: {', '.join(filled)}")
+            if len(table.columns or next(iter(table.rows), ())) < 2:
+                whys.append("one column only")
+                continue
+            others = [_with_labels(table, places) for places in other_labels(table.columns, table.rows)]
+            tables += [table, *others]
+            if not others:
+                whys += [f"a row without a label: {' | '.join(row)}" for row in table.rows if not row[0]]
+    return Shaped(_continued(tables), whys)
+
+
+def _lower_heads(head: list[list[str]], body: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Rows that are headings although no mark says so: below merged headings stand their parts."""
+    while head and len(head) < _MOST_LEVELS and len(body) > 1:
+        over = head[-1]
+        first = [clean(cell) for cell in body[0]]
+        unnamed = [at for at, cell in enumerate(over) if at and (not cell or cell in over[:at])]
+        if not unnamed or not all(first[at] for at in unnamed):
+            break
+        one = (
+            sum(map(bool, over)) == 1 and len(over) > 2 and all(first) and not any(map(_DIGIT.search, first))
+        )
+        parts = not first[0] and all(first[at] or over[at] for at in range(len(over)))
+        if not one and not parts:
+            break
+        if one:
+            over[:] = [next(filter(None, over))] * len(over)
+        for at, cell in enumerate(over):
+            # What stands to the right of a merged heading without one of its own is below it.
+            if at and not cell:
+                over[at] = over[at - 1]
+        head.append(first)
+        body = body[1:]
+    return head, body
+
+
+def _full(head: list[list[str]]) -> list[str]:
+    """One heading a column: its levels from the top, each once."""
+    if not head:
+        return []
+    return [": ".join(dict.fromkeys(filter(None, levels))) for levels in zip(*head, strict=True)]
+
+
+def _headed(body: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table without marked headings has its first row for them if it has no figures and the others do."""
+    first = [clean(cell) for cell in body[0]]
+    if len(body) > 2 and all(first) and len(set(first)) == len(first) and not any(map(_DIGIT.search, first)):
+        for cells in list(zip(*body[1:], strict=True))[1:]:
+            if all(map(_DIGIT.search, cells)):
+                return first, body[1:]
+    return [""] * len(first), body
+
+
+def _beside(columns: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[int]]:
+    """The columns of each of several tables: an empty one is between them, or their headings repeat."""
+    parts: list[list[int]] = [[]]
+    for at, name in enumerate(columns):
+        if not name and 0 < at < len(columns) - 1 and not any(row[at].strip() for row in body):
+            parts.append([])
+        else:
+            parts[-1].append(at)
+    parts = [part for part in parts if part]
+    if len(parts) > 1 and min(map(len, parts)) > 1:
+        return parts
+    places = list(range(len(columns)))
+    starts = [at for at in places if columns[at] and columns[at] == columns[0]]
+    steps = {after - before for before, after in pairwise([*starts, len(columns)])}
+    if len(starts) > 1 and len(steps) == 1 and steps.pop() > 1:
+        return [places[start:end] for start, end in pairwise([*starts, len(columns)])]
+    return [places]
+
+
+def _below(names: list[str], body: list[list[str]]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Tables one below another: a row with another die to roll begins one. Repeated headings are left out."""
+    rows: list[list[str]] = []
+    for row in body:
+        cleaned = [clean(cell) for cell in row]
+        if not any(cleaned):
+            continue
+        if cleaned == names:
+            continue
+        if names and _DICE.fullmatch(names[0]) and _DICE.fullmatch(cleaned[0]) and all(cleaned):
+            yield names, rows
+            names, rows = cleaned, []
+            continue
+        rows.append(row)
+    yield names, rows
+
+
+def _labelled(columns: tuple[str, ...], body: list[list[str]], over: str) -> Table:
+    """The rows with full labels: of what is set under a row, goes on with it or is merged with it as well."""
+    rows: list[list[str]] = []
+    sections: list[str] = []
+    section = group = ""
+    below_group = merged = False
+    for raw in body:
+        text, below = label(raw[0])
+        cells = [clean(cell) for cell in raw[1:]]
+        filled = any(cells)
+        if not text and rows and filled:
+            if _continues(rows[-1][1:], cells):
+                rows[-1][1:] = [
+                    " ".join(filter(None, pair)) for pair in zip(rows[-1][1:], cells, strict=True)
+                ]
+                continue
+            if len(cells) > 1 and cells[0] and all(cells) and all(rows[-1]):
+                merged = True
+                text = rows[-1][0]
+        elif below and group:
+            text = f"{group}, {text}"
+            below_group = True
+        elif text:
+            group = text
+            if not filled and columns:
+                section = text
+        rows.append([text, *cells])
+        sections.append(section if not below and filled else "")
+    if not below_group:
+        _told_apart(rows, sections)
+    if columns and (merged or _repeats(rows)):
+        columns, rows = _two_labels(columns, rows)
+    return Table(columns, tuple(map(tuple, rows)), over)
+
+
+def _continues(above: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether each of `cells` that is not empty goes on with the text above it."""
+    pairs = [(before, after) for before, after in zip(above, cells, strict=True) if after]
+    return len(pairs) < len(cells) and all(
+        before and (_GOES_ON.match(after) or _OPEN_END.search(before)) for before, after in pairs
+    )
+
+
+def _told_apart(rows: list[list[str]], sections: Sequence[str]) -> None:
+    """Labels that stand under several headings inside the table are said with theirs."""
+    often = Counter(row[0] for row, section in zip(rows, sections, strict=True) if section and any(row[1:]))
+    for row, section in zip(rows, sections, strict=True):
+        if section and often[row[0]] > 1 and any(row[1:]):
+            row[0] = f"{section}, {row[0]}"
+
+
+def _repeats(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether labels stand in groups of the same, as merged cells do."""
+    told = [row[0] for row in rows if row[0]]
+    return (
+        len(told) > 2
+        and len(set(told)) * 2 <= len(told)
+        and len(set(told)) == sum(1 for before, after in pairwise(["", *told]) if before != after)
+    )
+
+
+def _two_labels(columns: tuple[str, ...], rows: list[list[str]]) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The first two columns as one label where only both together tell the rows apart."""
+    pairs = {(row[0], row[1]) for row in rows if any(row[1:])}
+    told = [row for row in rows if any(row[1:])]
+    if len(columns) < 3 or len(pairs) != len(told) or not all(row[1] for row in told):
+        return columns, rows
+    return (
+        (", ".join(filter(None, columns[:2])), *columns[2:]),
+        [[", ".join(filter(None, row[:2])), *row[2:]] for row in rows],
+    )
+
+
+def other_labels(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[int]]:
+    """For each further column that labels the rows as the first does: its place, and those of the values.
+
+    Beside fighters' levels stand clerics', each in ranges of its own that go on without a gap.
+    """
+    keys = [place for place in range(len(columns)) if _is_key([row[place] for row in rows])]
+    values = [place for place in range(len(columns)) if place not in keys]
+    return [[key, *values] for key in keys[1:]] if values and keys[:1] == [0] else []
+
+
+def _with_labels(table: Table, places: Sequence[int]) -> Table:
+    rows = (tuple(row[place] for place in places) for row in table.rows if not is_nothing(row[places[0]]))
+    return Table(tuple(table.columns[place] for place in places), tuple(rows), table.over)
+
+
+def _is_key(cells: Sequence[str]) -> bool:
+    """Whether `cells` are ranges each of which goes on where the last one ends."""
+    spans = [labels.spans(cell) for cell in cells if not is_nothing(cell)]
+    if len(spans) < _FEWEST_RANGES or not all(len(found) == 1 for found in spans):
+        # One word among the numbers ("NM", "special") is a label, too.
+        spans = [found for found in spans if len(found) == 1]
+        if len(spans) < _FEWEST_RANGES or len(spans) + 1 < sum(not is_nothing(cell) for cell in cells):
+            return False
+    steps = [found[0] for found in spans]
+    return any(step.low < step.high for step in steps[1:]) and all(
+        0 < after.low - before.high <= 1 for before, after in pairwise(steps)
+    )
+
+
+_FEWEST_RANGES = 3
+
+
+def _continued(tables: list[Table]) -> list[Table]:
+    """Tables with the same headings that stood beside one another are one, if no label is there twice."""
+    whole: list[Table] = []
+    for table in tables:
+        last = whole[-1] if whole else None
+        if last and last.columns == table.columns and any(last.columns):
+            told = Counter(row[0] for row in (*last.rows, *table.rows) if any(row[1:]))
+            if max(told.values(), default=0) == 1:
+                whole[-1] = last._replace(rows=last.rows + table.rows)
+                continue
+        whole.append(table)
+    return whole
