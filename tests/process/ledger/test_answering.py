@@ -423,16 +423,32 @@ def test_a_reader_who_leaves_in_mid_answer_pays(site: Site) -> None:
     assert me["cost"]["daily_total"] == spent / 1e9
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_an_answered_question_costs_three_transactions(site: Site, stream: bool) -> None:
-    """Each waits for the disk five times: admission with the first call, one before the second, the end."""
+@pytest.mark.parametrize(
+    ("asked", "index", "writing"),
+    [
+        # The admission with the first call, one before the second, the end.
+        ({}, False, 3),
+        ({"stream": True}, False, 3),
+        ({"exact": False}, True, 3),
+        # Nobody knew at the admission that it would cost something.
+        ({}, True, 4),
+        # The admission and the end.
+        ({"question": "What is the armor class of an owlbear?"}, True, 2),
+    ],
+)
+def test_how_often_a_question_waits_for_the_ledger(
+    site: Site, asked: dict[str, Any], index: bool, writing: int
+) -> None:
+    """Each transaction that writes waits for the disk five times."""
     site.ask()
+    if index:
+        site.services.answering._reader = Reader(site.services._sample_index)
     said: list[str] = []
     db = site.services.ledger.store._db
     assert db is not None
     db.set_trace_callback(said.append)
-    assert site.ask(stream=stream).status == 200
-    assert (said.count("BEGIN IMMEDIATE"), said.count("BEGIN")) == (3, 2)
+    assert site.call("POST", "/api/query", {**QUESTION, **asked}).status == 200
+    assert (said.count("BEGIN IMMEDIATE"), said.count("BEGIN")) == (writing, 2)
 
 
 def test_limits_reach_the_caller(tmp_path: Path, doubles: tuple[OpenAIDouble, AuthDouble]) -> None:
