@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import re
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tests.evaluation import spoken, typos
 from tests.evaluation.table_questions import table_question
-from tests.evaluation.truth import Cell, same_value
+from tests.evaluation.truth import Cell, Half, same_value
 
 _OPENINGS = ("hi, quick question: ", "Hey, ", "ok so ", "Quick one: ", "hello! ", "Sorry, ")
 _CLOSINGS = (" please", ", please", " thanks", " pls")
@@ -53,7 +52,7 @@ class Posed(NamedTuple):
     wanted: tuple[tuple[Cell, ...], ...]
     source: Cell
     form: str
-    half: Literal["dev", "test"]
+    half: Half
     badly: bool
 
 
@@ -179,5 +178,4 @@ class Writer:
         badly = rng.random() < 0.5
         if badly:
             text = typos.badly(text, rng, self._known)
-        half: Literal["dev", "test"] = "test" if zlib.crc32(repr(cell[:8]).encode()) % 2 else "dev"
-        return Posed(text, tuple(wanted), cell, form, half, badly)
+        return Posed(text, tuple(wanted), cell, form, cell.half, badly)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from app.models import Fact, Question
+from app.retrieval import selection
 from app.retrieval.facts import Stated
 from tests.evaluation.asking import Posed
+from tests.evaluation.methods import Found, Method
 from tests.evaluation.refusals import Refused
 from tests.evaluation.truth import Cell, same_value
 
@@ -89,6 +91,22 @@ def told(answer: Answered) -> Iterator[str]:
     yield f"{answer.verdict}: {answer.posed.text!r} ({answer.posed.form})"
     yield f"    wanted {wanted}"
     yield f"    got {got or 'nothing'} | {answer.stated.reason}"
+
+
+def contexts(method: Method, posed: Sequence[Posed]) -> list[tuple[Posed, Found]]:
+    return [(one, method(Question(one.text))) for one in posed]
+
+
+def missing(posed: Posed, found: Found) -> bool:
+    """Whether something asked for stands in no passage of the context."""
+    there = {passage.id for passage in found.passages}
+    return not all(any(cell.passage in there for cell in cells) for cells in posed.wanted)
+
+
+def complete(some: Sequence[tuple[Posed, Found]]) -> tuple[int, float]:
+    """How many have all in the context, and the mean tokens of one."""
+    tokens = sum(selection.tokens(passage) for _, found in some for passage in found.passages)
+    return sum(not missing(posed, found) for posed, found in some), tokens / max(len(some), 1)
 
 
 def answered_all_the_same(ask: Ask, refused: Sequence[Refused]) -> list[tuple[Refused, Stated]]:

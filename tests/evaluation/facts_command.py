@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tempfile
 from collections import Counter
@@ -20,6 +21,7 @@ from app.retrieval.asked import Reader
 from app.retrieval.facts import Stated
 from tests.evaluation import exactness, truth
 from tests.evaluation.asking import Writer
+from tests.evaluation.methods import Methods
 from tests.evaluation.questions import read_corpus
 from tests.evaluation.refusals import refusals
 from tests.evaluation.relaid import HANDS, relaid
@@ -27,6 +29,7 @@ from tests.evaluation.two_readers import compared
 
 _SECONDS = 120.0
 _SEED = 1
+_CONTEXTS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,16 @@ def evaluate(wanted: Wanted, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="dndchat-facts-") as directory:
         path = Path(directory) / "index.sqlite3"
         build(stored, path, {"source": "evaluation"})
-        reader = Reader(LexicalIndex(path), needed=True)
+        index = LexicalIndex(path)
+        reader = Reader(index, needed=True)
 
         def ask(question: Question) -> Stated:
             return reader.read(question, Deadline(_SECONDS)).stated
 
         half = [one for one in posed if wanted.half in (one.half, "both")]
         answers = exactness.answered(ask, half)
+        method = Methods(index, None, None).named("embedded")
+        contexts = exactness.contexts(method, random.Random(_SEED).sample(half, min(_CONTEXTS, len(half))))
         failed = exactness.answered_all_the_same(ask, refused)
     facts = [fact for grid in read(stored).grids for fact in grid.facts()]
     readers = compared(stated, facts)
@@ -76,6 +82,10 @@ def evaluate(wanted: Wanted, console: Console) -> int:
     console.line("|---|---|---|---|")
     for line in exactness.table("all", answers):
         console.line(line)
+    whole, tokens = exactness.complete(contexts)
+    console.line(
+        f"\nEvery passage that states it is in the context: {whole} of {len(contexts)}, {tokens:,.0f} tokens"
+    )
     kinds = Counter(one.kind for one in refused)
     bad = Counter(one.kind for one, _ in failed)
     console.line(f"\nNot to be answered exactly: {len(failed)} of {len(refused)} were")
@@ -85,6 +95,9 @@ def evaluate(wanted: Wanted, console: Console) -> int:
         for answer in [answer for answer in answers if answer.verdict == verdict][: wanted.listed]:
             for line in exactness.told(answer):
                 console.line(line)
+    for posed_one, found in contexts:
+        if exactness.missing(posed_one, found):
+            console.line(f"not in the context: {posed_one.text!r} [{posed_one.wanted[0][0].passage}]")
     for one, got in failed[: wanted.listed]:
         values = ", ".join(f"{fact.subject}/{fact.attribute}={fact.value!r}" for fact in got.facts)
         console.line(f"answered: [{one.kind}] {one.text!r} -> {values}")

@@ -39,6 +39,8 @@ def table_question(cell: Cell, stated: Sequence[Cell], rng: random.Random) -> Fo
     """A question that `cell` answers; None where the same words would mean a cell of `stated` (all cells of
     tables) with another value, or nobody would ask so."""
     title = cell.title.lower()
+    if re.search(" (level|hit dice)$", cell.column.lower()) and numbers(cell.value):
+        return None  # another label of the same row, for others
     classes = spoken.classes_in(f"{cell.title} {cell.heading}")
     span = numbers(cell.row)
     if cell.heading.lower() in spoken.ABILITIES:

@@ -45,6 +45,7 @@ def test_the_other_reader_reads_cells_and_blocks() -> None:
         "## T\n\n| a | |\n|---|---|\n| 1 | 2 |",  # a column without one
         "## T\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 1 | 3 |",  # two rows of one name
         "## T\n\n| a | b |\n|---|---|\n| 1 | 2 | 3 |",  # a row too long
+        "## T\n\n| a | b | a or c | d |\n|---|---|---|---|\n| 1 | 2 | 3 | 4 |",  # two tables side by side
         "## T\n\n| a | b |\n| c | d |\n| 1 | 2 |",  # two heading lines
     ],
 )

@@ -9,6 +9,7 @@ line, `KEY: value` lines under an entry's heading, and the statistics of System 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
@@ -28,6 +29,8 @@ NOTHING = frozenset({"", "-", "–", "—", "nil", "none", "n/a"})
 _FEWEST_LINES = 3
 _NUMBERS = re.compile(r"(\d[\d,]*)(?:st|nd|rd|th)?")
 
+Half = Literal["dev", "test"]
+
 
 class Cell(NamedTuple):
     """One thing that a passage states: the `value` of `column` for `row` of the table `title`; in a block
@@ -45,6 +48,11 @@ class Cell(NamedTuple):
     column: str
     value: str
     place: int = 0
+
+    @property
+    def half(self) -> Half:
+        """Whether questions about it are for tuning or for reporting."""
+        return "test" if zlib.crc32(repr((self.title, self.row, self.column)).encode()) % 2 else "dev"
 
 
 class Numbers(NamedTuple):
@@ -138,6 +146,8 @@ def _table(passage: Passage) -> Iterator[Cell]:
     firsts = [row[0].casefold() for row in body]
     if len(set(map(str.casefold, labels))) < len(labels) or "" in labels[1:] or len(labels) < 2:
         return
+    if labels[0] and any(re.search(rf"\b{re.escape(labels[0])}\b", label) for label in labels[1:]):
+        return  # two tables side by side: "Weapon, Cost, Weapon or ammunition, Cost"
     heading = _HEADING.fullmatch(passage.text.strip().splitlines()[0])
     title = _PART.sub("", heading[1].strip()) if heading else passage.name
     for place, row in enumerate(body):
