@@ -38,7 +38,8 @@ _BLOCK_FORMS = (
 )
 # More of a question than a sentence can carry.
 _LONGEST_VALUE = 120
-_MOST_RIVALS = 8
+# What is stated is that it is stated elsewhere.
+_ELSEWHERE = re.compile(r"\b(?:special|see (?:below|above|text)|varies)\b", re.IGNORECASE)
 
 
 class Posed(NamedTuple):
@@ -60,7 +61,7 @@ class Writer:
     """Writes questions about `stated`. `known` are the words (lower case) that no slip may turn into."""
 
     def __init__(self, stated: Sequence[Cell], known: frozenset[str], seed: int) -> None:
-        self._stated = [cell for cell in stated if len(cell.value) <= _LONGEST_VALUE]
+        self._stated = [cell for cell in stated if _can_be_said(cell.value)]
         self._tables = [cell for cell in stated if cell.kind == "table"]
         self._known, self._rng = known, random.Random(seed)
         self._blocks: dict[tuple[str, str], list[Cell]] = defaultdict(list)
@@ -134,7 +135,7 @@ class Writer:
         names = ["{noun}"]
         for other in others[: self._rng.choice([1, 2])]:
             attribute = spoken.attribute(other.column)
-            if (also := self._one(said, attribute.key)) and len(other.value) <= _LONGEST_VALUE:
+            if (also := self._one(said, attribute.key)) and _can_be_said(other.value):
                 names.append(attribute.nouns[0])
                 wanted = [*wanted, also]
         listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
@@ -152,7 +153,7 @@ class Writer:
         ]
         other = self._rng.choice(kin) if kin else ""
         theirs = self._one(other, key)
-        if not theirs:
+        if not theirs or not _can_be_said(theirs[0].value):
             return "What is the {noun} of {a}?", wanted
         a = self._a(other, theirs[0])
         form = self._rng.choice(
@@ -166,7 +167,7 @@ class Writer:
         return form, [*wanted, theirs]
 
     def _about_table(self, cell: Cell) -> Posed | None:
-        found = table_question(cell, self._tables, self._rng)
+        found = table_question(cell, self._tables, self._blocks, self._rng)
         return found and self._finished(found.text, found.wanted, f"table {found.form}", cell)
 
     def _finished(self, text: str, wanted: Sequence[tuple[Cell, ...]], form: str, cell: Cell) -> Posed:
@@ -179,3 +180,7 @@ class Writer:
         if badly:
             text = typos.badly(text, rng, self._known)
         return Posed(text, tuple(wanted), cell, form, cell.half, badly)
+
+
+def _can_be_said(value: str) -> bool:
+    return len(value) <= _LONGEST_VALUE and not _ELSEWHERE.search(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.evaluation import spoken
@@ -26,6 +26,9 @@ _THINGS = re.compile(
     re.IGNORECASE,
 )
 
+Entries = Mapping[tuple[str, str], Sequence[Cell]]
+"""Cells of statistics blocks by the entry's name as it is said and the attribute's key."""
+
 
 class Found(NamedTuple):
     """A question, its form, and for each thing asked for the cells that say it (all the same)."""
@@ -35,9 +38,9 @@ class Found(NamedTuple):
     wanted: tuple[tuple[Cell, ...], ...]
 
 
-def table_question(cell: Cell, stated: Sequence[Cell], rng: random.Random) -> Found | None:
+def table_question(cell: Cell, stated: Sequence[Cell], entries: Entries, rng: random.Random) -> Found | None:
     """A question that `cell` answers; None where the same words would mean a cell of `stated` (all cells of
-    tables) with another value, or nobody would ask so."""
+    tables) or of `entries` with another value, or nobody would ask so."""
     title = cell.title.lower()
     if re.search(" (level|hit dice)$", cell.column.lower()) and numbers(cell.value):
         return None  # another label of the same row, for others
@@ -60,7 +63,7 @@ def table_question(cell: Cell, stated: Sequence[Cell], rng: random.Random) -> Fo
     if span and _ROLLS.fullmatch(spoken.without_brackets(cell.heading)):
         return _of_roll(cell, stated, rng, span)
     if not span and spoken.name(cell.row):
-        return _of_thing(cell, stated, rng)
+        return _of_thing(cell, stated, entries, rng)
     return _by_labels(cell, stated, rng, span) if span and cell.heading else None
 
 
@@ -315,7 +318,9 @@ _ROLL_OF = (
 def _of_roll(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbers) -> Found | None:
     mine = {other.column for other in stated if other.passage == cell.passage}
     number, title = _number(span, rng), spoken.title(cell.title, rng)
-    wanted = _only(cell, stated, _named(cell, number))
+    short = spoken.short_title(cell.title)
+    alone = _only(cell, stated, lambda o: _covers(o.row, number) and spoken.short_title(o.title) == short)
+    wanted = alone if len(mine) == 1 else _only(cell, stated, _named(cell, number))
     noun = rng.choice(spoken.attribute(cell.column).nouns)
     text, form = _filled(
         _ROLL if len(mine) == 1 else _ROLL_OF, rng, number=str(number), title=title, noun=noun
@@ -349,7 +354,7 @@ _THING = (
 )
 
 
-def _of_thing(cell: Cell, stated: Sequence[Cell], rng: random.Random) -> Found | None:
+def _of_thing(cell: Cell, stated: Sequence[Cell], entries: Entries, rng: random.Random) -> Found | None:
     thing, attribute = spoken.name(cell.row), spoken.attribute(cell.column)
     words = set(thing.split())
 
@@ -358,11 +363,15 @@ def _of_thing(cell: Cell, stated: Sequence[Cell], rng: random.Random) -> Found |
         near = words <= set(spoken.name(other.row).split())
         return near and spoken.attribute(other.column).key == attribute.key
 
+    also_said = entries.get((thing, attribute.key), [])
     wanted = _only(cell, stated, means)
+    if not all(same_value(cell.value, other.value) for other in also_said):
+        wanted = ()
     if not wanted or not _THINGS.fullmatch(cell.heading) or len(thing) < 4:
         return _by_labels(cell, stated, rng, None)
     noun, a = rng.choice(attribute.nouns), spoken.with_article(thing)
     forms = (*_THING, *(form for form in attribute.asked if "{n}" not in form))
+    wanted += tuple(also_said)
     others = [other for other in stated if (other.passage, other.column) == (cell.passage, cell.column)]
     also = rng.choice(others)
     if rng.random() < 0.15 and also.row != cell.row and len(spoken.name(also.row)) > 3:

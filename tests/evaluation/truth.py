@@ -107,7 +107,8 @@ def _count(digits: str) -> int:
 
 
 def _plain(value: str) -> str:
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(value.split()).casefold())
+    text = re.sub(r"\[\^\w+\]", "", value)  # a footnote's mark
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(text.split()).casefold())
     return re.sub(r"\b0+(?=\d)", "", text) if text.isdigit() else text
 
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from app.models import Fact
 from tests.evaluation.truth import Cell, numbers, same_value
 
+# Sentences under a heading are no statistics.
+_LONGEST = 120
+
 
 class Compared(NamedTuple):
     """`missing`: cells it does not have; `differing`: cells for which it has another value."""
@@ -24,6 +27,8 @@ def compared(stated: Sequence[Cell], facts: Iterable[Fact]) -> Compared:
         by_passage[fact.passage].append(fact)
     missing, differing = [], []
     for cell in stated:
+        if len(cell.value) > _LONGEST:
+            continue
         mine = [fact for fact in by_passage[cell.passage] if _means(fact, cell)]
         if any(same_value(fact.value, cell.value) for fact in mine):
             continue
@@ -38,7 +43,8 @@ def _means(fact: Fact, cell: Cell) -> bool:
     column = _letters(fact.column or fact.attribute)
     one = re.search(r"(\d+)$", column)
     fits = column.endswith(label) or (span and one and span.low <= int(one[1]) <= (span.high or int(one[1])))
-    row = not fact.row or not cell.row or _letters(cell.row) in (_letters(fact.row), "")
+    # "~ Riding" below "Saddle" is "Saddle: Riding".
+    row = not fact.row or not cell.row or _letters(fact.row).endswith(_letters(cell.row))
     return bool(fits) and (row or f"-row-{cell.place}" in cell.passage)
 
 
