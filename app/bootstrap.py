@@ -8,10 +8,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.datadir import file_stamp
-from app.errors import DatabaseError, InvalidToken, LedgerUnavailable
+from app.errors import DatabaseError, LedgerUnavailable
 from app.models import Estimate, Question, User
 from app.pricing import MAX_PROMPT_TOKENS, token_bound
-from app.tls import is_loopback_address
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -86,15 +85,7 @@ class Container:
         return part
 
     def user(self, token: str, remote_addr: str, deadline: Deadline) -> User:
-        if self._dev_token and is_loopback_address(remote_addr):
-            import hmac
-
-            if hmac.compare_digest(token.encode("utf-8", "replace"), self._dev_token.encode()):
-                return User(id="developer")
-            if not self.settings.auth_api_url:
-                # The token of an earlier start, most likely: nobody else could know it.
-                raise InvalidToken("not the development token, and there is no auth API to ask")
-        return self._callers.user(token, deadline)
+        return self._callers.user(token, remote_addr, deadline)
 
     def after_reply(self) -> None:
         if not self.settings.alert_email:
@@ -133,7 +124,7 @@ class Container:
     def _callers(self) -> Callers:
         from app.web.callers import Callers
 
-        return Callers(self.settings, lambda: self.ledger, lambda: self.auth, self._known)
+        return Callers(self.settings, self._dev_token, lambda: self.ledger, lambda: self.auth, self._known)
 
     @cached_property
     def ledger(self) -> Ledger:

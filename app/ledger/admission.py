@@ -19,7 +19,8 @@ from app.errors import BudgetExceeded, DndChatError, LedgerUnavailable, is_own_d
 from app.ledger import settlement, sql
 from app.ledger.limits import budget_refusal, find_refusal, read_bucket, read_quota, write_bucket
 from app.ledger.settlement import PaidCall, Settlement, close_orphans
-from app.ledger.transaction import Transaction, Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import Transaction
 from app.models import PlannedCall, Quota
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ import logging
 import sys
 
 from app.ledger import sql
-from app.ledger.origin import SECOND_US
-from app.ledger.transaction import Alert, Transaction, Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import SECOND_US, Alert, Transaction
 from app.settings import NAMES, PROJECT_ROOT, child_environment
 
 log = logging.getLogger(__name__)

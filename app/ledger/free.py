@@ -14,7 +14,8 @@ from app.errors import InvalidRequest, LedgerUnavailable, RateLimited
 from app.ledger import sql
 from app.ledger.limits import in_flight_refusal, take_free
 from app.ledger.settlement import close_orphans
-from app.ledger.transaction import Transaction, Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import Transaction
 from app.models import FreeKind
 
 log = logging.getLogger(__name__)

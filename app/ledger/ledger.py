@@ -11,9 +11,8 @@ from pathlib import Path
 from app.ledger import admission, sql
 from app.ledger.admission import Admission, Receipt
 from app.ledger.limits import read_quota
-from app.ledger.origin import SECOND_US, Clock
-from app.ledger.store import Store
-from app.ledger.transaction import Transactions
+from app.ledger.store import Store, Transactions
+from app.ledger.transaction import SECOND_US, Clock
 from app.models import FreeKind, PlannedCall, Quota, User
 from app.pricing import Pricing
 from app.settings import LimitSettings

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from app.errors import BudgetExceeded, ConcurrentRequest, DailyLimitExceeded, RateLimited, Refused
 from app.ledger import sql
-from app.ledger.origin import SECOND_US, Moment
-from app.ledger.transaction import BUDGET_USED_UP, USER_LIMIT, Alert, Transaction
+from app.ledger.transaction import BUDGET_USED_UP, SECOND_US, USER_LIMIT, Alert, Moment, Transaction
 from app.models import Quota
 from app.settings import LimitSettings
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from app import tls
 from app.escaping import escaped
 from app.ledger import sql
-from app.ledger.transaction import BUDGET_NEARLY, BUDGET_USED_UP, USER_LIMIT, Alert, Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import BUDGET_NEARLY, BUDGET_USED_UP, USER_LIMIT, Alert
 from app.pricing import dollars
 from app.settings import Settings, SmtpSettings, child_environment
 

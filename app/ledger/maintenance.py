@@ -18,9 +18,9 @@ from pathlib import Path
 from app import datadir
 from app.ledger import sql
 from app.ledger.limits import full_buckets
-from app.ledger.origin import DAY_US
 from app.ledger.settlement import close_orphans, find_orphans
-from app.ledger.transaction import Transaction, Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import DAY_US, Transaction
 
 log = logging.getLogger(__name__)
 

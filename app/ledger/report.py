@@ -7,7 +7,7 @@ from typing import Any
 
 from app.escaping import escaped
 from app.ledger import sql
-from app.ledger.transaction import Transactions
+from app.ledger.store import Transactions
 from app.pricing import dollars
 
 REFUSALS = ("burst", "daily", "in_flight", "budget", "free")

@@ -13,8 +13,15 @@ from typing import Literal, NamedTuple
 
 from app.ledger import sql
 from app.ledger.limits import read_bucket, write_bucket
-from app.ledger.origin import Moment, Process
-from app.ledger.transaction import BUDGET_NEARLY, BUDGET_USED_UP, USER_LIMIT, Alert, Transaction
+from app.ledger.transaction import (
+    BUDGET_NEARLY,
+    BUDGET_USED_UP,
+    USER_LIMIT,
+    Alert,
+    Moment,
+    Process,
+    Transaction,
+)
 from app.models import PlannedCall, Usage
 from app.pricing import Pricing
 

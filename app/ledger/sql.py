@@ -18,7 +18,7 @@ def _upsert(table: str, key: str, columns: str) -> str:
     return f"{_insert(table, f'{key}, {columns}')} ON CONFLICT ({key}) DO UPDATE SET {values}"
 
 
-# Which process has made a row and when (`origin.Process`, `origin.Moment`)
+# Which process has made a row and when (`transaction.Process`, `transaction.Moment`)
 _MOMENT = "wall_us, steady_us, boot"
 _ORIGIN = f"place, pid, pid_started, {_MOMENT}"
 

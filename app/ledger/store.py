@@ -19,11 +19,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app import datadir
-from app.datadir import intrusion, refusal
+from app.datadir import ensure, intruded, intrusion, refusal
 from app.errors import LedgerUnavailable
 from app.ledger import schema
+from app.ledger.transaction import Clock, Transaction
 from app.ledger.turnstile import Turnstile
+from app.pricing import Pricing
+from app.settings import LimitSettings
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +131,9 @@ class Store:
         return os.getpid(), status.st_dev, status.st_ino
 
     def _open(self) -> sqlite3.Connection:
-        datadir.ensure(self.path.parent)
+        ensure(self.path.parent)
         for file in (self.path, self._journal):
-            if foreign := datadir.intruded(file):
+            if foreign := intruded(file):
                 raise _Intruded(intrusion(foreign))
         with suppress(FileExistsError):
             # SQLite would make it with whatever rights the umask leaves to others.
@@ -190,3 +192,26 @@ class Store:
         if refused := refusal(self.path, write=True):
             return refused
         return refusal(self._journal, write=True) if self._journal.exists() else ""
+
+
+class Transactions:
+    """What all transactions of one ledger go by. `orphan_after_us` is in microseconds, see `Ledger`."""
+
+    def __init__(
+        self, store: Store, clock: Clock, limits: LimitSettings, pricing: Pricing, orphan_after_us: int
+    ) -> None:
+        self.store, self.clock, self.limits, self.pricing = store, clock, limits, pricing
+        self.orphan_after_us = orphan_after_us
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction that holds the write lock; an error undoes it. Raises LedgerUnavailable."""
+        with self.store.writing() as connection:
+            # Read under the lock: waiting for it may have taken us past midnight.
+            yield Transaction(connection, self.clock.now(), self.limits, self.orphan_after_us)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction whose reads all see the same state. Raises LedgerUnavailable."""
+        with self.store.reading() as connection:
+            yield Transaction(connection, self.clock.now(), self.limits, self.orphan_after_us)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from app.errors import AIServiceError, DndChatError, TooMuchWork
 from app.ledger import sql
-from app.ledger.origin import Process
 from app.ledger.settlement import ANSWERED, ORPHANED, TIMED_OUT, close_request, give_back, is_counted, is_paid
-from app.ledger.transaction import Transactions
+from app.ledger.store import Transactions
+from app.ledger.transaction import Process
 
 
 def take_over(ledger: Transactions, user_id: str, lost_id: str) -> None:

@@ -1,15 +1,140 @@
-"""One transaction of the ledger: its moment, its limits, and short ways to run the queries of `sql.py`."""
+"""One transaction: when and by which process it writes, its limits, and short ways to run the queries of
+`sql.py`.
 
+The wall clock can be set back or forward under us, so elapsed time is taken from the machine's steady clock
+wherever both moments were seen in the same boot of the same machine, and from the wall clock only where they
+were not.
+"""
+
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.ledger import sql
-from app.ledger.origin import Clock, Moment, Process
-from app.ledger.store import Store
-from app.pricing import Pricing
 from app.settings import LimitSettings
+
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+
+_PROC = Path("/proc")
+
+
+class Moment(NamedTuple):
+    """One instant. `wall_us`: microseconds since 1970 UTC; `steady_us` counts up within the boot `boot`.
+
+    The fields are named as the columns that keep them, so `_asdict()` makes the parameters of a query.
+    """
+
+    wall_us: int
+    steady_us: int
+    boot: str
+
+    @classmethod
+    def stored(cls, row: sqlite3.Row) -> "Moment":
+        """The moment in a row."""
+        return cls(row["wall_us"], row["steady_us"], row["boot"])
+
+    @property
+    def day(self) -> str:
+        """The UTC day, `YYYY-MM-DD`."""
+        return self.days_before(0)
+
+    def days_before(self, days: int) -> str:
+        """The UTC day so many days earlier."""
+        return time.strftime("%Y-%m-%d", time.gmtime((self.wall_us - days * DAY_US) // SECOND_US))
+
+    @property
+    def seconds_to_midnight(self) -> int:
+        """Whole seconds, rounded up, until the next UTC day: 1 to 86,400."""
+        return -(-(DAY_US - self.wall_us % DAY_US) // SECOND_US)
+
+    def elapsed_since(self, earlier: "Moment") -> int:
+        """Microseconds; negative when only the wall clock can tell and it was set back."""
+        if self.boot and self.boot == earlier.boot:
+            return self.steady_us - earlier.steady_us
+        return self.wall_us - earlier.wall_us
+
+
+class Clock:
+    """The machine's clocks. Tests pass another object with the same method."""
+
+    def __init__(self) -> None:
+        # Where it is unknown, only the wall clock can be compared between processes.
+        self._boot = _boot()
+        # The monotonic clock stops while a machine sleeps; quota comes back meanwhile.
+        self._steady = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+    def now(self) -> Moment:
+        """This moment."""
+        return Moment(time.time_ns() // 1000, time.clock_gettime_ns(self._steady) // 1000, self._boot)
+
+
+class Process(NamedTuple):
+    """A process, told apart from a later one of the same number, as /proc shows it.
+
+    `namespace` is the machine's boot and the process namespace in it (empty if unknown: then nothing can be
+    said about the process), `started` the start time in clock ticks since boot (0 if unknown).
+    """
+
+    namespace: str
+    pid: int
+    started: int
+
+    @classmethod
+    def current(cls) -> "Process":
+        """The process that calls this, also after a fork."""
+        return cls(_namespace(), os.getpid(), _started(os.getpid()) or 0)
+
+    @classmethod
+    def stored(cls, row: sqlite3.Row) -> "Process":
+        """The process in a row."""
+        return cls(row["place"], row["pid"], row["pid_started"])
+
+    def parameters(self) -> dict[str, str | int]:
+        """For a query; the column of the namespace is called `place`."""
+        return {"place": self.namespace, "pid": self.pid, "pid_started": self.started}
+
+    def is_dead(self) -> bool:
+        """Whether it has certainly ended; False also when that cannot be known from here."""
+        if not self.namespace or self.namespace != _namespace() or not self.started:
+            return False
+        started = _started(self.pid)
+        return started is None or started not in (0, self.started)
+
+
+@cache
+def _namespace() -> str:
+    try:
+        # Containers share the machine's boot, but the numbers of their processes mean nothing to each other.
+        return f"{boot} {(_PROC / 'self/ns/pid').readlink()}" if (boot := _boot()) else ""
+    except OSError:
+        return ""
+
+
+def _boot() -> str:
+    """The id of the machine's boot; empty where this is not Linux, or /proc is hidden."""
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_bytes().strip().decode()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int | None:
+    """Start time in clock ticks since boot; None: the process is gone or waits to be reaped; 0: unknown."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError:
+        return 0
+    # The name in brackets may itself hold brackets and blanks: the fields count from behind the last one.
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] in (b"Z", b"X", b"x"):
+        return None
+    return int(fields[19])
 
 
 class Alert(NamedTuple):
@@ -63,26 +188,3 @@ class Transaction(NamedTuple):
     def origin(self) -> dict[str, str | int]:
         """The parameters that say which process makes a row, and when."""
         return {**Process.current().parameters(), **self.now._asdict()}
-
-
-class Transactions:
-    """What all transactions of one ledger go by. `orphan_after_us` is in microseconds, see `Ledger`."""
-
-    def __init__(
-        self, store: Store, clock: Clock, limits: LimitSettings, pricing: Pricing, orphan_after_us: int
-    ) -> None:
-        self.store, self.clock, self.limits, self.pricing = store, clock, limits, pricing
-        self.orphan_after_us = orphan_after_us
-
-    @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        """A transaction that holds the write lock; an error undoes it. Raises LedgerUnavailable."""
-        with self.store.writing() as connection:
-            # Read under the lock: waiting for it may have taken us past midnight.
-            yield Transaction(connection, self.clock.now(), self.limits, self.orphan_after_us)
-
-    @contextmanager
-    def reading(self) -> Iterator[Transaction]:
-        """A transaction whose reads all see the same state. Raises LedgerUnavailable."""
-        with self.store.reading() as connection:
-            yield Transaction(connection, self.clock.now(), self.limits, self.orphan_after_us)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.ledger.ledger import Ledger
-from app.ledger.origin import SECOND_US, Clock, Moment
+from app.ledger.transaction import SECOND_US, Clock, Moment
 from app.models import PlannedCall, Usage  # noqa: F401  for the scripts that tests run
 from app.pricing import Overrides, price_list
 from app.settings import LimitSettings

@@ -128,8 +128,15 @@ def test_a_request_whose_token_is_not_valid(program: CgiProgram, check: Check) -
     check(program.request("POST", "/api/query", {"question": "orc"}, token="x", probe=True), 401, "rejected")
 
 
-def test_an_answered_request(program: CgiProgram, auth: AuthDouble, check: Check) -> None:
+def test_the_first_question_after_a_login(program: CgiProgram, auth: AuthDouble, check: Check) -> None:
     reply = program.request(
         "POST", "/api/query", {"question": "orc"}, token=auth.token_for("alice"), probe=True
     )
+    check(reply, 200, "newcomer")
+
+
+def test_an_answered_request(program: CgiProgram, auth: AuthDouble, check: Check) -> None:
+    token = auth.token_for("alice")
+    program.request("POST", "/api/query", {"question": "orc"}, token=token)
+    reply = program.request("POST", "/api/query", {"question": "orc"}, token=token, probe=True)
     check(reply, 200, "answered")

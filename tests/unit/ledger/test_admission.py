@@ -435,7 +435,7 @@ def test_a_question_that_costs_nothing_is_admitted_when_the_budget_is_used_up(tm
 def test_a_question_for_which_there_is_no_money_after_all_is_as_if_it_had_not_been_asked(
     tmp_path: Path,
 ) -> None:
-    ledger = open_ledger(tmp_path, budget="0.001", in_flight=1)
+    ledger = open_ledger(tmp_path, SetClock(), budget="0.001", in_flight=1)
     before = ledger.quota("gary")
     with pytest.raises(BudgetExceeded) as caught, ledger.admit("gary", "dear") as admission:
         admission.reserve(2_000_000, PlannedCall("embeddings", EMBEDDINGS, 1))
