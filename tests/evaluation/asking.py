@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tests.evaluation import spoken, typos
-from tests.evaluation.table_questions import table_question
+from tests.evaluation.table_questions import KEPT, table_question
 from tests.evaluation.truth import Cell, Half, same_value
 
 _OPENINGS = ("hi, quick question: ", "Hey, ", "ok so ", "Quick one: ", "hello! ", "Sorry, ")
@@ -35,6 +35,19 @@ _BLOCK_FORMS = (
     "whats the {noun} on {a}",
     "Look up {n} {noun}",
     "give me the {noun} for the {n}",
+)
+# As in table_questions: asked only about facts of the half that is reported.
+_KEPT_FORMS = (
+    "Any idea what {noun} {a} has?",
+    "could you tell me what the {noun} of {a} is?",
+    "For {a}, what is the {noun}?",
+    "what {noun} for {n}",
+    "need {n} {noun} quick",
+    "which {noun} does {a} have?",
+    "{noun} on {a}?",
+    "What's listed as the {noun} of {a}?",
+    "And the {noun} of {a} would be?",
+    "What would be {a}'s {noun}?",
 )
 # More of a question than a sentence can carry.
 _LONGEST_VALUE = 120
@@ -100,7 +113,9 @@ class Writer:
     def _about_block(self, cell: Cell) -> Posed | None:
         said, attribute = spoken.name(cell.title), spoken.attribute(cell.column)
         mine = self._one(said, attribute.key)
-        if not said or not mine or len(said) < 4:
+        # Nobody says "stun power word", as one says "red dragon".
+        backwards = "," in cell.title and self._a(said, cell) == said
+        if not said or not mine or len(said) < 4 or backwards:
             return None
         noun = self._rng.choice(attribute.nouns)
         draw = self._rng.random()
@@ -111,10 +126,13 @@ class Writer:
             form, wanted = self._several(said, cell, wanted)
         elif draw < 0.40:
             form, wanted = self._two_sides(said, cell, noun, wanted)
+        elif cell.half == "test" and self._rng.random() < 0.4:
+            form = self._rng.choice(_KEPT_FORMS)
         else:
             form = self._rng.choice(_BLOCK_FORMS)
         text = form.format(noun=noun, n=said, a=self._a(said, cell))
-        return self._finished(text, wanted, f"block {form if len(wanted) == 1 else 'several'}", cell)
+        kept = f" {KEPT}" if form in _KEPT_FORMS else ""
+        return self._finished(text, wanted, f"block {form if len(wanted) == 1 else 'several'}{kept}", cell)
 
     def _one(self, said: str, key: str) -> tuple[Cell, ...]:
         """All that says this of it, if it is one value; else nothing: two readings."""
@@ -125,7 +143,7 @@ class Writer:
     def _a(self, said: str, cell: Cell) -> str:
         """With an article for what there are many of (creatures, things), without for spells."""
         keys = {spoken.attribute(other.column).key for other in self._of[said]}
-        return f"{said}" if "duration" in keys or "casting time" in keys else spoken.with_article(said)
+        return said if "duration" in keys or "casting time" in keys else spoken.with_article(said)
 
     def _several(
         self, said: str, cell: Cell, wanted: list[tuple[Cell, ...]]

@@ -12,6 +12,7 @@ from app.retrieval.facts import Stated
 from tests.evaluation.asking import Posed
 from tests.evaluation.methods import Found, Method
 from tests.evaluation.refusals import Refused
+from tests.evaluation.table_questions import KEPT
 from tests.evaluation.truth import Cell, same_value
 
 Ask = Callable[[Question], Stated]
@@ -61,6 +62,9 @@ def table(name: str, answers: Sequence[Answered]) -> Iterator[str]:
         some = Counter(answer.verdict for answer in answers if answer.posed.badly is badly)
         label = "typed badly" if badly else "typed well"
         yield f"|   {label} | {_part(some['right'], sum(some.values()))} | {some['none']} | {_wrong(some)} |"
+    kept = Counter(answer.verdict for answer in answers if answer.posed.form.endswith(KEPT))
+    if kept:
+        yield f"|   phrasings kept for this half | {_part(kept['right'], sum(kept.values()))} | {kept['none']} | {_wrong(kept)} |"
     kinds: dict[str, Counter[Verdict]] = {}
     for answer in answers:
         kinds.setdefault(kind(answer.posed), Counter())[answer.verdict] += 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.evaluation import spoken
-from tests.evaluation.truth import Cell, Numbers, numbers, same_value
+from tests.evaluation.truth import Cell, Half, Numbers, numbers, same_value
 
 # How far beyond "17+" one asks.
 _BEYOND = 3
@@ -91,8 +91,12 @@ def _only(cell: Cell, stated: Sequence[Cell], means: Callable[[Cell], bool]) -> 
     return tuple(found) if agree and cell in found else ()
 
 
-def _filled(forms: Sequence[str], rng: random.Random, **words: str) -> tuple[str, str]:
+def _filled(forms: Sequence[str], rng: random.Random, half: Half, **words: str) -> tuple[str, str]:
+    """A question and its form; about facts of the half that is reported, one of the forms kept for it too."""
     form = rng.choice(forms)
+    if half == "test" and rng.random() < _KEPT_PART and tuple(forms) in _KEPT:
+        form = rng.choice(_KEPT[tuple(forms)])
+        return form.format(**words), f"{form} {KEPT}"
     return form.format(**words), form
 
 
@@ -162,12 +166,12 @@ def _of_level(
     words = _who(number, klass, rng) | {"noun": rng.choice(attribute.nouns)}
     spell = _SPELL_LEVEL.fullmatch(cell.column)
     if spell and re.search(r"spell|class level", f"{cell.column} {cell.title}", re.IGNORECASE):
-        text, form = _filled(_SPELLS, rng, spell=spoken.ordinal(int(spell[1])), **words)
+        text, form = _filled(_SPELLS, rng, cell.half, spell=spoken.ordinal(int(spell[1])), **words)
     elif spell or re.fullmatch(r"[\d+,-]*", cell.column) or len(cell.column) < 2:
         return None
     else:
         forms = _EXPERIENCE if attribute.key == "points" else _SAVE if saving else _LEVEL
-        text, form = _filled(forms, rng, **words)
+        text, form = _filled(forms, rng, cell.half, **words)
     return Found(text, f"level: {form}", (wanted,)) if wanted else None
 
 
@@ -195,11 +199,11 @@ def _of_experience(
     words = _who(reached.low, klass, rng)
     if cell is level and rng.random() < 0.5:
         points = f"{_number(span, rng):,}"
-        text, form = _filled(_LEVEL_OF, rng, klass=klass, points=points)
+        text, form = _filled(_LEVEL_OF, rng, cell.half, klass=klass, points=points)
         return Found(text, f"experience: {form}", ((level,),))
     if cell is level:
         label = level._replace(column=level.heading, value=level.row, row=level.value)
-        text, form = _filled(_EXPERIENCE, rng, **words)
+        text, form = _filled(_EXPERIENCE, rng, cell.half, **words)
         return Found(text, f"backwards: {form}", ((label,),))
     attribute = spoken.attribute(cell.column)
 
@@ -213,7 +217,7 @@ def _of_experience(
         )
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_LEVEL, rng, noun=rng.choice(attribute.nouns), **words)
+    text, form = _filled(_LEVEL, rng, cell.half, noun=rng.choice(attribute.nouns), **words)
     return Found(text, f"experience: {form}", (wanted,)) if wanted else None
 
 
@@ -242,7 +246,7 @@ def _of_score(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numb
     score = rng.choice(
         [f"{ability} {number}", f"{number} {ability}", f"{spoken.ABILITIES[ability]} {number}"]
     )
-    text, form = _filled(_SCORE, rng, noun=rng.choice(attribute.nouns), score=score)
+    text, form = _filled(_SCORE, rng, cell.half, noun=rng.choice(attribute.nouns), score=score)
     return Found(text, f"score: {form}", (wanted,)) if wanted else None
 
 
@@ -269,7 +273,7 @@ def _to_hit(cell: Cell, stated: Sequence[Cell], rng: random.Random, classes: Seq
         )
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_HIT, rng, ac=cell.row[3:], **_who(number, klass, rng))
+    text, form = _filled(_HIT, rng, cell.half, ac=cell.row[3:], **_who(number, klass, rng))
     return Found(text, f"to hit: {form}", (wanted,)) if wanted else None
 
 
@@ -296,7 +300,7 @@ def _turning(
         return fits and "turn" in other.title.lower()
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_TURN, rng, undead=undead, **_who(number, "cleric", rng))
+    text, form = _filled(_TURN, rng, cell.half, undead=undead, **_who(number, "cleric", rng))
     return Found(text, f"turning: {form}", (wanted,)) if wanted else None
 
 
@@ -323,7 +327,7 @@ def _of_roll(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbe
     wanted = alone if len(mine) == 1 else _only(cell, stated, _named(cell, number))
     noun = rng.choice(spoken.attribute(cell.column).nouns)
     text, form = _filled(
-        _ROLL if len(mine) == 1 else _ROLL_OF, rng, number=str(number), title=title, noun=noun
+        _ROLL if len(mine) == 1 else _ROLL_OF, rng, cell.half, number=str(number), title=title, noun=noun
     )
     return Found(text, f"roll: {form}", (wanted,)) if wanted else None
 
@@ -370,18 +374,19 @@ def _of_thing(cell: Cell, stated: Sequence[Cell], entries: Entries, rng: random.
     if not wanted or not _THINGS.fullmatch(cell.heading) or len(thing) < 4:
         return _by_labels(cell, stated, rng, None)
     noun, a = rng.choice(attribute.nouns), spoken.with_article(thing)
-    forms = (*_THING, *(form for form in attribute.asked if "{n}" not in form))
+    asked = tuple(form for form in attribute.asked if "{n}" not in form)
+    forms = asked if asked and rng.random() < 0.2 else _THING
     wanted += tuple(also_said)
     others = [other for other in stated if (other.passage, other.column) == (cell.passage, cell.column)]
     also = rng.choice(others)
     if rng.random() < 0.15 and also.row != cell.row and len(spoken.name(also.row)) > 3:
         both = _only(also, stated, _named(also, None)), spoken.name(also.row)
-        text, form = _filled(("{noun} of {a} and {b}", "Compare the {noun} of {a} and {b}"), rng,
+        text, form = _filled(("{noun} of {a} and {b}", "Compare the {noun} of {a} and {b}"), rng, cell.half,
                              noun=noun, a=a, b=spoken.with_article(both[1]))  # fmt: skip
         alone = [other for other in stated if spoken.name(other.row) == both[1]]
         if both[0] and len(alone) == len([other for other in alone if other.passage == also.passage]):
             return Found(text, f"things: {form}", (wanted, both[0]))
-    text, form = _filled(forms, rng, noun=noun, thing=thing, a=a)
+    text, form = _filled(forms, rng, cell.half, noun=noun, thing=thing, a=a)
     return Found(text, f"thing: {form}", (wanted,))
 
 
@@ -393,6 +398,49 @@ _LABELS = (
     "Look up the {noun} for {row} in the {title}",
 )
 
+# Forms in which nothing of the half for tuning is asked: how it fares with people who speak otherwise.
+KEPT = "(kept)"
+_KEPT_PART = 0.35
+_KEPT: dict[tuple[str, ...], tuple[str, ...]] = {
+    _LEVEL: (
+        "At level {number}, what {noun} does a {klass} have?",
+        "My {klass} is {nth} level, what is his {noun}?",
+        "What {noun} for {a}?",
+        "I play {a}, what's my {noun}?",
+        "which {noun} belongs to {a}",
+    ),
+    _EXPERIENCE: (
+        "How much experience until a {klass} is {nth} level?",
+        "At how many xp does a {klass} become {nth} level?",
+        "{klass} level {number} experience",
+        "How many xp to get a {klass} to level {number}?",
+    ),
+    _SAVE: (
+        "My {who} has to save vs {noun}, what do I need?",
+        "{noun} save, {who}",
+        "What number saves {a} from {noun}?",
+    ),
+    _SPELLS: (
+        "My {who}: how many {spell} level spells a day?",
+        "How many spells of {spell} level does {a} have?",
+        "{who} {spell} level spells",
+    ),
+    _HIT: (
+        "My {who} attacks AC {ac}, what do I need?",
+        "{who} against armor class {ac}, to hit roll?",
+        "What roll hits AC {ac} for {a}?",
+    ),
+    _TURN: ("My {who} tries to turn a {undead}, what roll?", "turn {undead}, {who}"),
+    _SCORE: ("My {score} gives which {noun}?", "I have {score}, what's my {noun}?", "{noun}, {score}?"),
+    _THING: (
+        "What {noun} for {a}?",
+        "Which {noun} has {a}?",
+        "{noun} on {a}",
+        "could you tell me what the {noun} of {a} is?",
+        "I want {a}. {noun}?",
+    ),
+}
+
 
 def _by_labels(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbers | None) -> Found | None:
     """By all labels, where nothing more natural is certain."""
@@ -403,5 +451,5 @@ def _by_labels(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Num
     wanted = _only(cell, stated, _named(cell, number))
     title = spoken.title(cell.title, rng)
     noun = rng.choice(spoken.attribute(cell.column).nouns)
-    text, form = _filled(_LABELS, rng, noun=noun, row=row, title=title)
+    text, form = _filled(_LABELS, rng, cell.half, noun=noun, row=row, title=title)
     return Found(text, f"labels: {form}", (wanted,)) if wanted else None
