@@ -12,11 +12,10 @@ from pathlib import Path
 
 from app import datadir
 from app.index import terms
-from app.index.grids import to_json
+from app.index.grids import Grid, TableLabels, labels_of, to_json
 from app.index.names import collect_names, common_words, ngrams
-from app.index.reader import read
+from app.index.reader import Reading, read
 from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
-from app.index.tables import read_table
 from app.models import Passage
 
 # A key is a name brought to one form (`terms.key`); an `everyday` one may be used without meaning the name.
@@ -52,8 +51,10 @@ _PEOPLE = frozenset({"class", "race"})
 _SHORTEST_CORRECTED = 4
 
 
-def build(passages: Iterable[Passage], path: Path, about: Mapping[str, str]) -> int:
-    """Write `passages` to the index at `path`, with what to say `about` their source; returns their number.
+def build(passages: Iterable[Passage], path: Path, about: Mapping[str, str]) -> Reading:
+    """Write `passages` to the index at `path`, with what to say `about` their source.
+
+    Returns what they state.
 
     Raises OSError or sqlite3.Error, and then leaves an index that was there as it was.
     """
@@ -63,13 +64,13 @@ def build(passages: Iterable[Passage], path: Path, about: Mapping[str, str]) -> 
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
             # Nobody reads the file before it is complete, and a lost build is repeated: no journal is needed.
             connection.execute("PRAGMA journal_mode = OFF")
-            _fill(connection, rows, about)
+            reading = _fill(connection, rows, about)
             connection.execute("VACUUM")
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    return len(rows)
+    return reading
 
 
 def in_memory(passages: Iterable[Passage], about: Mapping[str, str]) -> sqlite3.Connection:
@@ -79,18 +80,23 @@ def in_memory(passages: Iterable[Passage], about: Mapping[str, str]) -> sqlite3.
     return connection
 
 
-def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], about: Mapping[str, str]) -> None:
+def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], about: Mapping[str, str]) -> Reading:
+    reading = read(rows)
+    tables = labels_of(reading.grids)
     connection.executescript(_SCHEMA)
-    _write_passages(connection, rows)
-    _write_names(connection, rows)
-    _write_grids(connection, rows)
+    _write_passages(connection, rows, tables)
+    _write_names(connection, rows, tables)
+    _write_grids(connection, reading.grids)
     built = datetime.now(timezone.utc).isoformat(timespec="seconds")
     own = {"schema_version": str(SCHEMA_VERSION), "built": built}
     connection.executemany("INSERT INTO about VALUES (?, ?)", (own | dict(about)).items())
     connection.commit()
+    return reading
 
 
-def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+def _write_passages(
+    connection: sqlite3.Connection, rows: Sequence[Passage], tables: Mapping[str, TableLabels]
+) -> None:
     """The passages as they are shown, and their words in the form that questions are read in."""
     for number, passage in enumerate(rows, start=1):
         metadata = json.dumps(dict(passage.metadata), ensure_ascii=False)
@@ -98,8 +104,8 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
             "INSERT INTO passages (rowid, id, text, metadata, type) VALUES (?, ?, ?, ?, ?)",
             (number, passage.id, passage.text, metadata, passage.type),
         )
-        table = read_table(passage.text)
-        labels = "\n".join([table.caption, *table.headers, *table.rows]) if table else ""
+        table = tables.get(passage.id)
+        labels = "\n".join((*table.headers, *table.rows)) if table else ""
         searched = [
             number,
             *map(terms.fold, (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text))),
@@ -112,12 +118,12 @@ def _write_passages(connection: sqlite3.Connection, rows: Sequence[Passage]) -> 
         connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
 
 
-def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
+def _write_grids(connection: sqlite3.Connection, grids: Sequence[Grid]) -> None:
     """The grids, which passages they stand in, and the words by which they are meant.
 
     Of a table these are all its short texts: a row may be meant by any of them.
     """
-    for number, grid in enumerate(read(rows).grids, start=1):
+    for number, grid in enumerate(grids, start=1):
         connection.execute("INSERT INTO grids VALUES (?, ?)", (number, to_json(grid)))
         connection.executemany(
             "INSERT INTO grid_passages VALUES (?, ?)", ((identity, number) for identity in grid.passages)
@@ -143,8 +149,10 @@ def _in_both_forms(text: str) -> str:
     return "\n".join((terms.fold(text), *sorted(others)))
 
 
-def _write_names(connection: sqlite3.Connection, rows: Sequence[Passage]) -> None:
-    names = collect_names(rows)
+def _write_names(
+    connection: sqlite3.Connection, rows: Sequence[Passage], tables: Mapping[str, TableLabels]
+) -> None:
+    names = collect_names(rows, tables)
     mentions: Counter[str] = Counter()
     frequency: Counter[str] = Counter()
     written: set[str] = set()

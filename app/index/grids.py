@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from app.index import terms
 from app.models import Fact
+
+_LETTERS = re.compile(r"[A-Za-z]{3}")
+_DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 
 
 class GridRow(NamedTuple):
@@ -45,6 +50,38 @@ class Grid(NamedTuple):
                 if label and column and value:
                     where = (label, column, self.columns[0]) if table else ()
                     yield Fact(self.title if table else label, column, value, passage, *where)
+
+
+class TableLabels(NamedTuple):
+    """What a passage's tables can answer: titles and `headers`, and the labels of the `rows` that are there.
+
+    As `app.index.terms.plain` gives them. Labels that are only numbers or dice are none.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[str, ...]
+
+
+def labels_of(grids: Iterable[Grid]) -> dict[str, TableLabels]:
+    """The labels of the tables among `grids`, by the id of the passage."""
+    found: dict[str, TableLabels] = {}
+    for grid in grids:
+        if grid.kind == "block":
+            continue
+        headers = tuple(map(terms.plain, (grid.title, *grid.context.split("\n"), *grid.columns)))
+        rows: dict[str, list[str]] = {}
+        for row in grid.rows:
+            label = terms.plain(row.cells[0])
+            names = rows.setdefault(row.passage, [])
+            if _LETTERS.search(label) and not _DICE.fullmatch(label):
+                names.append(label)
+        for passage, names in rows.items():
+            known = found.get(passage, TableLabels((), ()))
+            found[passage] = TableLabels(known.headers + headers, known.rows + tuple(names))
+    return {
+        passage: TableLabels(*(tuple(dict.fromkeys(filter(None, names))) for names in labels))
+        for passage, labels in found.items()
+    }
 
 
 def to_json(grid: Grid) -> str:

@@ -27,7 +27,7 @@ _SPAN = re.compile(
     rf"(?: ?(?:-|to|through|thru|&(?= ?\d+\+)) ?(?P<high>{_SIGNED})(?P<loose>\+(?!\d))?['\"%]{{0,2}})?"
     r"(?: (?:or|and|&) (?P<after>[a-z]+))?"
 )
-_DICE = re.compile(r"\d*d(?:\d+|%)(?: ?[-+x*] ?\d+)?")
+_DICE = re.compile(r"(?<!\d)\d*d(?:\d+|%)(?: ?[-+x*] ?\d+)?")
 _UP = frozenset(("up", "above", "over", "higher", "more", "greater", "beyond", "longer", "larger", "later"))
 _DOWN = frozenset(("down", "below", "under", "lower", "less", "fewer", "shorter", "smaller", "earlier"))
 _ABOVE = frozenset(("over", "above", "more than", "greater than"))

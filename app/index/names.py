@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from app.index import terms
+from app.index.grids import TableLabels
 from app.index.search import NAME_KINDS
-from app.index.tables import read_table
 from app.models import Passage
 
 # A heading inside a paragraph that more passages have is a field of a form ("Hit Dice:"), not a name.
@@ -38,8 +38,13 @@ _RUN_IN = re.compile(
 _Add = Callable[[str, int, str], None]
 
 
-def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
-    """Key → the name's stems, and its owners: row number of the passage → the best kind of name there."""
+def collect_names(
+    rows: Sequence[Passage], tables: Mapping[str, TableLabels]
+) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
+    """Key → the name's stems, and its owners: row number of the passage → the best kind of name there.
+
+    `tables`: by the id of their passage.
+    """
     found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
 
     def add(name: str, number: int, kind: str) -> None:
@@ -67,7 +72,7 @@ def collect_names(rows: Sequence[Passage]) -> dict[str, tuple[tuple[str, ...], d
         parent = terms.plain(str(passage.metadata.get("parent_category") or ""))
         for name in _variants(written, parent or parents.get(passage.parent or "", ""), common):
             add(name, number, "variant")
-        if table := read_table(passage.text):
+        if table := tables.get(passage.id):
             for row in table.rows:
                 for name in (*_full_names(row), *_variants(row, "", common)):
                     add(name, number, "row")

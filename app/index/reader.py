@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
 from app.index.reading import aligned_tables, blocks, html_tables, json_tables, pipe_tables
-from app.index.reading.cells import clean
+from app.index.reading.cells import clean, heading
 from app.index.reading.joining import JsonPart, called, follows, goes_on, json_grids, spoken
 from app.index.reading.raw import MOST_CELLS, RawTable
 from app.index.reading.shaping import Table, shape
@@ -26,7 +26,6 @@ _TOLD = 120
 # Longer lines are no lines of a table that is set in columns.
 _LONGEST_ALIGNED = 2_000
 
-_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 _CAPTION = re.compile(
     r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
 )
@@ -108,11 +107,11 @@ def _contents(passage: Passage) -> _Contents:
     at = 0
     while at < len(lines) and not lines[at].strip():
         at += 1
-    if at < len(lines) and _HEADING.match(lines[at]):
+    if at < len(lines) and heading(lines[at]) is not None:
         at += 1
         if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
             at += 1
-    heading = caption = ""
+    above = caption = ""
     while at < len(lines):
         line = lines[at].strip()
         if not line:
@@ -135,12 +134,12 @@ def _contents(passage: Passage) -> _Contents:
                 shaped = shape(raw)
                 found.whys += shaped.whys
                 said_of_it = clean(raw.caption) or caption
-                found.tables += [_Found(table, heading, said_of_it, found.raws) for table in shaped.tables]
+                found.tables += [_Found(table, above, said_of_it, found.raws) for table in shaped.tables]
             caption = ""
             found.lines.append("")
             continue
-        if said := _HEADING.match(line):
-            heading, caption = clean(said[1]), ""
+        if (headed := heading(line)) is not None:
+            above, caption = headed, ""
         elif said := _CAPTION.match(line):
             caption = clean(said[1] or said[2]).rstrip(":")
         else:

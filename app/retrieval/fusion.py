@@ -7,12 +7,13 @@ count relative to the nearest and the `REFERENCE`-th passage of the same list, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.index import terms
+from app.index.grids import TableLabels
 from app.index.search import Match
-from app.index.tables import read_table
 from app.models import Passage
 from app.retrieval import vocabulary
 from app.retrieval.named import Entity, Reading
@@ -55,10 +56,11 @@ class Candidate:
 
 
 class Pool:
-    """The candidates for one question."""
+    """The candidates for one question. `labels`: what the tables among them can answer, by passage id."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, labels: Mapping[str, TableLabels] = MappingProxyType({})) -> None:
         self._weights = weights
+        self._labels = labels
         self.candidates: dict[str, Candidate] = {}
         # The question's words outside its names, and what part of them a passage covers: worked out once.
         self._rest: list[set[str]] | None = None
@@ -84,7 +86,7 @@ class Pool:
         share = self._weights.table_words
         words = _ways_of(reading.content())
         for match in matches:
-            covered = _covered(words, match.passage, rows=True)
+            covered = self._covered(words, match.passage, rows=True)
             words_found = match.score / matches[0].score
             self._candidate(match.passage).table = wanted * (share * words_found + (1 - share) * covered)
 
@@ -113,8 +115,18 @@ class Pool:
         if passage.id not in self._covered_by_rest:
             if self._rest is None:
                 self._rest = _ways_of(reading.rest())
-            self._covered_by_rest[passage.id] = _covered(self._rest, passage, rows=False)
+            self._covered_by_rest[passage.id] = self._covered(self._rest, passage, rows=False)
         return KIND["row"] + (1 - KIND["row"]) * self._covered_by_rest[passage.id]
+
+    def _covered(self, words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
+        """What part of `words` (the stems of each) stands in the title, what is above, the columns' headers
+        and, with `rows`, the rows' labels."""
+        table = self._labels.get(passage.id)
+        if table is None or not words:
+            return 0.0
+        labels = [passage.name, passage.hierarchy, *table.headers, *(table.rows if rows else ())]
+        stems = set(terms.stems(" ".join(labels)))
+        return sum(not stems.isdisjoint(ways) for ways in words) / len(words)
 
     def add(self, passages: Iterable[Passage]) -> None:
         """Passages without evidence of their own, for which `app.retrieval.selection` may have slots."""
@@ -142,17 +154,6 @@ class Pool:
         elif known.passage.distance is None and passage.distance is not None:
             known.passage = passage
         return known
-
-
-def _covered(words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-    """What part of `words` (the stems of each) stands in the title, the caption, the columns' headers and,
-    with `rows`, the rows' labels."""
-    table = read_table(passage.text)
-    if table is None or not words:
-        return 0.0
-    labels = [passage.name, passage.hierarchy, table.caption, *table.headers, *(table.rows if rows else ())]
-    stems = set(terms.stems(" ".join(labels)))
-    return sum(not stems.isdisjoint(ways) for ways in words) / len(words)
 
 
 def _ways_of(words: Sequence[str]) -> list[set[str]]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from app.index import terms
+from app.index.grids import TableLabels, labels_of
 from app.index.search import LexicalIndex, Match
 from app.models import Passage
 from app.retrieval.named import Reading
@@ -39,13 +40,17 @@ _AFTER = re.compile(
 
 
 class Found(NamedTuple):
-    """Passages by id: the names' `owners`, the `categories` of these, and what they refer to (`referred`)."""
+    """Passages by id: the names' `owners`, the `categories` of these, and what they refer to (`referred`).
+
+    `labels`: what the tables among them can answer.
+    """
 
     matches: Sequence[Match] = ()
     tables: Sequence[Match] = ()
     owners: Mapping[str, Passage] = MappingProxyType({})
     categories: Mapping[str, Passage] = MappingProxyType({})
     referred: Mapping[str, Passage] = MappingProxyType({})
+    labels: Mapping[str, TableLabels] = MappingProxyType({})
 
 
 def look_up(
@@ -71,12 +76,15 @@ def look_up(
     parents = index.passages(
         parent for _, kind, passage in owned if kind != "row" and (parent := passage.parent)
     )
+    matching = index.search(alternatives, _TABLE_MATCHES, tables=True) if tables else ()
+    rows = [passage.id for _, kind, passage in owned if kind == "row"]
     return Found(
         index.search(alternatives, _WORD_MATCHES),
-        index.search(alternatives, _TABLE_MATCHES, tables=True) if tables else (),
+        matching,
         owners,
         {identity: passage for identity, passage in parents.items() if passage.type == "category"},
         index.passages(references(entries, index)) if entries and follow_references else {},
+        labels_of(index.grids_in([*rows, *(match.passage.id for match in matching)])) if tables else {},
     )
 
 

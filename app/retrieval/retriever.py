@@ -167,7 +167,7 @@ class HybridRetriever:
         dense: Sequence[Passage],
         stating: Sequence[Passage],
     ) -> list[Candidate]:
-        pool = Pool(self._tuning.weights)
+        pool = Pool(self._tuning.weights, found.labels)
         pool.add_lexical(found.matches)
         pool.add_tables(found.tables, reading, table_wanted)
         for entity in reading.entities:

@@ -52,11 +52,11 @@ _STRICT = frozenset(
 )
 
 _MARK = re.compile(r"^(?:>\s?)*(?:[-*+•·]\s+|\d{1,2}[.)]\s+(?=\*\*))?")
-_COLON = re.compile(r"^(\*\*|__|\*|_|)([^:*|]{1,40}?)(?:\s*:\s*\1|\1\s*[:=]|\s+=)\s+(\S.*)$")
-_BOLD = re.compile(r"^(\*\*|__)([^:*_|]{1,40}?)\1\s+(?![-–—:])(\S.*)$")
+_COLON = re.compile(r"(\*\*|__|\*|_|)([^:*|]{1,40}?)(?: ?: ?\1|\1 ?[:=]| =) ?(?![/:])(\S.*)")
+_BOLD = re.compile(r"(\*\*|__)([^:*_|]{1,40}?)\1 (?![-–—:])(\S.*)")
 _SENTENCE_END = re.compile(r"[.!?]\s+[A-Z]")
 # A sentence before the colon is no key; "No." and "X.P." are no sentences.
-_SENTENCE = re.compile(r"\w{3,}\. ")
+_SENTENCE = re.compile(r"\w{3}\. ")
 _KEY = re.compile(r"[A-Z#%][\w#%.,'’/&()\- ]*|[a-z]+(?:[ _/][a-z]+){0,5}")
 _HEADING = re.compile(r"^(?:#{1,6}\s+\S|(\*\*|__)[^*_]{1,60}\1:?$|(\*\*|__)[^*_]{1,60}:\2$)")
 # Headings that only lay an entry out.
@@ -230,6 +230,7 @@ def _strict(key: str) -> bool:
 def _pair(line: str) -> Pair | None:
     if len(line) > _LONGEST_LINE:
         return None
+    line = " ".join(line.split())
     found = _COLON.match(line) or _BOLD.match(line)
     if found is None:
         return None

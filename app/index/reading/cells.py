@@ -20,8 +20,9 @@ _EMPHASIS = re.compile(
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # What sets a row under the one above it: "~ Gallon" and "&nbsp;&nbsp;Gallon" below "Ale".
 _BELOW = re.compile(
-    r"(?:(?:&nbsp;|&emsp;|&ensp;|[\u00a0\u2002\u2003])+\s*|[~↳└•→]+\s*|[-–—]+\s+(?=[^\W\d]))+"
+    r"(?:&nbsp;|&emsp;|&ensp;|[\u00a0\u2002\u2003~↳└•→])(?:&nbsp;|&emsp;|&ensp;|[\s~↳└•→])*|[-–—] (?=[^\W\d])"
 )
+_HEADING = re.compile(r"#{1,6}[ \t]+(\S.*)")
 # A dash, or a word for one, that says that there is nothing.
 _RULE = re.compile(r"[-–—_. ]*")
 
@@ -57,6 +58,12 @@ def label(cell: str) -> Label:
     cell = re.sub(r"^(?:\*\*|__)(?=[~↳&])", "", cell.strip(" \t"))
     below = _BELOW.match(cell)
     return Label(clean(cell[below.end() :] if below else cell), below is not None)
+
+
+def heading(line: str) -> str | None:
+    """What `line` heads, where it is a heading of Markdown."""
+    found = _HEADING.match(line.strip())
+    return clean(found[1].rstrip("# \t")) if found else None
 
 
 def is_nothing(cell: str) -> bool:

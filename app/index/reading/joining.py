@@ -13,15 +13,17 @@ from typing import NamedTuple
 
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
+from app.index.reading.cells import heading
 from app.index.reading.json_tables import JsonRow, JsonTable, split_title
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
 from app.index.reading.shaping import other_labels
 from app.models import Passage
 
 _PART = re.compile(
-    r"\s*[(\[]?\b(?:part \d+(?: of \d+)?|cont(?:inued|'d|\.)|\d+ of \d+)[)\]]?\s*$", re.IGNORECASE
+    r" ?(?:[(\[](?:part )?\d{1,3} of \d{1,3}[)\]]|[,:(\[]? ?\bpart \d{1,3}(?: of \d{1,3})?[)\]]?"
+    r"|[,(\[]? ?\bcont(?:inued|'d|\.)[)\]]?)$",
+    re.IGNORECASE,
 )
-_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 _SMALL_WORDS = "a an and as at by for from in of on or per the to vs vs. with"
 _SMALL = frozenset(_SMALL_WORDS.split())
 _SHORT = re.compile(
@@ -41,9 +43,12 @@ def called(passage: Passage) -> str:
     """What people call the entry or the table of `passage`, without the mark of a part."""
     name = str(passage.metadata.get("name") or passage.metadata.get("title") or "").strip()
     if not name:
-        found = _HEADING.match(passage.text.strip().split("\n", 1)[0])
-        name = found[1] if found else passage.id
-    return spoken(_PART.sub("", terms.plain(name)) or name)
+        name = heading(passage.text.strip().split("\n", 1)[0]) or passage.id
+    return spoken(_unparted(terms.plain(name)) or name)
+
+
+def _unparted(title: str) -> str:
+    return _PART.sub("", " ".join(title.split()))
 
 
 def spoken(title: str) -> str:
@@ -80,7 +85,7 @@ def json_grids(parts: Sequence[JsonPart]) -> Iterator[Grid]:
 
 
 def _title_of(passage: Passage) -> str:
-    return split_title(_PART.sub("", passage.name))[0]
+    return split_title(_unparted(passage.name))[0]
 
 
 def _shortened(part: JsonPart, group: Sequence[JsonPart], key: Sequence[str], last: Sequence[str]) -> bool:

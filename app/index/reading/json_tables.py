@@ -12,16 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.index import labels, terms
-from app.index.reading.cells import clean
+from app.index.reading.cells import clean, heading
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
 
 MOST_CHARACTERS = 400_000
 MOST_LEVELS = 8
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})\s*(?:json5?|javascript|js)?\s*$", re.IGNORECASE)
+_FENCE = re.compile(r"(`{3,}|~{3,}) ?(?:json5?|javascript|js)?", re.IGNORECASE)
 # What parts the title of a table from the row's place in it: "ATTACK MATRIX -- armor class 3".
-_DASHES = re.compile(r"\s+(?:-{1,3}|[–—]{1,2}|\||:)\s+|\s*(?:--+|—+)\s*|:\s+")
-_MARKUP = re.compile(r"^#{1,6}\s+|\s+#+$")
+_DASHES = re.compile(r" (?:-{1,3}|[–—]{1,2}|\||:) | ?(?:-{2,3}|—{1,2}) ?|: ")
+# A longer label is not looked for in the title.
+_LONGEST_PLACE = 12
+# Between a table's title and the row's place, where no dash parts them.
+_BETWEEN = frozenset(("for", "at", "of", "vs", "vs.", "versus", "against", "-", "–", ":"))
 _TITLE_NAMES = "title/name/table/table title/table name/heading/caption"
 _SAID_NAMES = "description/note/summary/explanation/footnote/comment/usage"
 _NOT_STATED_NAMES = (
@@ -67,7 +70,7 @@ class Found(NamedTuple):
 def find(lines: Sequence[str], start: int) -> tuple[Found, int] | None:
     """What the JSON states that begins in the line `start`, and the line after it; None where none begins."""
     line = lines[start].strip()
-    fence = _FENCE.match(line)
+    fence = _FENCE.fullmatch(line)
     first = start + 1 if fence else start
     if first >= len(lines) or lines[first].strip()[:1] not in ("{", "["):
         return None
@@ -193,18 +196,20 @@ def _without_place(title: str, key: str, label: str) -> str:
     words = title.split()
     for place in (f"{key} {label}", label):
         wanted = terms.stems(place)
+        if not 0 < len(wanted) <= _LONGEST_PLACE:
+            continue
         for start in range(max(1, len(words) - len(wanted) - 2), len(words)):
-            if wanted and terms.stems(" ".join(words[start:])) == wanted:
-                return re.sub(
-                    r"[\s,;:(|-]*(?:\b(?:for|at|of|vs\.?|against))?[\s,;:(|-]*$", "", " ".join(words[:start])
-                )
+            if terms.stems(" ".join(words[start:])) == wanted:
+                while start > 1 and words[start - 1].lower() in _BETWEEN:
+                    start -= 1
+                return " ".join(words[:start]).rstrip(" ,;:(|-")
     return title
 
 
 def _title(value: Mapping[str, Any]) -> tuple[str, str | None]:
     for key, title in value.items():
         if _name(key) in _TITLE and isinstance(title, str) and title.strip():
-            return clean(_MARKUP.sub("", title.strip())), key
+            return heading(title) or clean(title), key
     return "", None
 
 

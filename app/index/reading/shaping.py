@@ -170,8 +170,8 @@ def _labelled(columns: tuple[str, ...], body: list[list[str]], over: str) -> Tab
             if len(cells) > 1 and cells[0] and all(cells) and all(rows[-1]):
                 merged = True
                 text = rows[-1][0]
-        elif below and group:
-            text = f"{group}, {text}"
+        elif below:
+            text = f"{group}, {text}" if group else text
             below_group = True
         elif text:
             group = text

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from app.grounding.check import ground
 from app.index import terms
 from app.index.build import build
+from app.index.grids import labels_of
+from app.index.reader import read as stated
 from app.index.search import LexicalIndex
-from app.index.tables import read_table
 from app.index.terms import both_readings, plain
 from app.models import Passage
 from app.retrieval.entities import read
@@ -124,10 +125,10 @@ def test_rows_headings_inside_and_neighbours(index: LexicalIndex, asked: str, ow
 
 
 def test_labels_of_a_table_are_read_so() -> None:
-    table = read_table(PASSAGES[5].text)
-    assert table is not None and (table.headers, table.rows) == (("Ooze type", "Move"), ("Gelatinous cube",))
-    table = read_table("| Hire |\n|---|\n| Hireling |\n| &nbsp;ﬁerce |\n| ﬁre |")
-    assert table is not None and table.rows == ("Hireling", "fierce Hireling", "fierce", "fire")
+    table = labels_of(stated(PASSAGES).grids)[PASSAGES[5].id]
+    assert {"Ooze type", "Move"} < set(table.headers) and table.rows == ("Gelatinous cube",)
+    hire = Passage("h", "| Hire | Cost |\n|---|---|\n| Hireling | |\n| &nbsp;ﬁerce | 1 |\n| ﬁre | 2 |")
+    assert labels_of(stated([hire]).grids)["h"].rows == ("Hireling", "Hireling, fierce", "fire")
 
 
 def test_a_capital_is_seen_beside_a_ligature(index: LexicalIndex) -> None:

@@ -5,6 +5,7 @@ Lines of our code and bytes are counted, and what SQLite is asked; never seconds
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -21,8 +22,10 @@ from app.deadline import Deadline
 from app.errors import TooMuchWork
 from app.grounding.check import ground
 from app.grounding.citations import Citations
+from app.index import labels, reader
+from app.index.grids import TableLabels
+from app.index.reader import Reading
 from app.index.search import LexicalIndex
-from app.index.tables import read_table
 from app.index.terms import both_readings, plain
 from app.models import Passage, Question, Turn
 from app.retrieval import lookup, query_must, shorthand, spelling, vocabulary
@@ -146,6 +149,10 @@ def test_what_is_searched_for_is_there_once(sample_index: LexicalIndex) -> None:
         assert len(alternatives) == len(set(alternatives)) <= 200
 
 
+def stated(text: str) -> Reading:
+    return reader.read([Passage("p", text)])
+
+
 STEPS: dict[str, Callable[[str], object]] = {
     "plain": plain,
     "both readings": both_readings,
@@ -165,7 +172,13 @@ STEPS: dict[str, Callable[[str], object]] = {
     ),
     "grounding": lambda text: ground(text, [Passage("p", text)], text, text.split()[:50]),
     "quotation": lambda text: list(quotation.quote([Passage("p", text)], read=True)),
-    "table": lambda text: read_table(f"{text}\n|---|\n{text}"),
+    "bars": lambda text: stated(f"| {text} | b |\n|---|---|\n| {text} | 2 |"),
+    "nothing but bars": lambda text: stated("\n".join(["|" * len(text), "|---|", "|" * len(text)])),
+    "HTML": lambda text: stated(f"<table><tr><th>{text}<th>b<tr><td>{text}<td>2</table>"),
+    "JSON": lambda text: stated(json.dumps({"title": text, "level": text, "values": {text: 2}})),
+    "pairs": lambda text: stated(f"AC: 5\nHD: {text}\n{text}: 3\n\n{text}"),
+    "text": stated,
+    "labels": lambda text: (labels.spans(text), labels.attribute(text)),
     "query_must": lambda text: query_must.satisfied({"query_must": {"contain_one_of": [[text, "x"]]}}, text),
     "sound": spelling._sound,
 }
@@ -209,7 +222,7 @@ def test_the_rest_of_a_question_is_read_once_for_all_tables() -> None:
 
     reading = read("how much " * 100, None)
     table = Passage("p", "| Item | Cost |\n|---|---|\n| Long sword | 10 |")
-    pool = Pool(Weights())
+    pool = Pool(Weights(), {"p": TableLabels(("Item", "Cost"), ("Long sword",))})
     once, again = (lines(lambda: pool._row_evidence(table, reading)) for _ in range(2))
     assert again < once / 10
 
