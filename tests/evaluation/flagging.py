@@ -11,6 +11,7 @@ from tests.evaluation.swaps import Kind, Told
 from tests.evaluation.truth import same_value
 
 Result = Literal["found", "elsewhere", "unchecked", "missed", "quiet", "false alarm"]
+_FIGURE = re.compile(r"\d*d\d+|\d{1,3}(?:,\d{3})+|\d+")
 
 
 class Claim(Protocol):
@@ -56,8 +57,8 @@ def judge(told: Told, claims: Sequence[Claim]) -> Result:
 
 def _has(claim: Claim, false: str) -> bool:
     """Whether a claim is about a number of `false`."""
-    wanted = re.findall(r"\d*d\d+|\d[\d,]*", false) or [false]
-    said = re.findall(r"\d*d\d+|\d[\d,]*", claim.text)
+    wanted = _FIGURE.findall(false) or [false]
+    said = _FIGURE.findall(claim.text)
     return any(same_value(one, other) for one in wanted for other in said)
 
 

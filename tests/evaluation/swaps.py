@@ -17,9 +17,10 @@ from tests.evaluation import spoken
 from tests.evaluation.truth import Cell, numbers, same_value
 
 Kind = Literal["true", "same passage", "other passage", "other subject"]
-_TOKEN = re.compile(r"(?<![\w.,/+-])(?:\d*d\d+|\d[\d,]*-\d[\d,]*|\d[\d,]*)(?![\w,/.-]*\d)(?!\w)")
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
+_TOKEN = re.compile(rf"(?<![\w.,/+-])(?:\d*d\d+|{_NUMBER}-{_NUMBER}|{_NUMBER})(?![,/.+-]?\d)(?!\w)")
 _DICE = re.compile(r"(\d*)d(\d+)")
-_RANGE = re.compile(r"(\d[\d,]*)-(\d[\d,]*)")
+_RANGE = re.compile(rf"({_NUMBER})-({_NUMBER})")
 _LONGEST_VALUE = 40
 _PASSAGES = 6
 _BLOCK: tuple[str, ...] = (
@@ -130,7 +131,7 @@ class Teller:
         true = _TOKEN.search(cell.value)
         assert true
         stands = {_meaning(token[0]) for token in _TOKEN.finditer(cell.value)} | {
-            _meaning(number) for number in re.findall(r"\d[\d,]*", cell.value)
+            _meaning(number) for number in re.findall(_NUMBER, cell.value)
         }
         found = sorted({match[0] for passage in passages for match in _TOKEN.finditer(passage.body)})
         other = [token for token in found if _meaning(token) not in stands and not _within(token, true[0])]
