@@ -36,7 +36,7 @@ TEXTS = ["documents", "metadatas"]
 # While a collection is replaced its name belongs to nobody for about a round trip: it is looked up once more.
 RENAMING_SECONDS = 1.0
 # An id becomes part of an address, so nothing but a UUID is taken.
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 OTHER_COLLECTION = "or ingest into another collection (scripts/ingest.py)"
 OTHER_MODEL = (
     "The rule books were indexed for another language model than the one in use; "
@@ -205,7 +205,7 @@ class Chroma:
 
 def _collection(identity: Any, model: Any) -> Collection | None:
     """None when the two do not describe a collection."""
-    known = isinstance(identity, str) and UUID.fullmatch(identity) and isinstance(model, str)
+    known = isinstance(identity, str) and re.fullmatch(UUID, identity) and isinstance(model, str)
     return Collection(identity, model) if known else None
 
 

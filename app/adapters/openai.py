@@ -48,9 +48,9 @@ _WORDS = {"encoding_format": "encoding_format|base64", "stream_options": "stream
 _REFUSALS = frozenset({400, 415, 422, 501})
 _CALLS = 6
 # What a refusal says that is about an option and does not name it.
-_ABOUT_OPTIONS = re.compile(
+_ABOUT_OPTIONS = (
     r"(?i)param|argument|field|option|unrecogni[sz]ed|unsupported|not support|unknown|extra|permitted"
-    r"|schema|unexpected",
+    r"|schema|unexpected"
 )
 
 Changes = dict[str, str | None]
@@ -183,7 +183,7 @@ def _objections(sent: Mapping[str, Any], reply: Reply) -> Changes:
     options = [name for name in _OPTIONS if name in sent]
     named = [name for name in options if name == problem.parameter]
     named = named or [name for name in options if re.search(rf"\b(?:{_WORDS.get(name, name)})\b", text)]
-    if not named and (crashed or not text or _ABOUT_OPTIONS.search(text)):
+    if not named and (crashed or not text or re.search(_ABOUT_OPTIONS, text)):
         # It does not say what is wrong: one option after the other, so that no more is given up than has to
         # be.
         named = [name for name in options if name not in LIMITS][:1]

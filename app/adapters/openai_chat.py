@@ -39,7 +39,7 @@ _LAST_SECONDS = 0.5
 _REFUSAL_CHARACTERS = 300
 _DONE = "[DONE]"
 # The mark of the end as the last line, before the blank one that completes an event.
-_DONE_AT_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\][\r\n]*\Z")
+_DONE_AT_END = rb"(?:^|[\r\n])data: ?\[DONE\][\r\n]*\Z"
 # Blanks and a byte order mark; then the first letters of an event's lines: data, event, id, retry, a comment.
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _EVENT_STARTS = b"deir:"
@@ -177,7 +177,7 @@ class Answer:
         except TransportError:
             if not self._done:
                 raise
-        if not (self._done or self.finish or _DONE_AT_END.search(end)):
+        if not (self._done or self.finish or re.search(_DONE_AT_END, end)):
             raise AIServiceError("OpenAI chat: the stream broke off")
 
     def _event(self, data: str) -> str:

@@ -26,7 +26,7 @@ FILTERED_QUESTION = (
 )  # fmt: skip
 # Codes and messages of OpenAI, Azure, LiteLLM, OpenRouter, vLLM and llama.cpp for prompts too long or
 # filtered.
-_ABOUT_THE_QUESTION = re.compile(
+_ABOUT_THE_QUESTION = (
     r"context[ _](?:length|size)|context (?:window|limit)|string_above_max_length|maximum input length"
     r"|too many tokens|input is too (?:long|large)|input too large|reduce the length|invalid_prompt"
     r"|content_(?:filter|policy)|contentpolicyviolation|responsibleaipolicyviolation"
@@ -100,7 +100,7 @@ def refusal(status: int, what: str, problem: Problem) -> AIServiceError:
     cause."""
     # The text does not count where it is about a wait, a key or a model. llama.cpp has 500 for length.
     of_question = status == 413 or (
-        status in (200, 400, 422, 500) and _ABOUT_THE_QUESTION.search(str(problem).lower()) is not None
+        status in (200, 400, 422, 500) and re.search(_ABOUT_THE_QUESTION, str(problem).lower()) is not None
     )
     kind = QuestionRefused if of_question else AIServiceError
     filtered = status == 400 and problem.code in _FILTER_CODES

@@ -27,8 +27,8 @@ TAGS = {
     "<|channel|>analysis<|message|>": "<|channel|>final<|message|>",
 }
 _OPENINGS, _CLOSINGS = ("|".join(map(re.escape, tags)) for tags in (TAGS, TAGS.values()))
-_ANY = re.compile(f"({_OPENINGS})|{_CLOSINGS}", re.IGNORECASE | re.ASCII)
-_CLOSING = {tag: re.compile(re.escape(closing), re.IGNORECASE | re.ASCII) for tag, closing in TAGS.items()}
+# Texts, which are compiled where they are first needed: most models write no tags.
+_ANY = f"({_OPENINGS})|{_CLOSINGS}"
 # What may still become a tag, in lower case.
 _BEGINNINGS = frozenset(tag[:end] for pair in TAGS.items() for tag in pair for end in range(1, len(tag)))
 _FIRST = re.compile(r"[<◁\[]")
@@ -120,7 +120,8 @@ class Thoughts:
         self._held: list[str] | None = [] if hold else None
         # The end of the latest piece, as far as it may be the beginning of a tag.
         self._tail = ""
-        self._closing: re.Pattern[str] | None = None
+        self._closing = ""
+        """The expression that ends the thought under way."""
         self.has_words = False
 
     def feed(self, piece: str) -> str:
@@ -129,18 +130,21 @@ class Thoughts:
         words: list[str] = []
         at = 0
         while at < len(text):
-            match = (self._closing or _ANY).search(text, at)
+            if not self._closing and not _FIRST.search(text, at):
+                words.append(text[at:])
+                break
+            match = re.compile(self._closing or _ANY, re.IGNORECASE | re.ASCII).search(text, at)
             if match is None:
                 self._tail = _beginning_of_a_tag(text[at:])
-                if self._closing is None:
+                if not self._closing:
                     words.append(text[at : len(text) - len(self._tail)])
                 break
             before, at = text[at : match.start()], match.end()
-            if self._closing is not None:
-                self._closing = None
+            if self._closing:
+                self._closing = ""
             elif match[1]:
                 words.append(before)
-                self._closing = _CLOSING[match[1].lower()]
+                self._closing = re.escape(TAGS[match[1].lower()])
             elif self.seen or self.has_words:
                 # Closed twice; or too late, as the thoughts are out.
                 self.unopened = self.unopened or not self.seen
@@ -155,7 +159,7 @@ class Thoughts:
     def rest(self) -> str:
         """The words that were held back, once nothing more comes. A thought that was never closed is not
         among them."""
-        words = "" if self._closing is not None else self._tail
+        words = "" if self._closing else self._tail
         if self._held is not None:
             words, self._held = "".join([*self._held, words]), None
         return self._released(words)
