@@ -14,8 +14,7 @@ from app.operator import venv
 venv.use_own()
 
 from app.operator import arguments
-from app.operator.copying import Restoration, restore
-from app.operator.retries import Patience
+from app.operator.copying import restore
 
 EXAMPLES = f"""examples:
   scripts/restore.py adnd_1e.jsonl.gz                       to the name it had
@@ -34,16 +33,10 @@ def main() -> int:
     parser.add_argument("--to", choices=("auto", "cloud", "local"), default="auto")
     arguments.add_copying(parser)
     given = parser.parse_args()
-    request = Restoration(
-        path=given.file,
-        name=given.name or "",
-        to=given.to,
-        options=arguments.options(given),
-        patience=Patience(seconds_a_call=given.timeout),
-        verify_only=given.verify_only,
+    console, options = arguments.console(given), arguments.options(given)
+    return console.run(
+        lambda: restore(console.settings(), console, given.file, options, name=given.name or "", to=given.to)
     )
-    console = arguments.console(given)
-    return console.run(lambda: restore(console.settings(), request, console))
 
 
 if __name__ == "__main__":

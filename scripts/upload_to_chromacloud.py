@@ -16,8 +16,7 @@ from app.operator import venv
 venv.use_own()
 
 from app.operator import arguments
-from app.operator.copying import Upload, upload
-from app.operator.retries import Patience
+from app.operator.copying import upload
 
 EXAMPLES = f"""examples:
   scripts/upload_to_chromacloud.py adnd_1e               copy; asks before it replaces one that differs
@@ -39,16 +38,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.dry_run and given.verify_only:
         parser.error("--dry-run and --verify-only exclude each other")
-    request = Upload(
-        name=given.name,
-        options=arguments.options(given),
-        patience=Patience(seconds_a_call=given.timeout),
-        dry_run=given.dry_run,
-        verify_only=given.verify_only,
-        fix_ids=given.fix_ids,
-    )
-    console = arguments.console(given)
-    return console.run(lambda: upload(console.settings(), request, console))
+    console, options = arguments.console(given), arguments.options(given)
+    flags = {"dry_run": given.dry_run, "fix_ids": given.fix_ids}
+    return console.run(lambda: upload(console.settings(), console, given.name, options, **flags))
 
 
 if __name__ == "__main__":

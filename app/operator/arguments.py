@@ -12,6 +12,7 @@ from app.escaping import degrade
 from app.operator.console import EXIT_USAGE, Console, write_json
 from app.operator.parallel import MOST_CALLS
 from app.operator.quotas import MAX_RECORDS
+from app.operator.retries import Patience
 from app.operator.transfer import Options
 from app.pricing import nanodollars
 from app.settings import COLLECTION_NAME
@@ -71,7 +72,8 @@ def add_copying(made: argparse.ArgumentParser) -> None:
 
 def options(arguments: argparse.Namespace) -> Options:
     """What `add_copying` was given."""
-    return Options(arguments.batch_size, arguments.concurrency, arguments.restart)
+    amounts, flags = (arguments.batch_size, arguments.concurrency), (arguments.restart, arguments.verify_only)
+    return Options(*amounts, *flags, Patience(arguments.timeout))
 
 
 def console(arguments: argparse.Namespace) -> Console:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from app import datadir
 from app.adapters.http import MAX_REPLY_BYTES
 from app.operator.console import EXIT_OK, Console, Progress, size
+from app.operator.parallel import batched
 from app.operator.problems import OperatorError
 from app.operator.quotas import MAX_RECORDS
 from app.operator.records import NOT_FINITE, About, Page, Record, checked, from_base64, is_finite, to_base64
@@ -67,17 +68,8 @@ def _write(out: TextIO, about: About, collection: StoredCollection, progress: Pr
     }
     out.write(_line(head))
     count, total = 0, hashlib.sha256(_line(head).encode())
-    seen: set[bytes] = set()
     for page in collection.pages(embeddings=True):
-        for record in page:
-            mark = hashlib.blake2b(record.id.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-            if mark in seen:
-                raise OperatorError(
-                    f"{about.name} is being written to: record {record.id} came twice. Run again when it "
-                    "rests."
-                )
-            seen.add(mark)
-            line = _line(_plain(record))
+        for line in map(_line, map(_plain, page)):
             total.update(line.encode())
             out.write(line)
         count += len(page)
@@ -88,49 +80,36 @@ def _write(out: TextIO, about: About, collection: StoredCollection, progress: Pr
 
 
 class BackupSource:
-    """A backup file as a source to copy from. Every reading checks it from its first line to its last."""
+    """A backup file as a source to copy from, checked from its first line to its last when it is opened.
+
+    Every method raises OperatorError for what is no whole backup.
+    """
 
     def __init__(self, path: Path, name: str = "") -> None:
+        """`name`: of the collection, if not the one in the file."""
         self._path = path
         count, digest, head = self._verified()
-        self._about = self._described(name, count, digest, head)
-
-    def _described(self, name: str, count: int, digest: str, head: dict[str, Any]) -> About:
-        dimension, configuration = head.get("dimension"), head.get("configuration") or {}
         try:
-            # Checked as a record is: its name stands for an id.
-            collection = checked(head.get("collection"), None, head.get("metadata"), None)
-            if not (dimension is None or type(dimension) is int) or not isinstance(configuration, dict):
-                raise ValueError("no dimension, or no configuration")
+            described = [head.get(name) for name in ("metadata", "configuration", "dimension")]
+            self._about = About.checked(digest, name or head.get("collection"), count, *described)
         except ValueError as error:
-            raise OperatorError(
-                f"{self._path} is damaged: its first line does not describe a collection ({error})."
-            ) from error
-        return About(
-            digest, name or collection.id, count, dict(collection.metadata or {}), configuration, dimension
-        )
+            raise self._damaged(f"its first line does not describe a collection ({error})") from error
 
     def about(self) -> About:
         return self._about
 
     def pages(self, *, embeddings: bool) -> Iterator[Page]:
-        page: Page = []
-        for line in itertools.islice(self._lines(), 1, self._about.count + 1):
-            page.append(self._record(self._parsed(line), embeddings))
-            if len(page) == MAX_RECORDS:
-                yield page
-                page = []
-        if page:
-            yield page
+        lines = itertools.islice(self._lines(), 1, self._about.count + 1)
+        return batched((self._record(self._parsed(line), embeddings) for line in lines), MAX_RECORDS)
 
     def _verified(self) -> tuple[int, str, dict[str, Any]]:
-        """Count, hash and description. Raises OperatorError when the file is not a whole backup."""
+        """Count, hash and description."""
         head: dict[str, Any] = {}
         count, total, tail = 0, hashlib.sha256(), None
         for line in self._lines():
             document = self._parsed(line)
             if tail is not None:
-                raise OperatorError(f"{self._path} is damaged: it goes on after its end.")
+                raise self._damaged("it goes on after its end")
             if "end" in document:
                 tail = document
                 continue
@@ -155,9 +134,7 @@ class BackupSource:
                 # A few bytes may unpack to a line without end.
                 while line := lines.readline(MAX_LINE):
                     if len(line) == MAX_LINE:
-                        raise OperatorError(
-                            f"{self._path} is damaged: a line has more than {MAX_LINE:,} characters."
-                        )
+                        raise self._damaged(f"a line has more than {MAX_LINE:,} characters")
                     yield line
         except (EOFError, zlib.error, UnicodeError, gzip.BadGzipFile) as error:
             raise OperatorError(f"{self._path} is cut off or damaged ({error}).") from error
@@ -170,23 +147,25 @@ class BackupSource:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise OperatorError(f"{self._path} is damaged: a line is no JSON object.")
+            raise self._damaged("a line is no JSON object")
         return document
 
     def _record(self, document: dict[str, Any], embeddings: bool) -> Record:
         try:
             embedding = from_base64(document["embedding"]) if embeddings else None
-            if embedding is not None and not is_finite(embedding):
-                raise OperatorError(
-                    f"{self._path}: the embedding of record {document['id']} {NOT_FINITE}; no server takes "
-                    "it."
-                )
-            return checked(
-                document["id"], document["document"], document["metadata"], document["uri"], embedding
-            )
+            identity, text, uri = document["id"], document["document"], document["uri"]
+            record = checked(identity, text, document["metadata"], uri, embedding)
         except (KeyError, TypeError, ValueError) as error:
             which = f"record {document.get('id')}"
-            raise OperatorError(f"{self._path} is damaged: {which} has not the documented shape.") from error
+            raise self._damaged(f"{which} has not the documented shape") from error
+        if embedding is not None and not is_finite(embedding):
+            raise OperatorError(
+                f"{self._path}: the embedding of record {record.id} {NOT_FINITE}; no server takes it."
+            )
+        return record
+
+    def _damaged(self, what: str) -> OperatorError:
+        return OperatorError(f"{self._path} is damaged: {what}.")
 
 
 def _plain(record: Record) -> dict[str, Any]:
@@ -197,13 +176,8 @@ def _plain(record: Record) -> dict[str, Any]:
             f"The embedding of record {record.id} {NOT_FINITE}: it could not be restored. Embed it again "
             "with scripts/ingest.py, or delete it."
         )
-    return {
-        "id": record.id,
-        "document": record.document,
-        "metadata": record.metadata,
-        "uri": record.uri,
-        "embedding": to_base64(record.embedding),
-    }
+    texts = {"id": record.id, "document": record.document, "metadata": record.metadata, "uri": record.uri}
+    return {**texts, "embedding": to_base64(record.embedding)}
 
 
 def _line(document: dict[str, Any]) -> str:

@@ -38,6 +38,10 @@ class ChromaApi:
         self.http = HttpClient(where.url, headers, patience or Patience(), ca_file)
         self.base = f"/api/v2/tenants/{self.segment(where.tenant)}/databases/{self.segment(where.database)}"
 
+    def error(self, sentence: str) -> OperatorError:
+        """An error of this server, whose name begins the sentence."""
+        return OperatorError(f"{self.label}: {sentence}")
+
     @cached_property
     def takes_base64(self) -> bool:
         """Whether embeddings may be sent as their bytes: older servers want decimal text."""
@@ -56,21 +60,20 @@ class ChromaApi:
         try:
             return self.http.call(method, path, body, patient=patient)
         except Overloaded as refused:
-            status = refused.reply.status
-            why = f"status {status} {_message(refused.reply)}".rstrip()
-            if status == 429:
+            why = f"status {refused.reply.status} {_message(refused.reply)}".rstrip()
+            if refused.reply.status == 429:
                 why = "too many calls (429)"
             count = f"{refused.attempts} attempt{'s'[: refused.attempts > 1]}"
-            raise OperatorError(f"{self.label}: {why}, after {count}; try again later.") from None
+            raise self.error(f"{why}, after {count}; try again later.") from None
         except TransportError as error:
             if error.too_large:
                 raise ReplyTooLarge(f"{self.label}: {error}, for a single record.") from error
-            raise OperatorError(self._unreachable(error)) from error
+            raise self.error(self._unreachable(error)) from error
 
     def segment(self, name: str) -> str:
         """`name` as one step of a path. Raises OperatorError for what would lead elsewhere."""
         if name in ("", ".", ".."):
-            raise OperatorError(f"{self.label}: {name!r} is no name of a tenant, a database or a collection.")
+            raise self.error(f"{name!r} is no name of a tenant, a database or a collection.")
         return quote(name, safe="", errors="replace")
 
     def on_collection(self, identity: str, action: str, payload: Any = None, *, method: str = "POST") -> Any:
@@ -79,46 +82,39 @@ class ChromaApi:
         return self.json(self.call(method, path, payload), action or "change of name")
 
     def _unreachable(self, error: TransportError) -> str:
+        host = "CHROMA_CLOUD_HOST" if self.where.api_key else "CHROMA_HOST"
         if NO_SUCH_HOST in str(error):
-            return f"{self.label}: {NO_SUCH_HOST}; check {self._host_setting()} and this machine's network."
+            return f"{NO_SUCH_HOST}; check {host} and this machine's network."
         if error.timed_out:
-            return f"{self.label}: no answer within {self.http.patience.seconds_a_call:g} s; try again later."
+            return f"no answer within {self.http.patience.seconds_a_call:g} s; try again later."
         if error.explained or "HTTPS_PROXY" in str(error):
-            return f"{self.label}: {error}."
-        remedy = f"check {self._host_setting()} and the network"
-        if not self.where.api_key:
-            remedy = "start it with scripts/start_chroma.sh, or check CHROMA_HOST and CHROMA_PORT"
-        return f"{self.label}: {error}; {remedy}."
-
-    def _host_setting(self) -> str:
-        return "CHROMA_CLOUD_HOST" if self.where.api_key else "CHROMA_HOST"
+            return f"{error}."
+        if self.where.api_key:
+            return f"{error}; check {host} and the network."
+        return f"{error}; start it with scripts/start_chroma.sh, or check CHROMA_HOST and CHROMA_PORT."
 
     def document(self, reply: Reply, what: str) -> Mapping[str, Any]:
         """The object in the reply; `what` names the call for people."""
         document = self.json(reply, what)
         if not isinstance(document, dict):
-            raise OperatorError(f"{self.label}: {what}: the reply has not the documented shape.")
+            raise self.error(f"{what}: the reply has not the documented shape.")
         return document
 
     def json(self, reply: Reply, what: str) -> Any:
         """The parsed reply to a call that succeeded."""
         if reply.status == 401:
-            raise OperatorError(f"{self.label}: the key is refused; check chroma_cloud_api_key.")
+            raise self.error("the key is refused; check chroma_cloud_api_key.")
         if reply.status == 403:
-            raise OperatorError(
-                f"{self.label}: the key does not open tenant {self.where.tenant}, database "
-                f"{self.where.database}; check chroma_cloud_tenant_id and chroma_cloud_database."
+            raise self.error(
+                f"the key does not open tenant {self.where.tenant}, database {self.where.database}; "
+                "check chroma_cloud_tenant_id and chroma_cloud_database."
             )
         if not 200 <= reply.status < 300:
-            raise OperatorError(
-                f"{self.label}: {what}: status {reply.status} {_message(reply)}".rstrip(" .") + "."
-            )
+            raise self.error(f"{what}: status {reply.status} {_message(reply)}".rstrip(" .") + ".")
         try:
             return reply.json()
         except ValueError as error:
-            raise OperatorError(
-                f"{self.label}: {what}: the reply is no JSON; is this a Chroma server?"
-            ) from error
+            raise self.error(f"{what}: the reply is no JSON; is this a Chroma server?") from error
 
 
 def _message(reply: Reply) -> str:

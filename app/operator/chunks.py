@@ -7,6 +7,9 @@ Chroma cannot store is refused, never left out in silence.
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,13 +17,16 @@ from app.operator.entries import Notes, Reader
 from app.operator.problems import OperatorError
 from app.operator.quotas import shown, with_short_id
 from app.operator.records import Record
-from app.operator.shapes import LOOKS_LIKE_JSON, csv_entries, json_entries
-from app.operator.texts import Foreign, text_of
+from app.operator.shapes import IDS, LOOKS_LIKE_JSON, TEXTS, Entry, Wrong, json_entries
+from app.operator.texts import MOST_BYTES, Foreign, text_of
 
 MARKDOWN = (".md", ".markdown", ".txt")
 TABLES = {".csv": ",", ".tsv": "\t"}
 JSON = (".json", ".jsonl", ".ndjson")
 PROBLEMS_SHOWN = 20
+COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
+# Excel's own first line.
+SEPARATOR = re.compile(r"sep=(.)\n")
 
 
 def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = lambda _: None) -> list[Record]:
@@ -58,6 +64,31 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
     return records
 
 
+def _csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
+    """Every row of a table with a header. Raises Foreign when its columns are not those of passages."""
+    csv.field_size_limit(MOST_BYTES)
+    if named := SEPARATOR.match(text):
+        text, delimiter = text[named.end() :], named[1]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = [
+            name.lower() if name.lower() in COLUMNS else name for name in map(str.strip, next(rows, []))
+        ]
+        if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
+            raise Foreign(
+                f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; a passage needs one "
+                f"of {', '.join(IDS[:2])} and one of {', '.join(TEXTS)}: rename them"
+            )
+        for row in rows:
+            if len(row) > len(header):
+                yield f":{rows.line_num}", Wrong(f"{len(row)} cells under {len(header)} columns")
+            elif any(row):
+                cells = zip(header, row, strict=False)
+                yield f":{rows.line_num}", {name: cell for name, cell in cells if name and cell}
+    except csv.Error as error:
+        raise Foreign(f"is no table that can be read (line {rows.line_num}: {error})") from error
+
+
 def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, Record | str]]:
     """Every passage and where it is; a text instead of a record says what is wrong there."""
     try:
@@ -73,7 +104,7 @@ def _passages(file: Path, part_bytes: int, notes: Notes) -> Iterator[tuple[str, 
             return
         if suffix in TABLES:
             header = text.split("\n", 1)[0]
-            entries = csv_entries(text, max(TABLES[suffix], ";", "\t", key=header.count))
+            entries = _csv_entries(text, max(TABLES[suffix], ";", "\t", key=header.count))
         elif suffix in JSON or LOOKS_LIKE_JSON.match(text):
             entries = json_entries(text, lambda note: notes.update([note]))
         else:

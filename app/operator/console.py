@@ -25,6 +25,7 @@ from app.settings import Settings
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 BAR_WIDTH = 14
+CLEAR_LINE = "\r\x1b[2K"
 
 
 class Console:
@@ -53,21 +54,17 @@ class Console:
     def line(self, text: str = "") -> None:
         """One line, with as many empty ones before it as `text` begins with ends of lines."""
         rest = text.lstrip("\n")
-        self._write("\n" * (len(text) - len(rest)) + escaped(rest) + "\n")
+        self.write("\n" * (len(text) - len(rest)) + escaped(rest) + "\n")
 
     def lines(self, text: str) -> None:
         """Several lines; whatever else steers a terminal is shown by its number."""
-        self._write(escaped(text, keep="\n"))
+        self.write(escaped(text, keep="\n"))
 
-    def redraw(self, text: str = "") -> None:
-        """Put `text` where the cursor's line is; for a person who watches."""
-        self._write(f"\r\x1b[2K{escaped(text)}")
+    def write(self, text: str) -> None:
+        """Put `text` out as it is.
 
-    def end_line(self) -> None:
-        self._write("\n")
-
-    def _write(self, text: str) -> None:
-        """Raises OperatorError when it cannot be written: a command that nobody can follow stops."""
+        Raises OperatorError when it cannot be written: a command that nobody can follow stops.
+        """
         try:
             self.out.write(text)
             self.out.flush()
@@ -85,7 +82,7 @@ class Console:
             return
         if not (sys.stdin and sys.stdin.isatty() and self.interactive):
             raise Declined(f"{question.strip()} Nobody to ask here: give --yes to agree.")
-        self._write(f"{escaped(question)} [y/N] ")
+        self.write(f"{escaped(question)} [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("Declined: everything is left as it was.")
 
@@ -101,25 +98,22 @@ class Console:
         except OperatorError as error:
             status = self._failed(error.sentence, error.exit_status, error.details)
         except SettingsError as error:
-            status = self._failed(
-                "settings cannot be used:", EXIT_USAGE, [f"✗ {problem}" for problem in error.problems]
-            )
+            problems = [f"✗ {problem}" for problem in error.problems]
+            status = self._failed("settings cannot be used:", EXIT_USAGE, problems)
         except DndChatError as error:
-            status = self._failed(str(error), EXIT_FAILED)
+            status = self._failed(str(error))
         except KeyboardInterrupt:
-            status = self._failed("Interrupted. Run the same command again to go on from here.", EXIT_FAILED)
+            status = self._failed("Interrupted. Run the same command again to go on from here.")
         except Exception as error:
             sys.stderr.write(escaped(traceback.format_exc(), keep="\n"))
-            status = self._failed(
-                f"A mistake in this program ({type(error).__name__}); please report it.", EXIT_FAILED
-            )
+            status = self._failed(f"A mistake in this program ({type(error).__name__}); please report it.")
         finally:
             os.umask(umask)
         if self._json:
             write_json({"exit_status": status, **self.facts})
         return status
 
-    def _failed(self, sentence: str, status: int, details: Sequence[str] = ()) -> int:
+    def _failed(self, sentence: str, status: int = EXIT_FAILED, details: Sequence[str] = ()) -> int:
         self.facts["error"] = "\n  ".join((sentence, *details))
         lines = "\n  ".join(map(escaped, (sentence, *details)))
         with contextlib.suppress(OSError):
@@ -140,46 +134,36 @@ class Progress:
 
     def step(self, done: int, line: str) -> None:
         """`line` says it in words; on a terminal it is drawn over by the next one."""
+        self.hint(done, line)
         if not self._console.interactive:
             self._console.line(self._indent + line)
-            return
-        self._draw(f"{self._indent}{self._bar(done)}  {line}{self._left(done)}")
-        if done >= self._total:
+        elif done >= self._total:
             self.end()
 
     def hint(self, done: int, words: str) -> None:
         """A bar that leaves no trace: nothing at all where nobody watches."""
-        if self._console.interactive:
-            self._draw(f"{self._indent}{self._bar(done)}  {words}{self._left(done)}")
+        if not self._console.interactive:
+            return
+        share = min(1.0, done / self._total)
+        bar = f"{'█' * int(BAR_WIDTH * share):░<{BAR_WIDTH}} {int(100 * share):3d} %"
+        elapsed, new = time.monotonic() - self._start, done - self._begun
+        left = ""
+        if done < self._total and new > 0 and elapsed >= 1:
+            left = f"  {duration((self._total - done) * elapsed / new)} left"
+        # A line that wraps cannot be drawn over.
+        text = f"{self._indent}{bar}  {words}{left}"[: shutil.get_terminal_size().columns - 1]
+        self._console.write(f"{CLEAR_LINE}{escaped(text)}")
+        self._drawn = True
 
-    def end(self) -> None:
+    def end(self, text: str = "\n") -> None:
         """Leave the bar as it is and go to the next line."""
         if self._drawn:
-            self._console.end_line()
+            self._console.write(text)
             self._drawn = False
 
     def clear(self) -> None:
         """Wipe the bar."""
-        if self._drawn:
-            self._console.redraw()
-            self._drawn = False
-
-    def _bar(self, done: int) -> str:
-        share = min(1.0, done / self._total)
-        filled = int(BAR_WIDTH * share)
-        return "█" * filled + "░" * (BAR_WIDTH - filled) + f" {int(100 * share):3d} %"
-
-    def _left(self, done: int) -> str:
-        elapsed, new = time.monotonic() - self._start, done - self._begun
-        if done >= self._total or new <= 0 or elapsed < 1:
-            return ""
-        return f"  {duration((self._total - done) * elapsed / new)} left"
-
-    def _draw(self, text: str) -> None:
-        # A line that wraps cannot be drawn over.
-        text = text[: shutil.get_terminal_size().columns - 1]
-        self._console.redraw(text)
-        self._drawn = True
+        self.end(CLEAR_LINE)
 
 
 def write_json(document: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,114 +13,96 @@ from app.operator.console import EXIT_OK, Console, duration
 from app.operator.journal import Journal, journal_path
 from app.operator.problems import OperatorError
 from app.operator.quotas import ShortIds
-from app.operator.records import Source
-from app.operator.retries import Patience
 from app.operator.transfer import Options, Transfer
 from app.settings import Settings
 
 
-@dataclass(frozen=True)
-class Upload:
-    """One call of the command."""
+def upload(
+    settings: Settings,
+    console: Console,
+    name: str,
+    options: Options,
+    *,
+    dry_run: bool = False,
+    fix_ids: bool = False,
+) -> int:
+    """Copy `name` from the local server to the cloud. Returns the exit status.
 
-    name: str
-    options: Options
-    patience: Patience
-    dry_run: bool = False
-    verify_only: bool = False
-    fix_ids: bool = False
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """One call of the command; `name` is empty for the name in the backup."""
-
-    path: Path
-    name: str
-    to: Literal["auto", "cloud", "local"]
-    options: Options
-    patience: Patience
-    verify_only: bool = False
-
-
-def upload(settings: Settings, request: Upload, console: Console) -> int:
-    """Returns the exit status. Raises OperatorError with the one sentence that says why it cannot be done."""
+    Raises OperatorError with the one sentence that says why it cannot be done.
+    """
     started = time.monotonic()
-    name = request.name
     console.facts["collection"] = name
     console.line(f"Uploading collection: {name}")
     console.line("=" * 80)
 
     console.line("\n1. Connecting to LOCAL ChromaDB...")
-    local = ChromaDBConnector("local", settings=settings, patience=request.patience)
-    source = _local_source(local, request, console)
-    cloud = ChromaDBConnector("cloud", settings=settings, patience=request.patience)
-    transfer = Transfer(source, cloud.database, name, request.options, console, "local", "cloud")
-    if not request.verify_only:
-        transfer.check()
+    local = ChromaDBConnector("local", settings=settings, patience=options.patience)
+    local.connect()
+    console.line(f"   Connected: {local!r}")
+    collection = local.database.need(name)
+    count = collection.count()
+    console.line(f"   Found collection: {name} ({count} documents)")
+    if not count:
+        raise OperatorError(f"Collection {name} is empty: there is nothing to upload.")
+    source = ShortIds(collection) if fix_ids else collection
+    cloud = ChromaDBConnector("cloud", settings=settings, patience=options.patience)
+    done = "All documents uploaded!"
+    copy = Transfer(source, cloud.database, name, options, console, "local", "cloud", done, console.line)
+    if not options.verify_only:
+        copy.check()
 
     console.line("\n2. Connecting to ChromaCloud...")
     cloud.connect()
     console.line(f"   Connected: {cloud!r}")
-    if request.dry_run:
-        status = transfer.preview()
-    elif request.verify_only:
-        status = _verify(transfer)
+    if dry_run:
+        status = copy.preview()
+    elif options.verify_only:
+        status = copy.verify(cloud.database.need(name))
     else:
         with Journal(_journal(settings, local.where.url, cloud, name)) as journal:
-            status = transfer.run(journal, console.line)
-    traffic = cloud.database.http.traffic
+            status = copy.run(journal)
+    http = cloud.database.http
     seconds = time.monotonic() - started
-    console.facts.update(seconds=round(seconds, 2), requests=traffic.requests, retries=traffic.retries)
-    if status == EXIT_OK and traffic.retries:
-        repeated = "1 call" if traffic.retries == 1 else f"{traffic.retries} calls"
+    console.facts.update(seconds=round(seconds, 2), requests=http.requests, retries=http.retries)
+    if status == EXIT_OK and http.retries:
+        repeated = f"{http.retries} call{'s'[: http.retries > 1]}"
         console.line(f"   ({repeated} had to be repeated; {duration(seconds)} in all)")
     return status
 
 
-def _local_source(local: ChromaDBConnector, request: Upload, console: Console) -> Source:
-    local.connect()
-    console.line(f"   Connected: {local!r}")
-    collection = local.database.need(request.name)
-    count = collection.count()
-    console.line(f"   Found collection: {request.name} ({count} documents)")
-    if not count:
-        raise OperatorError(f"Collection {request.name} is empty: there is nothing to upload.")
-    return ShortIds(collection) if request.fix_ids else collection
+def restore(
+    settings: Settings,
+    console: Console,
+    path: Path,
+    options: Options,
+    *,
+    name: str = "",
+    to: Literal["auto", "cloud", "local"] = "auto",
+) -> int:
+    """Copy a backup to a server; `name` is empty for the name in the backup. Returns the exit status.
 
-
-def _verify(transfer: Transfer) -> int:
-    target = transfer.database.find(transfer.name)
-    if target is None:
-        raise OperatorError(f"There is no collection {transfer.name} in the cloud to verify.")
-    transfer.console.line("\n6. Verification:")
-    status = transfer.verify(target)
-    if status == EXIT_OK:
-        transfer.console.line("   ✅ SUCCESS: Both are the same!")
-    return status
-
-
-def restore(settings: Settings, request: Restoration, console: Console) -> int:
-    """Returns the exit status. Raises OperatorError."""
-    source = BackupSource(request.path, request.name)
+    Raises OperatorError.
+    """
+    source = BackupSource(path, name)
     about = source.about()
     console.facts["collection"] = about.name
-    console.line(f"{request.path}: {about.count} records of {about.name}")
-    connector = ChromaDBConnector(request.to, settings=settings, patience=request.patience)
+    console.line(f"{path}: {about.count} records of {about.name}")
+    connector = ChromaDBConnector(to, settings=settings, patience=options.patience)
     connector.connect()
     console.line(f"Connected: {connector!r}")
-    cloud = bool(connector.where.api_key)
-    # A local server keeps its data in SQLite, which has one writer: one call at a time is fastest.
-    options = request.options if cloud else replace(request.options, workers=1)
-    there = "cloud" if cloud else "server"
-    transfer = Transfer(source, connector.database, about.name, options, console, "backup", there)
-    if request.verify_only:
-        return transfer.verify(connector.database.need(about.name))
-    if cloud:
+    there = "cloud" if connector.where.api_key else "server"
+    if there == "server":
+        # A local server keeps its data in SQLite, which has one writer: one call at a time is fastest.
+        options = replace(options, workers=1)
+    done = f"{about.name} is restored!"
+    copy = Transfer(source, connector.database, about.name, options, console, "backup", there, done)
+    if options.verify_only:
+        return copy.verify(connector.database.need(about.name))
+    if there == "cloud":
         # A local server has no quotas.
-        transfer.check()
-    with Journal(_journal(settings, str(request.path.resolve()), connector, about.name)) as journal:
-        return transfer.run(journal)
+        copy.check()
+    with Journal(_journal(settings, str(path.resolve()), connector, about.name)) as journal:
+        return copy.run(journal)
 
 
 def _journal(settings: Settings, source: str, target: ChromaDBConnector, name: str) -> Path:

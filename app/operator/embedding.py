@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -39,14 +40,9 @@ class Embedder:
     def __init__(
         self, settings: OpenAISettings, price: Price, limit: int, ca_file: Path | None = None
     ) -> None:
-        self.limit = limit
         self.model = settings.embedding_model
-        self.spent = 0
-        self.tokens = 0
-        self._settings = settings
-        self._ca_file = ca_file
-        self._price = price
-        self._client: OpenAI | None = None
+        self.spent = self.tokens = 0
+        self._settings, self._price, self._limit, self._ca_file = settings, price, limit, ca_file
 
     def bound(self, texts: Sequence[str]) -> int:
         """What embedding them can cost at most."""
@@ -65,7 +61,7 @@ class Embedder:
 
         attempts = Attempts(PATIENCE)
         while True:
-            if self.spent + self.bound(texts) > self.limit:
+            if self.spent + self.bound(texts) > self._limit:
                 raise TooDear
             try:
                 return self._call(texts)
@@ -84,78 +80,61 @@ class Embedder:
                 # It may have been answered, and the answer lost.
                 self.spent += self.bound(texts)
             return None if tls.verify_code(error) is not None else {}
-        if (
-            not isinstance(error, openai.APIStatusError)
-            or error.status_code not in RETRY_STATUSES
-            or _no_credit(error)
-        ):
+        if not isinstance(error, openai.APIStatusError) or _no_credit(error):
             return None
-        return error.response.headers
+        return error.response.headers if error.status_code in RETRY_STATUSES else None
 
     def _call(self, texts: Sequence[str]) -> list[array[float]]:
         try:
             # Plain numbers: not every compatible server knows the encoding that is the SDK's default.
-            reply = self._sdk().embeddings.create(
-                model=self.model, input=list(texts), encoding_format="float"
-            )
+            create = self._client.embeddings.create
+            reply = create(model=self.model, input=list(texts), encoding_format="float")
             counted = reply.usage.prompt_tokens if reply.usage else 0
             rows = reply.data
             vectors = [floats(rows[row].embedding) for row in order([entry.index for entry in rows])]
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK takes the shape of a reply on trust.
-            raise OperatorError(
-                f"{self._settings.base_url}: the reply is not one of OpenAI's; check OPENAI_BASE_URL."
-            ) from error
+            raise self._error("the reply is not one of OpenAI's; check OPENAI_BASE_URL.") from error
         self.tokens += counted
         # A server that does not count is paid for by the upper bound.
         self.spent += self._price.cost(Usage(prompt_tokens=counted)) if counted else self.bound(texts)
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not vectors[0]:
-            raise OperatorError(
-                f"{self._settings.base_url}: {len(vectors)} vectors for {len(texts)} texts, or of unequal "
-                "length."
-            )
+            raise self._error(f"{len(vectors)} vectors for {len(texts)} texts, or of unequal length.")
         return vectors
 
-    def _sdk(self) -> OpenAI:
-        if self._client is None:
-            from openai import DefaultHttpxClient, OpenAI
+    @cached_property
+    def _client(self) -> OpenAI:
+        from openai import DefaultHttpxClient, OpenAI
 
-            self._client = OpenAI(
-                api_key=self._settings.api_key,
-                base_url=self._settings.base_url,
-                timeout=SECONDS_A_CALL,
-                max_retries=0,
-                http_client=DefaultHttpxClient(verify=tls.context(self._ca_file)),
-            )
-        return self._client
+        return OpenAI(
+            api_key=self._settings.api_key,
+            base_url=self._settings.base_url,
+            timeout=SECONDS_A_CALL,
+            max_retries=0,
+            http_client=DefaultHttpxClient(verify=tls.context(self._ca_file)),
+        )
 
     def _report(self, error: OpenAIError) -> NoReturn:
         """One sentence; never the text of a refused key, which holds part of the key."""
         import openai
 
-        where = self._settings.base_url
+        what = f"{type(error).__name__}; check OPENAI_BASE_URL and the network."
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            raise OperatorError(f"{where}: the key is refused; check OPENAI_API_KEY.") from error
-        if isinstance(error, openai.NotFoundError):
-            raise OperatorError(
-                f"{where}: no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL."
-            ) from error
-        if isinstance(error, openai.RateLimitError):
-            why = (
-                "the account has no credit left; add some"
-                if _no_credit(error)
-                else "too many calls (429); try again later"
-            )
-            raise OperatorError(
-                f"{where}: {why}. What is embedded is kept: run the same command again."
-            ) from error
-        if isinstance(error, openai.APIStatusError):
-            raise OperatorError(f"{where}: status {error.status_code}: {str(error.message)[:300]}") from error
-        if (code := tls.verify_code(error)) is not None:
-            raise OperatorError(f"{where}: {tls.complaint(code)}.") from error
-        raise OperatorError(
-            f"{where}: {type(error).__name__}; check OPENAI_BASE_URL and the network."
-        ) from error
+            what = "the key is refused; check OPENAI_API_KEY."
+        elif isinstance(error, openai.NotFoundError):
+            what = f"no model {self.model}; check OPENAI_EMBEDDING_MODEL and OPENAI_BASE_URL."
+        elif isinstance(error, openai.RateLimitError):
+            credit = "the account has no credit left; add some"
+            why = credit if _no_credit(error) else "too many calls (429); try again later"
+            what = f"{why}. What is embedded is kept: run the same command again."
+        elif isinstance(error, openai.APIStatusError):
+            what = f"status {error.status_code}: {str(error.message)[:300]}"
+        elif (code := tls.verify_code(error)) is not None:
+            what = f"{tls.complaint(code)}."
+        raise self._error(what) from error
+
+    def _error(self, what: str) -> OperatorError:
+        return OperatorError(f"{self._settings.base_url}: {what}")
 
 
 def _no_credit(error: APIStatusError) -> bool:

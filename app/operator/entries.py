@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.operator import statistics
 from app.operator.quotas import METADATA_VALUE_BYTES
-from app.operator.records import Record
+from app.operator.records import Record, is_scalar
 from app.operator.shapes import IDS, KINDS_OF_IDS, LOOKS_LIKE_JSON, NO_VECTORS, TEXTS, WRAPPERS, Wrong
 
 METADATA = ("metadata", "meta", "extra_info")
@@ -30,6 +30,7 @@ LLAMAINDEX = frozenset(_LLAMAINDEX.split())
 HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_keys"))
 # Lists of other passages, which say themselves where they belong.
 REDUNDANT = frozenset(("sibling_chunks", "child_chunks", "children", "monsters"))
+IN_THEIR_PLACE = "where Chroma cannot hold it: those passages say themselves where they belong"
 WHOLE_NUMBERS = ("chunk_part", "total_parts")
 ARROW = " → "
 # Refused by Chroma 1.5.9, and the key that it keeps the text under.
@@ -77,12 +78,8 @@ class Reader:
             text = statistics.document(name, {}, text)
         if not text.strip():
             return f"{identity}: no {', '.join(TEXTS[:3])} with text in it, nor {' or '.join(TEXTS[3:])}"
-        others = {
-            name: value
-            for name, value in fields.items()
-            if name not in (key, *METADATA) and not _blank_text(name, value)
-        }
-        stored = self._stored({**others, **metadata})
+        others = {name: value for name, value in fields.items() if not _blank_text(name, value)}
+        stored = self._stored({**_without(others, (key, *METADATA)), **metadata})
         if isinstance(stored, str):
             return f"{identity}: {stored}"
         if SURROGATE.search(json.dumps([identity, text, stored], ensure_ascii=False)):
@@ -99,14 +96,10 @@ class Reader:
                 continue
             if NO_KEY.match(name):
                 return f"Chroma takes no metadata with the key {name!r}; rename it"
-            if name in REDUNDANT and not (
-                _storable(value) and len(json.dumps(value).encode()) <= METADATA_VALUE_BYTES
-            ):
-                self.notes[
-                    f"{name} left out where Chroma cannot hold it: those passages say themselves where they "
-                    "belong"
-                ] += 1
-            elif not _storable(value):
+            storable = _storable(value)
+            if name in REDUNDANT and not (storable and len(json.dumps(value)) <= METADATA_VALUE_BYTES):
+                self.notes[f"{name} left out {IN_THEIR_PLACE}"] += 1
+            elif not storable:
                 return (
                     f"{name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
                 )
@@ -129,16 +122,12 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
         if wrapper is None or any(isinstance(fields.get(key), str) for key in TEXTS):
             break
         inner = fields.pop(wrapper)
-        fields = {
-            **{key: value for key, value in fields.items() if key in IDS and not isinstance(value, list)},
-            **inner,
-        }
+        ids = {key: fields[key] for key in IDS if key in fields and not isinstance(fields[key], list)}
+        fields = {**ids, **inner}
     if isinstance(resource := fields.get("text_resource"), dict) and isinstance(resource.get("text"), str):
         # LlamaIndex since 0.12.
-        fields = {
-            **{key: value for key, value in fields.items() if not key.endswith("_resource")},
-            "text": resource["text"],
-        }
+        others = {key: value for key, value in fields.items() if not key.endswith("_resource")}
+        fields = {**others, "text": resource["text"]}
     # "values" are a vector only where the text is in the metadata, as Pinecone has it.
     machine = set(VECTORS - {"values"} if any(isinstance(fields.get(key), str) for key in TEXTS) else VECTORS)
     if "page_content" in fields and fields.get("type") in (None, "Document"):
@@ -147,11 +136,9 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
         machine |= LLAMAINDEX
     if isinstance(fields.get("meta"), dict):
         machine |= HAYSTACK
-    fields = {
-        key: value
-        for key, value in fields.items()
-        if not (key in machine and (key not in VECTORS or _is_vector(value)))
-    }
+    fields = _without(
+        fields, {k for k in machine & fields.keys() if k not in VECTORS or _is_vector(fields[k])}
+    )
     metadata: dict[str, Any] = {}
     for key in METADATA:
         part = fields.get(key)
@@ -160,13 +147,11 @@ def _taken_apart(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] 
                 part = json.loads(part)
             except (ValueError, RecursionError) as error:
                 return fields, f"{key} is no JSON ({error})"
-        if part and not isinstance(part, dict):
-            if key != "metadata":
-                continue
-            return fields, f"{key} is no object"
         if isinstance(part, dict):
             fields.pop(key)
             metadata = {**part, **metadata}
+        elif part and key == "metadata":
+            return fields, f"{key} is no object"
     return fields, metadata
 
 
@@ -199,15 +184,10 @@ def _as_stored(name: str, value: Any) -> Any:
         return ARROW.join(str(step) for step in value if step not in (None, ""))
     if name in WHOLE_NUMBERS and isinstance(value, str) and value.isdecimal():
         return int(value)
-    if value and (
-        isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
-    ):
-        if name in REDUNDANT:
-            return value
-        try:
+    objects = value if isinstance(value, list) else [value]
+    if value and name not in REDUNDANT and all(isinstance(item, dict) for item in objects):
+        with contextlib.suppress(ValueError, RecursionError):
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
-        except (ValueError, RecursionError):
-            return value
     return value
 
 
@@ -221,20 +201,15 @@ def _is_vector(value: Any) -> bool:
     return value is None or isinstance(value, dict)
 
 
+def _without(fields: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in keys}
+
+
 def _has(fields: Mapping[str, Any]) -> str:
     return f"it has {', '.join(map(repr, list(fields)[:12]))}" if fields else "it is empty"
 
 
 def _storable(value: Any) -> bool:
     """Whether Chroma takes it as a metadata value."""
-    if isinstance(value, list):
-        return (
-            len({type(item) for item in value}) == 1
-            and not isinstance(value[0], list)
-            and all(map(_storable, value))
-        )
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return isinstance(value, str)
+    parts = value if isinstance(value, list) else [value]
+    return len(set(map(type, parts))) == 1 and all(map(is_scalar, parts))

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent import futures
-from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -41,20 +40,6 @@ CHUNK = 65536
 PROXY_FAILED = "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY"
 
 
-@dataclass
-class Traffic:
-    """What has gone over the wire, for the closing line."""
-
-    requests: int = 0
-    retries: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def count(self, *, again: bool) -> None:
-        with self.lock:
-            self.requests += 1
-            self.retries += again
-
-
 class HttpClient:
     """Calls to the server at `base_url`. May be used from several threads, at most MOST_CALLS at a time."""
 
@@ -62,7 +47,9 @@ class HttpClient:
         self, base_url: str, headers: Mapping[str, str], patience: Patience, ca_file: Path | None = None
     ) -> None:
         self.patience = patience
-        self.traffic = Traffic()
+        self.requests = self.retries = 0
+        """What has gone over the wire so far."""
+        self._counting = threading.Lock()
         self.stopping = threading.Event()
         """Set to end all waiting: the command is being given up."""
         self._base_url = base_url
@@ -81,7 +68,9 @@ class HttpClient:
         limits = {} if patient else {"connect": 1, "read": 3}
         attempts = Attempts(self.patience, self.stopping, **limits)
         while True:
-            self.traffic.count(again=attempts.failed > 0)
+            with self._counting:
+                self.requests += 1
+                self.retries += attempts.failed > 0
             try:
                 reply = self._within_time(method, path, body)
             except TransportError as error:
@@ -125,9 +114,8 @@ class HttpClient:
                 # Counted after unpacking, so that no small reply becomes a large one.
                 for piece in response.iter_content(CHUNK):
                     if (left := left - len(piece)) < 0:
-                        raise TransportError(
-                            f"reply of more than {most_bytes} bytes", sent=True, too_large=True
-                        )
+                        reason = f"reply of more than {most_bytes} bytes"
+                        raise TransportError(reason, sent=True, too_large=True)
                     _wanted.check()
                     pieces.append(piece)
                 return Reply(response.status_code, response.headers, b"".join(pieces))
@@ -183,10 +171,8 @@ class _Adapter(HTTPAdapter):
 
 def _session(headers: Mapping[str, str], ca_file: Path | None) -> requests.Session:
     session = requests.Session()
-    session.headers.update(
-        {"User-Agent": "dndchat", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-    )
-    session.headers.update(headers)
+    own = {"User-Agent": "dndchat", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+    session.headers.update({**own, **headers})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # The host's own authorities first: an institution may have added its own there.
     paths = ssl.get_default_verify_paths()

@@ -7,7 +7,7 @@ that was interrupted is simply run again, and pays again for one call at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,16 +20,18 @@ from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_OK, Console, Progress
 from app.operator.embedding import Embedder, TooDear, batches
 from app.operator.indexing import index_collection
+from app.operator.parallel import batched
 from app.operator.problems import OperatorError, UsageError
 from app.operator.quotas import MAX_RECORDS, shown
 from app.operator.records import NOT_FINITE, Record, same_content
-from app.operator.store import Database
 from app.operator.stored_collection import StoredCollection
 from app.pricing import dollars
 from app.settings import Settings
 
 MODEL = "embedding_model"
 """The key of a collection's metadata that says what embedded it. The request path reads it too."""
+SHOWN = 5
+"""So many ids are named as examples."""
 
 
 @dataclass(frozen=True)
@@ -58,87 +60,70 @@ class Changes:
 
 def ingest(settings: Settings, request: Request, console: Console) -> int:
     """Returns the exit status. Raises OperatorError."""
+    say, name = console.line, request.collection
     embedder = _embedder(settings, request.max_cost)
-    records = read(request.files, request.part_bytes, lambda note: console.line(f"Note: {note}"))
-    console.line(
-        f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}"
-    )
+    records = read(request.files, request.part_bytes, lambda note: say(f"Note: {note}"))
+    say(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
     if not records:
         raise OperatorError("There is no passage in the files: nothing to do.")
-    _check_quotas(records, console)
+    violations = [violation for record in records for violation in quotas.of_record(record, None)]
+    quotas.refuse(violations, say, "nothing was embedded")
 
     connector = ChromaDBConnector(settings=settings)
     connector.connect()
-    console.line(f"Connected: {connector!r}")
-    target = connector.database.find(request.collection)
+    say(f"Connected: {connector!r}")
+    target = connector.database.find(name)
     unnamed = target is not None and not _names_model(target, embedder.model)
     changes = _changes(records, target)
-    estimate = embedder.estimate(_embedded(changes.to_embed))
-    console.line(
-        f"{request.collection}: {len(changes.to_embed)} to embed with {embedder.model} (about "
-        f"${dollars(estimate):.4f}), {len(changes.to_rewrite)} with new metadata only, {changes.unchanged} "
-        f"unchanged, {len(changes.vanished)} not in the files"
+    vanished = len(changes.vanished)
+    estimate = dollars(embedder.estimate(_embedded(changes.to_embed)))
+    say(
+        f"{name}: {len(changes.to_embed)} to embed with {embedder.model} (about ${estimate:.4f}), "
+        f"{len(changes.to_rewrite)} with new metadata only, {changes.unchanged} unchanged, "
+        f"{vanished} not in the files"
     )
-    console.facts.update(
-        collection=request.collection,
-        passages=len(records),
-        to_embed=len(changes.to_embed),
-        estimated_dollars=dollars(estimate),
-        rewritten=len(changes.to_rewrite),
-        unchanged=changes.unchanged,
-        vanished=len(changes.vanished),
+    facts = console.facts
+    facts.update(collection=name, passages=len(records), unchanged=changes.unchanged, vanished=vanished)
+    facts.update(
+        to_embed=len(changes.to_embed), rewritten=len(changes.to_rewrite), estimated_dollars=estimate
     )
     if request.dry_run:
-        console.line("Dry run: nothing was embedded or changed.")
+        say("Dry run: nothing was embedded or changed.")
         return EXIT_OK
     if target is not None and unnamed and target.count():
-        console.ask(f"{target.name} does not say which model embedded it. Was it {embedder.model}?")
-    if request.prune and changes.vanished:
-        examples = ", ".join(map(shown, changes.vanished[:5])) + (" …" if len(changes.vanished) > 5 else "")
-        console.ask(f"Remove {len(changes.vanished)} passages that are not in the files ({examples})?")
+        console.ask(f"{name} does not say which model embedded it. Was it {embedder.model}?")
+    if request.prune and vanished:
+        console.ask(f"Remove {vanished} passages that are not in the files ({_examples(changes.vanished)})?")
 
-    target = target or _create(connector.database, request.collection, embedder.model)
+    if target is None:
+        target = connector.database.create(name, {MODEL: embedder.model}, {"hnsw": {"space": "cosine"}})
     _rewrite(target, changes)
     _embed(target, changes, embedder, console)
     if unnamed:
         # Not before its vectors were seen to fit.
         target.change(metadata={**target.metadata, MODEL: embedder.model})
-    if changes.vanished and request.prune:
-        for ids in _chunked(changes.vanished, MAX_RECORDS):
+    if vanished and request.prune:
+        for ids in batched(changes.vanished, MAX_RECORDS):
             target.remove(ids)
-        console.line(f"Removed {len(changes.vanished)} passages that are not in the files")
-    elif changes.vanished:
-        console.line(
-            f"{len(changes.vanished)} passages are in the collection and not in the files; --prune removes "
-            "them"
-        )
-    console.facts.update(embedded_tokens=embedder.tokens, dollars=dollars(embedder.spent))
-    console.line(
-        f"✓ {request.collection} has {target.count()} passages; embedding cost ${dollars(embedder.spent):.6f}"
-    )
+        say(f"Removed {vanished} passages that are not in the files")
+    elif vanished:
+        say(f"{vanished} passages are in the collection and not in the files; --prune removes them")
+    facts.update(embedded_tokens=embedder.tokens, dollars=dollars(embedder.spent))
+    say(f"✓ {name} has {target.count()} passages; embedding cost ${dollars(embedder.spent):.6f}")
     index_collection(settings, connector, target, console)
     return EXIT_OK
 
 
 def _embedder(settings: Settings, max_cost: int) -> Embedder:
-    if not settings.openai.api_key:
+    openai = settings.openai
+    if not openai.api_key:
         raise UsageError(
             "OPENAI_API_KEY is not set: embedding needs it (any word does for a server of your own)."
         )
     if find_spec("openai") is None:
         raise OperatorError("The package openai is not installed here: run scripts/setup.sh --operator.")
     # With a key, settings without a price for the model are refused when they are read.
-    return Embedder(
-        settings.openai, settings.pricing.of(settings.openai.embedding_model), max_cost, settings.ca_file
-    )
-
-
-def _check_quotas(records: Sequence[Record], console: Console) -> None:
-    violations = [violation for record in records for violation in quotas.of_record(record, None)]
-    for violation in violations:
-        console.line(f"  ✗ {violation}")
-    if violations:
-        raise OperatorError(f"{len(violations)} violations of Chroma Cloud's quotas; nothing was embedded.")
+    return Embedder(openai, settings.pricing.of(openai.embedding_model), max_cost, settings.ca_file)
 
 
 def _names_model(target: StoredCollection, model: str) -> bool:
@@ -153,29 +138,18 @@ def _names_model(target: StoredCollection, model: str) -> bool:
     return bool(theirs)
 
 
-def _create(database: Database, name: str, model: str) -> StoredCollection:
-    return database.create(name, {MODEL: model}, {"hnsw": {"space": "cosine"}})
-
-
 def _changes(records: Sequence[Record], target: StoredCollection | None) -> Changes:
-    changes = Changes()
-    if target is None:
-        changes.to_embed = list(records)
-        return changes
-    wanted = {record.id: record for record in records}
-    new = dict(wanted)
-    for page in target.pages(embeddings=False):
+    changes, new = Changes(), {record.id: record for record in records}
+    for page in target.pages(embeddings=False) if target else ():
         for stored in page:
-            record = wanted.get(stored.id)
-            new.pop(stored.id, None)
+            record = new.pop(stored.id, None)
             if record is None:
                 changes.vanished.append(stored.id)
             elif same_content(record, stored):
                 changes.unchanged += 1
             else:
-                (changes.to_rewrite if record.document == stored.document else changes.to_embed).append(
-                    record
-                )
+                same_text = record.document == stored.document
+                (changes.to_rewrite if same_text else changes.to_embed).append(record)
                 changes.stored[stored.id] = stored
     changes.to_embed += new.values()
     return changes
@@ -183,47 +157,43 @@ def _changes(records: Sequence[Record], target: StoredCollection | None) -> Chan
 
 def _rewrite(target: StoredCollection, changes: Changes) -> None:
     """New metadata with the vector that is there: the text is the same, so it costs nothing."""
-    for records in _chunked(changes.to_rewrite, 100):
-        vectors = {
-            record.id: record.embedding for record in target.get([r.id for r in records], embeddings=True)
-        }
+    for records in batched(changes.to_rewrite, 100):
+        stored = target.get([record.id for record in records], embeddings=True)
+        vectors = {record.id: record.embedding for record in stored}
         # What has vanished meanwhile has no vector, and the write says so.
         _write(target, [replace(record, embedding=vectors.get(record.id)) for record in records], changes)
 
 
 def _embed(target: StoredCollection, changes: Changes, embedder: Embedder, console: Console) -> None:
-    progress = Progress(console, len(changes.to_embed), indent="  ")
-    done = 0
-    for batch in batches(changes.to_embed):
-        try:
-            vectors = embedder.embed(_embedded(batch))
-        except TooDear:
-            progress.end()
-            raise OperatorError(
-                f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. "
-                f"{done} passages are embedded and kept; run the same command again with a higher --max-cost "
-                "to go on."
-            ) from None
-        if bad := [record.id for record, vector in zip(batch, vectors, strict=True) if not usable(vector)]:
-            progress.end()
-            raise OperatorError(
-                f"{embedder.model} gave {', '.join(map(shown, bad[:5]))}{' …' * (len(bad) > 5)} an embedding "
-                f"of zeros, or one that {NOT_FINITE}: look at the text and at the server. {done} passages "
-                "are embedded and kept."
-            )
-        if target.dimension and len(vectors[0]) != target.dimension:
-            raise OperatorError(
-                f"{embedder.model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: "
-                "it was embedded with another model. Set OPENAI_EMBEDDING_MODEL to that one, or give "
-                "another --collection."
-            )
-        _write(target, [replace(r, embedding=v) for r, v in zip(batch, vectors, strict=True)], changes)
-        target.dimension = len(vectors[0])
-        done += len(batch)
-        progress.step(
-            done, f"Embedded {done}/{len(changes.to_embed)} passages (${dollars(embedder.spent):.6f})"
-        )
-    progress.end()
+    total, done, model = len(changes.to_embed), 0, embedder.model
+    progress = Progress(console, total, indent="  ")
+    try:
+        for batch in batches(changes.to_embed):
+            kept = f"{done} passages are embedded and kept"
+            try:
+                vectors = embedder.embed(_embedded(batch))
+            except TooDear:
+                raise OperatorError(
+                    f"Stopped at ${dollars(embedder.spent):.6f}: the next call could go beyond --max-cost. "
+                    f"{kept}; run the same command again with a higher --max-cost to go on."
+                ) from None
+            pairs = list(zip(batch, vectors, strict=True))
+            if bad := [record.id for record, vector in pairs if not usable(vector)]:
+                raise OperatorError(
+                    f"{model} gave {_examples(bad)} an embedding of zeros, or one that {NOT_FINITE}: look at "
+                    f"the text and at the server. {kept}."
+                )
+            if target.dimension and len(vectors[0]) != target.dimension:
+                raise OperatorError(
+                    f"{model} makes {len(vectors[0])} dimensions, {target.name} has {target.dimension}: it "
+                    "was embedded with another model. Set OPENAI_EMBEDDING_MODEL to that one, or give "
+                    "another --collection."
+                )
+            _write(target, [replace(record, embedding=vector) for record, vector in pairs], changes)
+            target.dimension, done = len(vectors[0]), done + len(batch)
+            progress.step(done, f"Embedded {done}/{total} passages (${dollars(embedder.spent):.6f})")
+    finally:
+        progress.end()
 
 
 def _embedded(records: Sequence[Record]) -> list[str]:
@@ -235,17 +205,12 @@ def _write(target: StoredCollection, records: Sequence[Record], changes: Changes
     """Upsert. Chroma merges metadata, so keys that are no longer wanted are set to null."""
     ready = []
     for record in records:
-        old = changes.stored.get(record.id)
-        leftover = {
-            key: None for key in (old.metadata or {} if old else {}) if key not in (record.metadata or {})
-        }
-        ready.append(replace(record, metadata={**leftover, **(record.metadata or {})} or None))
-    crowded = [record.id for record in ready if len(record.metadata or {}) > quotas.METADATA_KEYS]
-    if crowded:
+        stored = changes.stored.get(record.id, record).metadata or {}
+        ready.append(replace(record, metadata={**dict.fromkeys(stored), **(record.metadata or {})} or None))
+    if crowded := [record.id for record in ready if len(record.metadata or {}) > quotas.METADATA_KEYS]:
         target.remove(crowded)
     target.upsert(ready)
 
 
-def _chunked(items: Sequence[Record] | Sequence[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
+def _examples(ids: Sequence[str]) -> str:
+    return ", ".join(map(shown, ids[:SHOWN])) + " …" * (len(ids) > SHOWN)

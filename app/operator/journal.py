@@ -13,8 +13,8 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from app import datadir
 from app.operator.problems import OperatorError, SourceChanged
@@ -28,8 +28,16 @@ CREATE TABLE IF NOT EXISTS stale (id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True)
-class Reading:
+# Records that changed are to be removed from the target, also when they are not marked as sent: they may have
+# been under way when the last run died.
+CHANGED = "INSERT OR REPLACE INTO stale SELECT id FROM records WHERE id = ? AND digest <> ?"
+TAKE = """
+INSERT INTO records (id, digest, reading) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE
+SET sent = sent AND digest = excluded.digest, digest = excluded.digest, reading = excluded.reading
+"""
+
+
+class Reading(NamedTuple):
     """How the source compares with what the journal knew."""
 
     records: int
@@ -38,7 +46,10 @@ class Reading:
 
 
 class Journal:
-    """Opened by one process at a time. Every method raises OperatorError when the disk cannot be written."""
+    """What a `with` opens, for one process at a time; with nothing in it, its end deletes the file.
+
+    Every method raises OperatorError when the disk cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,27 +64,23 @@ class Journal:
                 raise OperatorError(
                     "The same copy is running in another process; wait for it to end."
                 ) from None
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(path, isolation_level="IMMEDIATE", check_same_thread=False)
             # A rollback journal and FULL: a commit is on the disk before its batch counts as sent.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(SCHEMA)
-
-    def close(self) -> None:
-        """Let go of the file; a journal with nothing in it is deleted."""
-        # A batch that was given up may be about to be marked, in a thread of its own.
-        with self._lock, self._explained():
-            empty = not self.state() and not self.count()
-            self._connection.close()
-            if empty:
-                self.path.unlink(missing_ok=True)
-            self._guard.close()
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self.close()
+            # A batch that was given up may be about to be marked, in a thread of its own.
+            with self._lock, self._explained():
+                empty = not self.state() and not self.count()
+                self._connection.close()
+                if empty:
+                    self.path.unlink(missing_ok=True)
+                self._guard.close()
         except OperatorError:
             # What stopped the copy says more than what the same full disk does to the closing.
             if kind is None:
@@ -97,19 +104,16 @@ class Journal:
 
     def read(self, pages: Iterable[Sequence[Record]]) -> Reading:
         """Take the source as it is now. Records that changed since the last reading, or are gone, become
-        stale.
-
-        Raises SourceChanged when a record comes twice: something was inserted or deleted while the pages were
-        read.
-        """
+        stale."""
         reading = int(self.state().get("reading", "0")) + 1
         # Noted first: a reading that dies half-way must not be taken for part of the next one.
         self.note(reading=str(reading))
         total = changed = 0
         for page in pages:
+            taken = [(record.id, record.digest()) for record in page]
             with self._transaction() as connection:
-                for record in page:
-                    changed += self._take(connection, record, reading)
+                changed += connection.executemany(CHANGED, taken).rowcount
+                connection.executemany(TAKE, ((*record, reading) for record in taken))
             total += len(page)
         with self._transaction() as connection:
             gone = "FROM records WHERE reading < ?"
@@ -117,34 +121,11 @@ class Journal:
             vanished = connection.execute(f"DELETE {gone}", (reading,)).rowcount
         return Reading(total, changed, vanished)
 
-    def _take(self, connection: sqlite3.Connection, record: Record, reading: int) -> bool:
-        digest = record.digest()
-        known = connection.execute(
-            "SELECT digest, reading, sent FROM records WHERE id = ?", (record.id,)
-        ).fetchone()
-        if known is None:
-            connection.execute("INSERT INTO records VALUES (?, ?, ?, 0)", (record.id, digest, reading))
-            return False
-        old_digest, old_reading, sent = known
-        if old_reading == reading:
-            raise SourceChanged(
-                f"The source is being written to: record {record.id} came twice. Run again when it rests."
-            )
-        same = old_digest == digest
-        if not same:
-            # Also when it is not marked as sent: it may have been under way when the last run died.
-            connection.execute("INSERT OR IGNORE INTO stale VALUES (?)", (record.id,))
-        connection.execute(
-            "UPDATE records SET digest = ?, reading = ?, sent = ? WHERE id = ?",
-            (digest, reading, int(sent and same), record.id),
-        )
-        return not same
-
     def watch(self, pages: Iterable[list[Record]]) -> Iterator[list[Record]]:
         """The pages. Raises SourceChanged at the first record that differs from what `read` took."""
         total = 0
         for page in pages:
-            known = self._digests([record.id for record in page])
+            known = dict(self._column("digest", page))
             for record in page:
                 if known.get(record.id) != record.digest():
                     what = "changed" if record.id in known else "appeared"
@@ -162,21 +143,18 @@ class Journal:
 
     def unsent(self, page: Sequence[Record]) -> list[Record]:
         """Those records of `page` that the target has not acknowledged."""
-        sent = {identity for identity, done in self._column("sent", [record.id for record in page]) if done}
+        sent = {identity for identity, done in self._column("sent", page) if done}
         return [record for record in page if record.id not in sent]
 
     def mark_sent(self, ids: Sequence[str]) -> None:
         with self._transaction() as connection:
-            connection.executemany(
-                "UPDATE records SET sent = 1 WHERE id = ?", ((identity,) for identity in ids)
-            )
+            connection.executemany("UPDATE records SET sent = 1 WHERE id = ?", zip(ids, strict=True))
 
     def mark_wrong(self, ids: Sequence[str]) -> None:
         """Records that are wrong in the target: the next run removes them there and sends them again."""
         with self._transaction() as connection:
-            rows = [(identity,) for identity in ids]
-            connection.executemany("UPDATE records SET sent = 0 WHERE id = ?", rows)
-            connection.executemany("INSERT OR IGNORE INTO stale VALUES (?)", rows)
+            connection.executemany("UPDATE records SET sent = 0 WHERE id = ?", zip(ids, strict=True))
+            connection.executemany("INSERT OR IGNORE INTO stale VALUES (?)", zip(ids, strict=True))
 
     def mark_none_sent(self) -> None:
         """The staging collection is gone: everything is to be sent."""
@@ -191,7 +169,7 @@ class Journal:
 
     def not_stale(self, ids: Sequence[str]) -> None:
         with self._transaction() as connection:
-            connection.executemany("DELETE FROM stale WHERE id = ?", ((identity,) for identity in ids))
+            connection.executemany("DELETE FROM stale WHERE id = ?", zip(ids, strict=True))
 
     def count(self, *, sent: bool = False) -> int:
         """How many records the source has, or how many of them are sent."""
@@ -199,27 +177,16 @@ class Journal:
             where = " WHERE sent" if sent else ""
             return int(self._connection.execute(f"SELECT count(*) FROM records{where}").fetchone()[0])
 
-    def _digests(self, ids: Sequence[str]) -> dict[str, bytes]:
-        return dict(self._column("digest", ids))
-
-    def _column(self, column: str, ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        marks = ",".join("?" * len(ids))
+    def _column(self, column: str, page: Sequence[Record]) -> list[tuple[str, Any]]:
+        """Id and `column` of those records of `page` that are known."""
+        known = f"SELECT id, {column} FROM records WHERE id IN ({','.join('?' * len(page))})"
         with self._explained():
-            return self._connection.execute(
-                f"SELECT id, {column} FROM records WHERE id IN ({marks})", ids
-            ).fetchall()
+            return self._connection.execute(known, [record.id for record in page]).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, self._explained(), self._connection:
+            yield self._connection
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -32,6 +33,7 @@ FRONT_MATTER = re.compile(
     re.DOTALL,
 )
 DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+SENTENCE_END = re.compile(r"[.!?][\"”')]*\s")
 ID_BYTES = 100
 
 # Positions are all that is wanted of a document: what stands inside its blocks is not parsed.
@@ -54,42 +56,36 @@ class _Section:
     says_something: bool = False
     """Whether there is more than blank lines and rules."""
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        return tuple(words for _, words in self.headings)
-
 
 def sections(text: str, stem: str, part_bytes: int) -> Iterator[Record]:
     """The passages of a document; `stem` begins their ids. Only a table has more than `part_bytes`."""
     used: set[str] = set()
     for section in _sections(text):
         parts = _parts(section.blocks, part_bytes)
-        path = section.path or (stem,)
-        name, ids = _ids(_slug(f"{stem} {' '.join(section.path)}"), len(parts), used)
+        path = [words for _, words in section.headings]
+        name, ids = _ids(_slug(f"{stem} {' '.join(path)}"), len(parts), used)
+        path = path or [stem]
         used.update((name, *ids))
+        hierarchy = " > ".join(path)
         for number, (identity, blocks) in enumerate(zip(ids, parts, strict=True), 1):
-            metadata = {"name": path[-1], "hierarchy": " > ".join(path), "book": stem}
+            metadata: dict[str, Any] = {"name": path[-1], "hierarchy": hierarchy, "book": stem}
             if all(block.table for block in blocks):
                 metadata["type"] = "table"
-            numbers = (
-                {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]}
-                if len(parts) > 1
-                else {}
-            )
+            if len(parts) > 1:
+                metadata |= {"chunk_part": number, "total_parts": len(parts), "first_part_id": ids[0]}
             body = "\n\n".join(block.text for block in blocks)
-            yield Record(
-                identity, f"## {path[-1]}\n{metadata['hierarchy']}\n\n{body}", {**metadata, **numbers}, None
-            )
+            yield Record(identity, f"## {path[-1]}\n{hierarchy}\n\n{body}", metadata, None)
 
 
 def _ids(base: str, parts: int, used: Set[str]) -> tuple[str, list[str]]:
     """A name for a section, and the ids of its parts. Sections with equal headings are numbered."""
-    for number in itertools.count(1):
-        name = f"{base}-{number}" if number > 1 else base
+    name, number = base, 1
+    while True:
         ids = [f"{name}-part-{part}" for part in range(1, parts + 1)] if parts > 1 else [name]
         if used.isdisjoint((name, *ids)):
             return name, ids
-    raise AssertionError("unreachable: numbers do not end")
+        number += 1
+        name = f"{base}-{number}"
 
 
 def _sections(text: str) -> Iterator[_Section]:
@@ -153,11 +149,11 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
         elif token.type == "html_block" and HTML_TABLE.match(lines[start]):
             # A blank line ends HTML for a parser, not for people.
             number = bisect_left(ends_of_tables, start + 1)
-            position = ends_of_tables[number] if number < len(ends_of_tables) else end
-            yield start, position, "table", ""
-            if position < end:
-                yield position, end, "text", ""
-                position = end
+            below = ends_of_tables[number] if number < len(ends_of_tables) else end
+            yield start, below, "table", ""
+            if below < end:
+                yield below, end, "text", ""
+            position = max(below, end)
         elif token.type == "paragraph_open" and (head := _loose_table(lines, start, end)) is not None:
             yield start, head, "text", ""
             yield head, end, "table", ""
@@ -214,16 +210,13 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
     while len(text.encode()) > limit:
         # A character has at most four bytes, so this many always fit; more may.
         window = text.encode()[:limit].decode("utf-8", "ignore")
-        cuts = (window.rfind("\n") + 1, _last(r"[.!?][\"”')]*\s", window), window.rfind(" ") + 1, len(window))
+        sentences = [match.end() for match in SENTENCE_END.finditer(window)]
+        cuts = (window.rfind("\n") + 1, *sentences[-1:], window.rfind(" ") + 1, len(window))
         cut = next(cut for cut in cuts if cut > limit // 8 or cut == len(window))
         yield text[:cut].rstrip()
         text = text[cut:].lstrip("\n ")
     if text:
         yield text
-
-
-def _last(pattern: str, text: str) -> int:
-    return max((match.end() for match in re.finditer(pattern, text)), default=0)
 
 
 def _slug(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Work in threads that the end of the process does not wait for: one piece, or a few at a time."""
+"""Work in batches, and in threads that the end of the process does not wait for."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,13 @@ MOST_CALLS = 8
 """To one server, at a time: the size of the connection pool, and the most workers."""
 # Time for calls that are being answered, short for somebody who has pressed Ctrl-C.
 GRACE_SECONDS = 3.0
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in order, `size` of them at a time, as by `itertools.batched` of Python 3.12."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
 
 
 def started(work: Callable[[], Result]) -> futures.Future[Result]:

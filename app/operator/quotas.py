@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.models import PARENT_KEYS, SECTION_KEYS
 from app.operator.console import duration, size
+from app.operator.problems import OperatorError
 from app.operator.records import NOT_FINITE, About, Page, Record, Source, is_finite
 
 ID_BYTES = 128
@@ -59,36 +60,36 @@ class Violation:
 
 def of_record(record: Record, dimensions: int | None) -> Iterator[Violation]:
     """Every quota that `record` breaks, in a collection of so many dimensions."""
-    if (length := _bytes(record.id)) > ID_BYTES:
-        yield _over(
-            record.id, "id", length, ID_BYTES, "--fix-ids gives it a shorter one and keeps the old one"
-        )
-    if (length := _bytes(record.document or "")) > DOCUMENT_BYTES:
-        remedy = (
-            "split the section at its source and ingest it again (scripts/ingest.py splits long sections)"
-        )
-        yield _over(record.id, "document", length, DOCUMENT_BYTES, remedy)
-    if (length := _bytes(record.uri or "")) > URI_BYTES:
-        yield _over(record.id, "URI", length, URI_BYTES, "shorten it at its source")
-    width = len(record.embedding) if record.embedding is not None else dimensions or 0
+    where, embedding = record.id, record.embedding
+    yield from _over(where, "id", where, ID_BYTES, "--fix-ids gives it a shorter one and keeps the old one")
+    remedy = "split the section at its source and ingest it again (scripts/ingest.py splits long sections)"
+    yield from _over(where, "document", record.document or "", DOCUMENT_BYTES, remedy)
+    yield from _over(where, "URI", record.uri or "", URI_BYTES, "shorten it at its source")
+    width = len(embedding) if embedding is not None else dimensions or 0
     if width > DIMENSIONS:
         problem = f"embedding has {width:,} dimensions, at most {DIMENSIONS:,}"
-        yield Violation(record.id, problem, "embed the collection again with a smaller model")
-    if record.embedding is not None and not is_finite(record.embedding):
-        yield Violation(
-            record.id, f"embedding {NOT_FINITE}", "embed it again with scripts/ingest.py, or delete it"
-        )
-    yield from _of_metadata(record.id, record.metadata or {}, METADATA_VALUE_BYTES)
+        yield Violation(where, problem, "embed the collection again with a smaller model")
+    if embedding is not None and not is_finite(embedding):
+        remedy = "embed it again with scripts/ingest.py, or delete it"
+        yield Violation(where, f"embedding {NOT_FINITE}", remedy)
+    yield from _of_metadata(where, record.metadata or {}, METADATA_VALUE_BYTES)
 
 
 def of_collection(name: str, metadata: Mapping[str, Any], records: int) -> Iterator[Violation]:
     """Every quota that the collection as such breaks."""
     where = "(collection)"
-    if (length := _bytes(name)) > COLLECTION_NAME_BYTES:
-        yield _over(where, "name", length, COLLECTION_NAME_BYTES, "copy it to a shorter name first")
+    yield from _over(where, "name", name, COLLECTION_NAME_BYTES, "copy it to a shorter name first")
     if records > RECORDS:
         yield Violation(where, f"{records:,} records, at most {RECORDS:,}", "split the collection")
     yield from _of_metadata(where, metadata, COLLECTION_METADATA_VALUE_BYTES)
+
+
+def refuse(violations: Sequence[Violation], say: Callable[[str], None], consequence: str) -> None:
+    """Raises OperatorError, after each of them is said, when there are any."""
+    for violation in violations:
+        say(f"   ✗ {violation}")
+    if count := len(violations):
+        raise OperatorError(f"{count} violation{'s'[: count > 1]} of Chroma Cloud's quotas; {consequence}.")
 
 
 def with_short_id(record: Record) -> Record:
@@ -125,9 +126,8 @@ class ShortIds:
         self.replaced.clear()
         for page in self.source.pages(embeddings=embeddings):
             changed = [with_short_id(record) for record in page]
-            self.replaced += [
-                (old.id, new.id) for old, new in zip(page, changed, strict=True) if old.id != new.id
-            ]
+            pairs = zip(page, changed, strict=True)
+            self.replaced += [(old.id, new.id) for old, new in pairs if old.id != new.id]
             yield changed
 
 
@@ -148,19 +148,15 @@ class Plan:
         """What Chroma Cloud charges for writing it and reading it back once."""
         return self.logical_bytes / GIB * (WRITTEN_PER_GIB + RETURNED_PER_GIB)
 
-    def seconds(self, batch_size: int, workers: int) -> float:
-        batches = -(-self.records // batch_size)
-        return (
-            self.wire_bytes + self.returned_bytes
-        ) / LINE_BYTES_PER_SECOND + batches * SECONDS_PER_WRITE / workers
-
     def estimate(self, batch_size: int, workers: int) -> tuple[str, str]:
         """Two sentences for a person: how much, and how long and how dear."""
+        line = (self.wire_bytes + self.returned_bytes) / LINE_BYTES_PER_SECOND
+        seconds = line + -(-self.records // batch_size) * SECONDS_PER_WRITE / workers
         monthly = self.logical_bytes / GIB * STORED_PER_GIB_MONTH
         return (
             f"To send: {size(self.wire_bytes)}, and to read back and compare: {size(self.returned_bytes)}",
-            f"About {duration(self.seconds(batch_size, workers))} on a 10 Mbit/s line, ${self.dollars:.4f} "
-            f"once and ${monthly:.4f} a month to store",
+            f"About {duration(seconds)} on a 10 Mbit/s line, ${self.dollars:.4f} once and "
+            f"${monthly:.4f} a month to store",
         )
 
 
@@ -172,10 +168,7 @@ def plan(name: str, about: About, pages: Iterable[Page]) -> Plan:
         for record in page:
             made.violations += of_record(record, about.dimension)
             metadata = json.dumps(record.metadata or {}, ensure_ascii=False)
-            text = sum(
-                len(part.encode("utf-8", "surrogatepass"))
-                for part in (record.id, record.document or "", metadata)
-            )
+            text = sum(map(_bytes, (record.id, record.document or "", metadata)))
             made.logical_bytes += text + 4 * made.dimensions
             # Base64 makes four characters of three bytes; quotes, commas and column names are some 20 more.
             made.wire_bytes += text + 16 * made.dimensions // 3 + 20
@@ -199,18 +192,15 @@ def _of_metadata(where: str, metadata: Mapping[str, Any], value_limit: int) -> I
         problem = f"metadata has {len(metadata)} keys, at most {METADATA_KEYS}"
         yield Violation(where, problem, "drop keys at its source")
     for key, value in metadata.items():
-        if (length := _bytes(key)) > METADATA_KEY_BYTES:
-            yield _over(
-                where, f"metadata key {shown(key)!r}", length, METADATA_KEY_BYTES, "rename it at its source"
-            )
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if (length := _bytes(text)) > value_limit:
-            remedy = "move the text into the document, or shorten it at its source"
-            yield _over(where, f"metadata value of {shown(key)!r}", length, value_limit, remedy)
+        what, text = shown(key), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield from _over(where, f"metadata key {what!r}", key, METADATA_KEY_BYTES, "rename it at its source")
+        remedy = "move the text into the document, or shorten it at its source"
+        yield from _over(where, f"metadata value of {what!r}", text, value_limit, remedy)
 
 
-def _over(where: str, what: str, length: int, limit: int, remedy: str) -> Violation:
-    return Violation(where, f"{what} has {length:,} bytes, at most {limit:,}", remedy)
+def _over(where: str, what: str, text: str, limit: int, remedy: str) -> Iterator[Violation]:
+    if (length := _bytes(text)) > limit:
+        yield Violation(where, f"{what} has {length:,} bytes, at most {limit:,}", remedy)
 
 
 def _bytes(text: str) -> int:

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import math
+import sqlite3
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from app.operator.problems import OperatorError, SourceChanged
 
 # Chroma stores 32-bit floats. L2 and inner-product collections give them back bit for bit; cosine collections
 # scale them on the way in and out, which costs up to 1.4e-7 relative a hop (measured on 1.5.9, 2,213 records
@@ -55,6 +58,19 @@ class About:
     configuration: dict[str, Any]
     dimension: int | None
 
+    @classmethod
+    def checked(
+        cls, identity: str, name: Any, count: int, metadata: Any, configuration: Any, dimension: Any
+    ) -> About:
+        """What a server or a file says of a collection. Raises ValueError for what describes none."""
+        # The name is checked as an id is.
+        record = checked(name, None, metadata, None)
+        if not (dimension is None or (type(dimension) is int and 0 <= dimension < 2**31)):
+            raise ValueError("a dimension that is none")
+        if not isinstance(configuration or {}, dict):
+            raise ValueError("a configuration that is none")
+        return cls(identity, record.id, count, dict(record.metadata or {}), configuration or {}, dimension)
+
     @property
     def space(self) -> str:
         """The distance function: l2, cosine or ip."""
@@ -69,6 +85,37 @@ class Source(Protocol):
 
     def pages(self, *, embeddings: bool) -> Iterator[Page]:
         """All records, always in the same order, at most 300 at a time."""
+
+
+class Ids:
+    """The ids of records read so far, in a temporary file that SQLite deletes: memory does not grow."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, page: Sequence[Record], name: str) -> None:
+        """Raises SourceChanged when a record of the collection `name` comes twice."""
+        try:
+            self._connection.execute("BEGIN")
+            for record in page:
+                self._connection.execute("INSERT INTO ids VALUES (?)", (record.id,))
+            self._connection.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            raise SourceChanged(
+                f"{name} is being written to: record {record.id} came twice. Run again when it rests."
+            ) from None
+        except sqlite3.Error as error:
+            raise OperatorError(f"Cannot write a temporary file ({error}): make room on the disk.") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def unknown(self, ids: Sequence[str]) -> list[str]:
+        """Those of `ids` that were not added."""
+        marks = ",".join("?" * len(ids))
+        known = {row[0] for row in self._connection.execute(f"SELECT id FROM ids WHERE id IN ({marks})", ids)}
+        return [identity for identity in ids if identity not in known]
 
 
 def space(configuration: dict[str, Any], metadata: dict[str, Any]) -> str:
@@ -95,16 +142,18 @@ def checked(
 
 
 def _is_value(value: Any, depth: int = 2) -> bool:
-    """Text, a number, true, false, null; a list of these; an object of these (a sparse vector)."""
+    """One of Chroma's scalars, null; a list of these; an object of these (a sparse vector)."""
+    if isinstance(value, list | dict):
+        parts = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_is_value(part, depth - 1) for part in parts)
+    return value is None or is_scalar(value)
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether it is a text, a number of 64 bits that is one, true or false."""
     if isinstance(value, float):
         return math.isfinite(value)
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    if isinstance(value, list | dict) and depth:
-        return all(
-            _is_value(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value)
-        )
-    return value is None or isinstance(value, str)
+    return isinstance(value, str) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
 def floats(numbers: Sequence[float | None]) -> array[float]:

@@ -6,11 +6,11 @@ before the body of a reply is read, and because an attempt to embed may be paid 
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.adapters.retry import retry_after
 from app.operator.problems import OperatorError
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ class Attempts:
             backoff_factor=patience.first_pause,
             backoff_max=patience.longest_pause,
             backoff_jitter=patience.first_pause / 2,
-            # A longer wish has to be recognized, not shortened.
-            retry_after_max=int(patience.longest_wish) + 1,
         )
 
     @property
@@ -72,7 +70,10 @@ class Attempts:
         """
         from urllib3.exceptions import MaxRetryError
 
-        wish = self._wish(headers)
+        wish = 0.0
+        # No date is longer; a server may write anything.
+        if headers and len(headers.get("Retry-After") or "") < 100:
+            wish = retry_after(headers) or 0.0
         if wish > self._patience.longest_wish:
             return False
         try:
@@ -82,15 +83,6 @@ class Attempts:
         if self._stopping.wait(max(self._retry.get_backoff_time(), wish)):
             raise OperatorError("Given up.")
         return True
-
-    def _wish(self, headers: Headers | None) -> float:
-        from urllib3.exceptions import InvalidHeader
-
-        text = headers and headers.get("Retry-After")
-        # No date is longer; a server may write anything.
-        with contextlib.suppress(InvalidHeader, ValueError, OverflowError):
-            return self._retry.parse_retry_after(text) if text and len(text) < 100 else 0.0
-        return 0.0
 
 
 class Overloaded(Exception):

@@ -1,22 +1,19 @@
-"""The passages in JSON and CSV files, in whatever shape a program wrote them; what is something else is
-named.
+"""The passages in JSON files, in whatever shape a program wrote them; what is something else is named.
 
-JSON: one document, or any number one after another (JSON Lines, concatenated, spread over lines). A document
-is a passage, a list of them, an object with such lists in it, an object of passages by their ids, or columns
-(`collection.get()`, pandas).
+A file has one document, or any number one after another (JSON Lines, concatenated, spread over lines). A
+document is a passage, a list of them, an object with such lists in it, an object of passages by their ids, or
+columns (`collection.get()`, pandas).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from app.operator.backup import FORMAT as BACKUP
-from app.operator.texts import MOST_BYTES, Foreign
+from app.operator.texts import Foreign
 
 IDS = ("uid", "id", "id_", "_id", "node_id", "doc_id", "chunk_id")
 # The owner's monsters have one of these, some in the metadata only.
@@ -27,10 +24,8 @@ WRAPPERS = ("kwargs", "__data__", "_source", "payload", "properties", "node", "r
 NO_VECTORS = "its embeddings are not used, the texts are embedded anew: nothing says which model made them"
 # Objects lie in one another no deeper than this before the passages come.
 _DEPTH = 5
+_LISTS = ("chunks", "documents", "passages")
 _CHROMA = frozenset(("documents", "texts", "metadatas", "embeddings", "distances"))
-_COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
-# Excel's own first line.
-_SEPARATOR = re.compile(r"sep=(.)\n")
 
 LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
 _BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
@@ -52,44 +47,18 @@ def json_entries(text: str, say: Say) -> Iterator[Entry]:
         raise Foreign("is empty")
     if isinstance(head := found[0][1], dict) and head.get("format") == BACKUP:
         raise Foreign("is a backup by scripts/backup.py; bring it back with scripts/restore.py")
-    if len(found) == 1:
-        line, value = found[0]
-        yield from ((f": {where}" if where else f":{line}", entry) for where, entry in _entries(value, say))
-        return
+    alone = len(found) == 1
     for line, value in found:
-        if not (isinstance(value, dict | list) and value != []):
+        if not (alone or (isinstance(value, dict | list) and value != [])):
             yield f":{line}", value
             continue
         try:
             for where, entry in _entries(value, say):
-                yield f":{line}" + (f": {where}" if where else ""), entry
+                yield ("" if alone and where else f":{line}") + (f": {where}" if where else ""), entry
         except Foreign as error:
+            if alone:
+                raise
             yield f":{line}", Wrong(str(error))
-
-
-def csv_entries(text: str, delimiter: str) -> Iterator[Entry]:
-    """Every row of a table with a header. Raises Foreign when its columns are not those of passages."""
-    csv.field_size_limit(MOST_BYTES)
-    if named := _SEPARATOR.match(text):
-        text, delimiter = text[named.end() :], named[1]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = [
-            name.lower() if name.lower() in _COLUMNS else name for name in map(str.strip, next(rows, []))
-        ]
-        if not ({"metadata", *header} & set(TEXTS) and set(IDS) & set(header)):
-            raise Foreign(
-                f"is a table (CSV) with the columns {', '.join(map(repr, header[:12]))}; a passage needs one "
-                f"of {', '.join(IDS[:2])} and one of {', '.join(TEXTS)}: rename them"
-            )
-        for row in rows:
-            if len(row) > len(header):
-                yield f":{rows.line_num}", Wrong(f"{len(row)} cells under {len(header)} columns")
-            elif any(row):
-                cells = zip(header, row, strict=False)
-                yield f":{rows.line_num}", {name: cell for name, cell in cells if name and cell}
-    except csv.Error as error:
-        raise Foreign(f"is no table that can be read (line {rows.line_num}: {error})") from error
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
@@ -149,36 +118,26 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
     elif isinstance(nodes := value.get("docstore/data"), dict):
         yield from _by_id(nodes)
     elif isinstance(columns := value.get("columns"), list) and isinstance(rows := value.get("data"), list):
-        named = (
-            dict(zip(map(str, columns), row, strict=False)) if isinstance(row, list) else row for row in rows
-        )
-        yield from _numbered(named)
+        names = list(map(str, columns))
+        yield from _numbered(dict(zip(names, r, strict=False)) if isinstance(r, list) else r for r in rows)
     elif (table := _columns(value)) is not None:
         yield from _numbered(table)
-    elif lists := {
-        key: part for key, part in value.items() if isinstance(part, list) and any(map(_is_object, part))
-    }:
+    elif lists := {key: part for key, part in value.items() if _has_objects(part)}:
         _left_out(value.keys() - lists.keys(), say)
         for key, part in lists.items():
             yield from _numbered(part, f"{key}, " if len(lists) > 1 else "")
-    elif value and all(
-        isinstance(part, dict) and (_has_text(part) or "statistics" in part) for part in value.values()
-    ):
+    elif value and all(_is_object(p) and (_has_text(p) or "statistics" in p) for p in value.values()):
         yield from _by_id(value)
-    elif (
-        depth < _DEPTH
-        and not _has_text(value)
-        and len(inner := list(filter(_is_object, value.values()))) == 1
-    ):
-        _left_out({key for key, part in value.items() if part is not inner[0]}, say)
-        yield from _entries(inner[0], say, depth + 1)
-    elif _has_text(value) or {*IDS, "statistics"} & value.keys():
+    elif _has_text(value):
         yield "", value
-    elif any(isinstance(value.get(key), list) for key in ("chunks", "documents", "passages")):
+    elif depth < _DEPTH and len(inner := [key for key, part in value.items() if _is_object(part)]) == 1:
+        _left_out(value.keys() - inner, say)
+        yield from _entries(value[inner[0]], say, depth + 1)
+    elif {*IDS, "statistics"} & value.keys():
+        yield "", value
+    elif lists := {key: value[key] for key in _LISTS if isinstance(value.get(key), list)}:
         # An empty one is none of another shape.
-        yield from _entries(
-            next(value[k] for k in ("chunks", "documents", "passages") if isinstance(value.get(k), list)), say
-        )
+        yield from _entries(next(iter(lists.values())), say)
     else:
         fields = ", ".join(map(repr, list(value)[:12])) or "nothing"
         raise Foreign(f"is an object with {fields} in it: neither a passage nor a list of passages")
@@ -219,23 +178,18 @@ def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if not (value.keys() & set(TEXTS) and len(value) > 1):
         return None
     columns = list(value.values())
-    if all(isinstance(column, list) for column in columns) and len({len(column) for column in columns}) == 1:
+    if all(isinstance(column, list) for column in columns) and len(set(map(len, columns))) == 1:
         return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-    if (
-        all(isinstance(column, dict) and column for column in columns)
-        and len({tuple(column) for column in columns}) == 1
-    ):
+    if all(column and isinstance(column, dict) for column in columns) and len(set(map(tuple, columns))) == 1:
         return [{name: column[row] for name, column in value.items()} for row in columns[0]]
     return None
 
 
 def _by_id(entries: Mapping[str, Any]) -> Iterator[Entry]:
     for number, (identity, entry) in enumerate(entries.items(), 1):
-        known = isinstance(entry, dict) and any(key in entry for key in (*IDS, *WRAPPERS, "metadata"))
-        yield (
-            f"passage {number}",
-            entry if known or not isinstance(entry, dict) else {"id": identity, **entry},
-        )
+        if isinstance(entry, dict) and not {*IDS, *WRAPPERS, "metadata"} & entry.keys():
+            entry = {"id": identity, **entry}
+        yield f"passage {number}", entry
 
 
 def _is_passage(value: Mapping[str, Any]) -> bool:
@@ -246,18 +200,21 @@ def _is_passage(value: Mapping[str, Any]) -> bool:
 
 
 def _has_text(value: Mapping[str, Any]) -> bool:
-    return any(isinstance(value.get(key), str) for key in TEXTS) or any(
-        isinstance(value.get(key), dict) for key in WRAPPERS
-    )
+    texts, wrappers = map(value.get, TEXTS), map(value.get, WRAPPERS)
+    return any(isinstance(text, str) for text in texts) or any(map(_is_object, wrappers))
 
 
-def _left_out(keys: Sequence[str] | set[str], say: Say) -> None:
+def _left_out(keys: Set[str], say: Say) -> None:
     if keys:
         say(f"beside the passages there is {', '.join(sorted(map(repr, keys))[:12])}, which is not used")
 
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _has_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(map(_is_object, value))
 
 
 def _kind(value: Any) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.operator.chroma_api import ChromaApi
-from app.operator.problems import OperatorError
 from app.operator.stored_collection import StoredCollection, find, stored
 
 # A list of collections that has more never ends: a server with as many has other troubles.
@@ -28,18 +27,16 @@ class Database(ChromaApi):
         identity = self.document(reply, "identity")
         owner = identity.get("tenant")
         if self.where.api_key and isinstance(owner, str) and owner not in ("*", self.where.tenant):
-            raise OperatorError(
-                f"{self.label}: the key belongs to tenant {owner}, not to {self.where.tenant}; correct "
+            raise self.error(
+                f"the key belongs to tenant {owner}, not to {self.where.tenant}; correct "
                 "chroma_cloud_tenant_id or chroma_cloud_api_key."
             )
         reply = self.call("GET", self.base, patient=False)
         if reply.status == 404:
-            names = (
-                "chroma_cloud_database and chroma_cloud_tenant_id" if self.where.api_key else "CHROMA_HOST"
-            )
-            raise OperatorError(
-                f"{self.label}: there is no database {self.where.database!r} in tenant {self.where.tenant}; "
-                f"check {names}."
+            cloud = "chroma_cloud_database and chroma_cloud_tenant_id"
+            raise self.error(
+                f"there is no database {self.where.database!r} in tenant {self.where.tenant}; "
+                f"check {cloud if self.where.api_key else 'CHROMA_HOST'}."
             )
         self.document(reply, "database")
 
@@ -51,7 +48,7 @@ class Database(ChromaApi):
         """The collection of this name; OperatorError, with the names that there are, when there is none."""
         if (found := self.find(name)) is None:
             there = ", ".join(self.names()) or "none"
-            raise OperatorError(f"{self.label}: there is no collection {name!r}; it has: {there}.")
+            raise self.error(f"there is no collection {name!r}; it has: {there}.")
         return found
 
     def names(self) -> list[str]:
@@ -61,25 +58,25 @@ class Database(ChromaApi):
             reply = self.call("GET", f"{self.base}/collections?limit=100&offset={len(names)}")
             page = self.json(reply, "list of collections")
             if not (
-                isinstance(page, list) and all(isinstance(entry, dict) and "name" in entry for entry in page)
+                isinstance(page, list) and all(isinstance(part, dict) and "name" in part for part in page)
             ):
-                raise OperatorError(f"{self.label}: the list of collections has not the documented shape.")
+                raise self.error("the list of collections has not the documented shape.")
             names += [str(entry["name"]) for entry in page]
             if len(page) < 100:
                 return names
             if len(names) > MOST_COLLECTIONS:
-                raise OperatorError(f"{self.label}: the list of collections does not end.")
+                raise self.error("the list of collections does not end.")
 
     def create(
         self, name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
     ) -> StoredCollection:
         """A new collection, or the one of this name: an earlier attempt whose reply got lost has made it."""
+        # The parts that are null stand for the index type that the server does not use.
+        parts = {key: part for key, part in (configuration or {}).items() if part is not None}
         payload = {
             "name": name,
             "metadata": metadata or None,
-            # The parts that are null stand for the index type that the server does not use.
-            "configuration": {key: part for key, part in (configuration or {}).items() if part is not None}
-            or None,
+            "configuration": parts or None,
             "get_or_create": True,
         }
         reply = self.call("POST", f"{self.base}/collections", payload)

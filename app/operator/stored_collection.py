@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection as Sized
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from app.adapters.http import Reply
 from app.operator.chroma_api import ChromaApi, ReplyTooLarge
 from app.operator.problems import OperatorError, SourceChanged
 from app.operator.quotas import MAX_RECORDS, RECORDS
-from app.operator.records import About, Record, checked, floats, to_base64
+from app.operator.records import About, Ids, Page, Record, checked, floats, to_base64
 
 # A parsed float takes 32 bytes: several larger pages with embeddings at a time would be 100 MB.
 MAX_FLOATS_A_PAGE = 100 * 1536
@@ -25,22 +26,21 @@ class StoredCollection:
     """One collection on a server, by its id: it stays the same one when its name changes."""
 
     def __init__(self, api: ChromaApi, document: Mapping[str, Any]) -> None:
-        self.api = api
         try:
             # The id goes into addresses: nothing but a UUID may.
-            self.id = str(UUID(str(document["id"])))
-            # Checked as a record is: its name stands for an id.
-            about = checked(document["name"], None, document.get("metadata"), None)
-            self.name = about.id
-            self.metadata: dict[str, Any] = dict(about.metadata or {})
-            self.configuration: dict[str, Any] = dict(document.get("configuration_json") or {})
-            self.dimension: int | None = document.get("dimension")
-            if not (self.dimension is None or (type(self.dimension) is int and 0 <= self.dimension < 2**31)):
-                raise ValueError("a dimension that is none")
-            self._page = MAX_RECORDS
-            """How many records are requested at a time; fewer once a page was more than a reply may have."""
-        except (KeyError, TypeError, ValueError) as error:
-            raise OperatorError(f"{api.label}: a collection has not the documented shape.") from error
+            identity, name, metadata = (
+                str(UUID(str(document["id"]))),
+                document["name"],
+                document.get("metadata"),
+            )
+            configuration, dimension = document.get("configuration_json"), document.get("dimension")
+            about = About.checked(identity, name, 0, metadata, configuration, dimension)
+        except (KeyError, ValueError) as error:
+            raise api.error("a collection has not the documented shape.") from error
+        self.api, self.id, self.name, self.metadata = api, identity, about.name, about.metadata
+        self.configuration, self.dimension = about.configuration, about.dimension
+        self._page = MAX_RECORDS
+        """How many records are requested at a time; fewer once a page was more than a reply may have."""
 
     def about(self) -> About:
         """What the collection is now. Raises SourceChanged when it is another one than it was."""
@@ -53,16 +53,16 @@ class StoredCollection:
             raise SourceChanged(
                 f"The metadata of {self.name} changed while it was read. Run the same command again."
             )
-        return About(self.id, self.name, self.count(), self.metadata, self.configuration, self.dimension)
+        return About(now.id, now.name, self.count(), now.metadata, now.configuration, self.dimension)
 
     def count(self) -> int:
         """How many records there are now."""
         count = self.api.on_collection(self.id, "count", method="GET")
         if not (type(count) is int and 0 <= count < 2**63):
-            raise OperatorError(f"{self.api.label}: the count of {self.name} is no number of records.")
+            raise self.api.error(f"the count of {self.name} is no number of records.")
         return count
 
-    def pages(self, *, embeddings: bool) -> Iterator[list[Record]]:
+    def pages(self, *, embeddings: bool) -> Iterator[Page]:
         """All records in the order of their insertion, at most 300 at a time."""
         yield from self._walk(COLUMNS + ["embeddings"] * embeddings)
 
@@ -71,25 +71,18 @@ class StoredCollection:
         for page in self._walk([]):
             yield [record.id for record in page]
 
-    def _walk(self, include: list[str]) -> Iterator[list[Record]]:
+    def _walk(self, include: list[str]) -> Iterator[Page]:
         """Page after page. Pages that go round in circles, or on for ever, are given up."""
-        offset, pages, mark = 0, 0, ""
-        while page := self._get({"offset": offset}, include):
-            if page[0].id == mark:
-                raise SourceChanged(
-                    f"{self.name} is being written to: record {mark} came twice. Run again when it rests."
-                )
-            # Any circle is found once it is shorter than the way to the last mark (Brent's method).
-            if pages & (pages - 1) == 0:
-                mark = page[0].id
-            yield page
-            offset, pages = offset + len(page), pages + 1
-            if offset > RECORDS:
-                raise OperatorError(
-                    f"{self.api.label}: {self.name} has more than {RECORDS:,} records, or does not end."
-                )
+        offset = 0
+        with closing(Ids()) as ids:
+            while page := self._get({"offset": offset}, include):
+                ids.add(page, self.name)
+                yield page
+                offset += len(page)
+                if offset > RECORDS:
+                    raise self.api.error(f"{self.name} has more than {RECORDS:,} records, or does not end.")
 
-    def get(self, ids: Sequence[str], *, embeddings: bool) -> list[Record]:
+    def get(self, ids: Sequence[str], *, embeddings: bool) -> Page:
         """Those of at most 300 records that are there."""
         return self._get({"ids": list(ids)}, COLUMNS + ["embeddings"] * embeddings)
 
@@ -127,9 +120,7 @@ class StoredCollection:
         removed, last = 0, ""
         while page := self._get({}, [], batch_size):
             if page[0].id == last:
-                raise OperatorError(
-                    f"{self.api.label}: record {last} of {self.name} is still there after it was deleted."
-                )
+                raise self.api.error(f"record {last} of {self.name} is still there after it was deleted.")
             last = page[0].id
             self.remove([record.id for record in page])
             removed += len(page)
@@ -143,7 +134,7 @@ class StoredCollection:
         self.api.on_collection(self.id, "", payload, method="PUT")
         self.name = name or self.name
 
-    def _get(self, which: Mapping[str, Any], include: list[str], most: int = MAX_RECORDS) -> list[Record]:
+    def _get(self, which: Mapping[str, Any], include: list[str], most: int = MAX_RECORDS) -> Page:
         limit = min(self._page, most)
         if "embeddings" in include and self.dimension:
             limit = max(1, min(limit, MAX_FLOATS_A_PAGE // self.dimension))
@@ -168,9 +159,7 @@ class StoredCollection:
             rows = zip(ids, *columns, vectors or nothing, strict=True)
             return [checked(i, d, m, u, None if v is None else floats(v)) for i, d, m, u, v in rows]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise OperatorError(
-                f"{self.api.label}: a page of records has not the documented shape."
-            ) from error
+            raise self.api.error("a page of records has not the documented shape.") from error
 
 
 def find(api: ChromaApi, name: str) -> StoredCollection | None:
@@ -183,9 +172,7 @@ def stored(api: ChromaApi, name: str, reply: Reply, what: str) -> StoredCollecti
     """The collection that a reply describes; OperatorError when it is not the one of this name."""
     found = StoredCollection(api, api.document(reply, what))
     if found.name != name:
-        raise OperatorError(
-            f"{api.label}: instead of the collection {name!r}, it gave another one ({found.name!r})."
-        )
+        raise api.error(f"instead of the collection {name!r}, it gave another one ({found.name!r}).")
     return found
 
 

@@ -54,38 +54,28 @@ def open_staging(
 def _stem(name: str) -> str:
     """What names beside `name` begin with: `name`, or its beginning and a hash, as names have a quota."""
     most = COLLECTION_NAME_BYTES - len("-replaced-01234567")
-    return (
-        name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    )
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= most else f"{name[: most - 9]}-{mark}"
 
 
 def _resumed(database: Database, journal: Journal, about: About) -> StoredCollection | None:
     state = journal.state()
-    if "staging" not in state:
-        return None
-    found = database.find(state["staging"])
+    found = database.find(state["staging"]) if "staging" in state else None
     if found is None:
         return None
-    expected = state.get("staging_id", found.id)
-    if (
-        found.id != expected
-        or state["source"] != about.identity
-        or space(found.configuration, found.metadata) != about.space
-    ):
+    there = (found.id, state["source"], space(found.configuration, found.metadata))
+    if there != (state.get("staging_id", found.id), about.identity, about.space):
         # Built from another source than there is now: its embeddings cannot be trusted.
         discard(database, journal)
         return None
     return found
 
 
-def clean(staging: StoredCollection, journal: Journal) -> int:
-    """Remove from the staging collection what the journal calls stale; returns how many ids that were."""
-    removed = 0
+def clean(staging: StoredCollection, journal: Journal) -> None:
+    """Remove from the staging collection what the journal calls stale."""
     while ids := journal.stale(MAX_RECORDS):
         staging.remove(ids)
         journal.not_stale(ids)
-        removed += len(ids)
-    return removed
 
 
 def leftovers(database: Database, journal: Journal, name: str) -> list[str]:
@@ -102,9 +92,10 @@ def discard(database: Database, journal: Journal) -> None:
     journal.forget()
 
 
-def begin(journal: Journal) -> None:
-    """The staging collection is verified: from here on only forward."""
+def switch(database: Database, journal: Journal, name: str) -> None:
+    """Give the verified staging collection its name: from here on only forward. Raises OperatorError."""
     journal.note(phase=SWITCHING)
+    complete(database, journal, name)
 
 
 def complete(database: Database, journal: Journal, name: str) -> None:
@@ -113,9 +104,10 @@ def complete(database: Database, journal: Journal, name: str) -> None:
     ours, old, retired = state["staging_id"], state["replaces"], state["retired"]
     current = database.find(name)
     if current is None or current.id != ours:
-        staging = database.find(state["staging"])
-        if staging is None or staging.id != ours:
-            _give_back(database, name, old, retired)
+        staging = _known(database, state["staging"], ours)
+        if staging is None:
+            if current is None and (previous := _known(database, retired, old)):
+                previous.change(name=name)
             journal.forget()
             raise OperatorError(
                 f"The uploaded collection {state['staging']} is gone from {database.label}; {name} is as it "
@@ -130,16 +122,12 @@ def complete(database: Database, journal: Journal, name: str) -> None:
                 )
             current.change(name=retired)
         staging.change(name=name)
-    if old and (previous := database.find(retired)) is not None and previous.id == old:
+    if _known(database, retired, old):
         database.delete(retired)
     journal.forget()
 
 
-def _give_back(database: Database, name: str, old: str, retired: str) -> None:
-    if (
-        old
-        and database.find(name) is None
-        and (previous := database.find(retired)) is not None
-        and previous.id == old
-    ):
-        previous.change(name=name)
+def _known(database: Database, name: str, identity: str) -> StoredCollection | None:
+    """The collection of this name, if it is the one with this id; "" stands for none."""
+    found = database.find(name) if identity else None
+    return found if found is not None and found.id == identity else None

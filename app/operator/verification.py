@@ -1,21 +1,18 @@
 """Is a collection the same as its source? Counts and content of every record, the collection's own facts, and
 what is extra.
 
-Both sides are read in pages; only ids are kept, in a private temporary database, so memory does not grow with
-the collection.
+Both sides are read in pages, so memory does not grow with the collection.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from app.operator.parallel import in_order
-from app.operator.problems import OperatorError
 from app.operator.quotas import shown
-from app.operator.records import About, Page, Record, same_content, same_embedding, space
+from app.operator.records import About, Ids, Page, Record, same_content, same_embedding, space
 from app.operator.stored_collection import StoredCollection
 
 EXAMPLES = 5
@@ -53,6 +50,11 @@ class Comparison:
     def same(self) -> bool:
         return self.source_count == self.target_count and not self.lines()
 
+    @property
+    def faults(self) -> int:
+        """How many records are not the same."""
+        return self.missing.count + self.different.count + self.extra.count
+
     def lines(self) -> list[str]:
         """Every kind of difference in one line each."""
         kinds = (
@@ -67,7 +69,6 @@ def compare(
     about: About,
     pages: Iterable[Page],
     target: StoredCollection,
-    *,
     workers: int = 1,
     wrong: Callable[[Sequence[str]], None] = lambda ids: None,
 ) -> Comparison:
@@ -81,20 +82,22 @@ def compare(
     def look_up(page: Page) -> tuple[Page, dict[str, Record]]:
         return page, {record.id: record for record in target.get([r.id for r in page], embeddings=True)}
 
-    with closing(_private_database()) as ids:
+    def note(tally: Tally, ids: Sequence[str]) -> None:
+        if ids:
+            tally.add(ids)
+            wrong(ids)
+
+    with closing(Ids()) as ids:
         for page, stored in in_order(look_up, pages, workers, target.api.http.stopping):
-            _keep(ids, page)
-            missing = [record.id for record in page if record.id not in stored]
-            different = [r.id for r in page if r.id in stored and not _same(r, stored[r.id])]
-            found.missing.add(missing)
-            found.different.add(different)
-            wrong(missing + different)
+            ids.add(page, about.name)
+            note(found.missing, [record.id for record in page if record.id not in stored])
+            there = [record for record in page if record.id in stored]
+            note(found.different, [record.id for record in there if not _same(record, stored[record.id])])
             found.source_count += len(page)
         found.target_count = target.count()
         if found.target_count != found.source_count - found.missing.count:
-            for extra in _extra(ids, target):
-                found.extra.add(extra)
-                wrong(extra)
+            for some in target.ids():
+                note(found.extra, ids.unknown(some))
     return found
 
 
@@ -105,43 +108,12 @@ def _same(left: Record, right: Record) -> bool:
 def _about(source: About, target: StoredCollection) -> list[str]:
     lines = []
     if (source.metadata or None) != (target.metadata or None):
-        keys = [
-            k
-            for k in sorted({*source.metadata, *target.metadata})
-            if source.metadata.get(k) != target.metadata.get(k)
-        ]
+        ours, theirs = source.metadata, target.metadata
+        keys = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
         lines.append(f"collection metadata differs in {', '.join(keys)}")
-    theirs = space(target.configuration, target.metadata)
-    if source.space != theirs:
-        lines.append(f"distance function: {source.space} in the source, {theirs} in the target")
+    distance = space(target.configuration, target.metadata)
+    if source.space != distance:
+        lines.append(f"distance function: {source.space} in the source, {distance} in the target")
     if source.configuration.get("embedding_function") != target.configuration.get("embedding_function"):
         lines.append("the embedding function of the configuration differs")
     return lines
-
-
-def _private_database() -> sqlite3.Connection:
-    """SQLite keeps a database without a name in a temporary file, and deletes it."""
-    connection = sqlite3.connect("", isolation_level=None)
-    connection.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
-    return connection
-
-
-def _keep(ids: sqlite3.Connection, page: Page) -> None:
-    try:
-        ids.execute("BEGIN")
-        ids.executemany("INSERT INTO ids VALUES (?)", ((record.id,) for record in page))
-        ids.execute("COMMIT")
-    except sqlite3.IntegrityError:
-        raise OperatorError(
-            "The source is being written to: a record came twice. Run again when it rests."
-        ) from None
-    except sqlite3.Error as error:
-        raise OperatorError(f"Cannot write a temporary file ({error}): make room on the disk.") from error
-
-
-def _extra(ids: sqlite3.Connection, target: StoredCollection) -> Iterator[list[str]]:
-    for page in target.ids():
-        marks = ",".join("?" * len(page))
-        known = {row[0] for row in ids.execute(f"SELECT id FROM ids WHERE id IN ({marks})", page)}
-        if extra := [identity for identity in page if identity not in known]:
-            yield extra

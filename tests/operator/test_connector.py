@@ -173,7 +173,7 @@ def test_a_write_that_would_be_too_large_is_more_than_one(
     }
     assert [len(r.id) > 0 for page in heavy.pages(embeddings=True) for r in page] == [True] * 100
     assert set(cloud.accepted.values()) == {1}
-    assert database.http.traffic.retries == 0
+    assert database.http.retries == 0
 
 
 def test_pages_get_smaller_when_a_reply_would_be_too_large(
@@ -187,7 +187,7 @@ def test_pages_get_smaller_when_a_reply_would_be_too_large(
     wide = database.need("wide")
     assert [record.id for page in wide.pages(embeddings=True) for record in page] == data.ids
     assert {record.id for record in wide.get(data.ids, embeddings=True)} == set(data.ids)
-    assert database.http.traffic.retries == 0
+    assert database.http.retries == 0
     monkeypatch.setattr("app.adapters.http.MAX_REPLY_BYTES", 100)
     with pytest.raises(OperatorError, match="reply of more than 100 bytes, for a single record"):
         list(database.find("wide").pages(embeddings=True))  # type: ignore[union-attr]

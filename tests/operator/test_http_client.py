@@ -94,7 +94,7 @@ def test_what_is_repeated_is_sent_once_more(server: Echo, fault: str) -> None:
     client = client_of(server)
     assert client.call("POST", "/x", b'{"a":1}').json() == {"path": "/x", "sent": {"a": 1}}
     assert [request.body for request in server.requests] == [{"a": 1}, {"a": 1}]
-    assert (client.traffic.requests, client.traffic.retries) == (2, 1)
+    assert (client.requests, client.retries) == (2, 1)
 
 
 @pytest.mark.parametrize("fault", WORTH_REPEATING)
@@ -293,7 +293,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp
         OperatorError, match=r"the proxy gives no connection; check HTTPS_PROXY and NO_PROXY\.$"
     ) as caught:
         database.probe()
-    assert "hush" not in str(caught.value) and database.http.traffic.requests == 2
+    assert "hush" not in str(caught.value) and database.http.requests == 2
 
 
 def test_whose_certificates_are_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from app.models import Passage
 from app.operator import backup, stored_collection
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import Console
-from app.operator.copying import Restoration, restore
+from app.operator.copying import restore
 from app.operator.indexing import build_index
 from app.operator.journal import journal_path
 from app.operator.records import Record, floats
@@ -280,8 +280,8 @@ def test_a_forged_backup_is_refused_before_anything_is_sent(
 ) -> None:
     file = tmp_path / "forged.gz"
     file.write_bytes(FORGED[forged])
-    request = Restoration(file, "", "local", Options(), QUICK)
-    status, sentence = run(lambda console: restore(settings, request, console), capsys)
+    options = Options(patience=QUICK)
+    status, sentence = run(lambda console: restore(settings, console, file, options, to="local"), capsys)
     assert status == 1 and ("is damaged" in sentence or "was changed" in sentence), sentence
     assert chroma.requests == [] and files(tmp_path) == {"forged.gz"}
 
@@ -294,8 +294,8 @@ def test_the_name_in_a_backup_is_no_path(
     chroma.lie = lambda server, request: (
         json_reply({"error": "NotFoundError"}, 404) if "/collections" in request.path else None
     )
-    request = Restoration(file, "", "local", Options(), QUICK)
-    status, _ = run(lambda console: restore(settings, request, console), capsys)
+    options = Options(patience=QUICK)
+    status, _ = run(lambda console: restore(settings, console, file, options, to="local"), capsys)
     assert status == 1
     assert all(name.startswith("deep/down/data/copies/") for name in files(tmp_path) - {"forged.gz"})
     assert not any("evil" in name.name for name in tmp_path.parent.glob("*"))
