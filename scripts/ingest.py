@@ -18,7 +18,7 @@ from app.operator import venv
 venv.use_own()
 
 from app.operator import arguments
-from app.operator.ingestion import Request, ingest
+from app.operator.ingestion import ingest
 from app.operator.quotas import DOCUMENT_BYTES
 
 EXAMPLES = f"""examples:
@@ -63,16 +63,19 @@ def main() -> int:
         "--dry-run", action="store_true", help="say what would be done; embeds and changes nothing"
     )
     given = parser.parse_args()
-    request = Request(
-        files=tuple(given.files),
-        collection=given.collection,
-        max_cost=given.max_cost,
-        part_bytes=given.part_size,
-        prune=given.prune,
-        dry_run=given.dry_run,
-    )
     console = arguments.console(given)
-    return console.run(lambda: ingest(console.settings(), request, console))
+    return console.run(
+        lambda: ingest(
+            console.settings(),
+            console,
+            given.files,
+            given.collection,
+            max_cost=given.max_cost,
+            part_bytes=given.part_size,
+            prune=given.prune,
+            dry_run=given.dry_run,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from app.operator.texts import MOST_BYTES, Foreign, text_of
 MARKDOWN = (".md", ".markdown", ".txt")
 TABLES = {".csv": ",", ".tsv": "\t"}
 JSON = (".json", ".jsonl", ".ndjson")
+SHORTENED = "id of more than 128 bytes shortened, the old one is in original_id"
 PROBLEMS_SHOWN = 20
 COLUMNS = frozenset((*IDS, *TEXTS, "metadata", "name", "title"))
 # Excel's own first line.
@@ -45,9 +46,7 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
                 problems.append(f"{where}: {found}")
                 continue
             record = with_short_id(found)
-            notes["id of more than 128 bytes shortened, the old one is in original_id"] += (
-                record.id != found.id
-            )
+            notes[SHORTENED] += record.id != found.id
             if record.id in seen:
                 problems.append(f"{where}: id {shown(found.id)!r} is used already ({seen[record.id]})")
             else:
@@ -57,10 +56,9 @@ def read(files: Sequence[Path], part_bytes: int, say: Callable[[str], None] = la
             if count:
                 say(f"{file}: {note}" + (f" ({count} passages)" if count > 1 else ""))
     if problems:
-        more = [f"… and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
-        raise OperatorError(
-            "The files cannot be used; nothing was embedded.", [*problems[:PROBLEMS_SHOWN], *more]
-        )
+        if (more := len(problems) - PROBLEMS_SHOWN) > 0:
+            problems[PROBLEMS_SHOWN:] = [f"… and {more} more"]
+        raise OperatorError("The files cannot be used; nothing was embedded.", problems)
     return records
 
 

@@ -31,6 +31,7 @@ HAYSTACK = frozenset(("dataframe", "blob", "score", "content_type", "id_hash_key
 # Lists of other passages, which say themselves where they belong.
 REDUNDANT = frozenset(("sibling_chunks", "child_chunks", "children", "monsters"))
 IN_THEIR_PLACE = "where Chroma cannot hold it: those passages say themselves where they belong"
+STORABLE = "text, a number of 64 bits, a truth value nor a list of one of these"
 WHOLE_NUMBERS = ("chunk_part", "total_parts")
 ARROW = " → "
 # Refused by Chroma 1.5.9, and the key that it keeps the text under.
@@ -100,9 +101,7 @@ class Reader:
             if name in REDUNDANT and not (storable and len(json.dumps(value)) <= METADATA_VALUE_BYTES):
                 self.notes[f"{name} left out {IN_THEIR_PLACE}"] += 1
             elif not storable:
-                return (
-                    f"{name} is neither text, a number of 64 bits, a truth value nor a list of one of these"
-                )
+                return f"{name} is neither {STORABLE}"
             else:
                 stored[name] = value
         return stored

@@ -34,18 +34,6 @@ SHOWN = 5
 """So many ids are named as examples."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """One call of the command; `max_cost` in nano-dollars."""
-
-    files: tuple[Path, ...]
-    collection: str
-    max_cost: int
-    part_bytes: int = 4000
-    prune: bool = False
-    dry_run: bool = False
-
-
 @dataclass
 class Changes:
     """What has to be done to a collection. `to_rewrite` keep their vectors: only metadata changed."""
@@ -58,12 +46,24 @@ class Changes:
     vanished: list[str] = field(default_factory=list)
 
 
-def ingest(settings: Settings, request: Request, console: Console) -> int:
-    """Returns the exit status. Raises OperatorError."""
-    say, name = console.line, request.collection
-    embedder = _embedder(settings, request.max_cost)
-    records = read(request.files, request.part_bytes, lambda note: say(f"Note: {note}"))
-    say(f"Read {len(records)} passages from {len(request.files)} file{'s'[: len(request.files) > 1]}")
+def ingest(
+    settings: Settings,
+    console: Console,
+    files: Sequence[Path],
+    name: str,
+    *,
+    max_cost: int,
+    part_bytes: int,
+    prune: bool,
+    dry_run: bool,
+) -> int:
+    """Bring the passages of `files` into the collection `name`; `max_cost` in nano-dollars. Returns the exit
+    status. Raises OperatorError.
+    """
+    say = console.line
+    embedder = _embedder(settings, max_cost)
+    records = read(files, part_bytes, lambda note: say(f"Note: {note}"))
+    say(f"Read {len(records)} passages from {len(files)} file{'s'[: len(files) > 1]}")
     if not records:
         raise OperatorError("There is no passage in the files: nothing to do.")
     violations = [violation for record in records for violation in quotas.of_record(record, None)]
@@ -87,12 +87,12 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     facts.update(
         to_embed=len(changes.to_embed), rewritten=len(changes.to_rewrite), estimated_dollars=estimate
     )
-    if request.dry_run:
+    if dry_run:
         say("Dry run: nothing was embedded or changed.")
         return EXIT_OK
     if target is not None and unnamed and target.count():
         console.ask(f"{name} does not say which model embedded it. Was it {embedder.model}?")
-    if request.prune and vanished:
+    if prune and vanished:
         console.ask(f"Remove {vanished} passages that are not in the files ({_examples(changes.vanished)})?")
 
     if target is None:
@@ -102,7 +102,7 @@ def ingest(settings: Settings, request: Request, console: Console) -> int:
     if unnamed:
         # Not before its vectors were seen to fit.
         target.change(metadata={**target.metadata, MODEL: embedder.model})
-    if vanished and request.prune:
+    if vanished and prune:
         for ids in batched(changes.vanished, MAX_RECORDS):
             target.remove(ids)
         say(f"Removed {vanished} passages that are not in the files")

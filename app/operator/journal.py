@@ -128,18 +128,11 @@ class Journal:
             known = dict(self._column("digest", page))
             for record in page:
                 if known.get(record.id) != record.digest():
-                    what = "changed" if record.id in known else "appeared"
-                    raise SourceChanged(
-                        f"The source was written to while it was copied: record {record.id} {what}. Nothing "
-                        "was switched; run the same command again, it takes up the change."
-                    )
+                    raise _changed(f"record {record.id} {'changed' if record.id in known else 'appeared'}")
             total += len(page)
             yield page
         if total != (expected := self.count()):
-            raise SourceChanged(
-                f"The source was written to while it was copied: {expected:,} records before, {total:,} now. "
-                "Nothing was switched; run the same command again, it takes up the change."
-            )
+            raise _changed(f"{expected:,} records before, {total:,} now")
 
     def unsent(self, page: Sequence[Record]) -> list[Record]:
         """Those records of `page` that the target has not acknowledged."""
@@ -162,14 +155,16 @@ class Journal:
             connection.execute("UPDATE records SET sent = 0")
             connection.execute("DELETE FROM stale")
 
-    def stale(self, limit: int) -> list[str]:
-        """Some of the ids that are to be removed from the target before anything is sent."""
-        with self._explained():
-            return [row[0] for row in self._connection.execute("SELECT id FROM stale LIMIT ?", (limit,))]
+    def stale(self, size: int) -> Iterator[list[str]]:
+        """The ids that are to be removed from the target before anything is sent, so many at a time.
 
-    def not_stale(self, ids: Sequence[str]) -> None:
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM stale WHERE id = ?", zip(ids, strict=True))
+        Those that came are forgotten when the next ones are due.
+        """
+        with self._explained():
+            while rows := self._connection.execute("SELECT id FROM stale LIMIT ?", (size,)).fetchall():
+                yield [row[0] for row in rows]
+                with self._transaction() as connection:
+                    connection.executemany("DELETE FROM stale WHERE id = ?", rows)
 
     def count(self, *, sent: bool = False) -> int:
         """How many records the source has, or how many of them are sent."""
@@ -202,6 +197,13 @@ class Journal:
                 f"Cannot write {self.path} ({error}): make room on the disk or make DATA_DIR writable, then "
                 "run the same command again; what is uploaded already is not sent twice."
             ) from error
+
+
+def _changed(how: str) -> SourceChanged:
+    return SourceChanged(
+        f"The source was written to while it was copied: {how}. Nothing was switched; run the same command "
+        "again, it takes up the change."
+    )
 
 
 def journal_path(data_dir: Path, *parts: str) -> Path:

@@ -24,6 +24,7 @@ WRAPPERS = ("kwargs", "__data__", "_source", "payload", "properties", "node", "r
 NO_VECTORS = "its embeddings are not used, the texts are embedded anew: nothing says which model made them"
 # Objects lie in one another no deeper than this before the passages come.
 _DEPTH = 5
+_KINDS: dict[type, str] = {str: "text", bool: "truth value", int: "number", float: "number"}
 _LISTS = ("chunks", "documents", "passages")
 _CHROMA = frozenset(("documents", "texts", "metadatas", "embeddings", "distances"))
 
@@ -110,7 +111,9 @@ def _entries(value: Any, say: Say, depth: int = 0) -> Iterator[Entry]:
             raise Foreign('is a list of texts without ids; write {"id": …, "text": …} for each')
         yield from _numbered(value)
     elif not isinstance(value, dict):
-        raise Foreign(f"is a single {_kind(value)} of JSON, not a passage nor a list of passages")
+        raise Foreign(
+            f"is a single {_KINDS.get(type(value), 'null')} of JSON, not a passage nor a list of passages"
+        )
     elif isinstance(value.get("ids"), list) and _CHROMA & value.keys():
         yield from _collection(value, say)
     elif _is_passage(value):
@@ -215,7 +218,3 @@ def _is_object(value: Any) -> bool:
 
 def _has_objects(value: Any) -> bool:
     return isinstance(value, list) and any(map(_is_object, value))
-
-
-def _kind(value: Any) -> str:
-    return {str: "text", bool: "truth value", int: "number", float: "number"}.get(type(value), "null")

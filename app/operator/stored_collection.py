@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.adapters.http import Reply
 from app.operator.chroma_api import ChromaApi, ReplyTooLarge
+from app.operator.parallel import batched
 from app.operator.problems import OperatorError, SourceChanged
 from app.operator.quotas import MAX_RECORDS, RECORDS
 from app.operator.records import About, Ids, Page, Record, checked, floats, to_base64
@@ -28,17 +29,17 @@ class StoredCollection:
     def __init__(self, api: ChromaApi, document: Mapping[str, Any]) -> None:
         try:
             # The id goes into addresses: nothing but a UUID may.
-            identity, name, metadata = (
-                str(UUID(str(document["id"]))),
-                document["name"],
-                document.get("metadata"),
-            )
-            configuration, dimension = document.get("configuration_json"), document.get("dimension")
-            about = About.checked(identity, name, 0, metadata, configuration, dimension)
+            identity = str(UUID(str(document["id"])))
+            rest = [document.get(key) for key in ("metadata", "configuration_json", "dimension")]
+            about = About.checked(identity, document["name"], 0, *rest)
         except (KeyError, ValueError) as error:
             raise api.error("a collection has not the documented shape.") from error
-        self.api, self.id, self.name, self.metadata = api, identity, about.name, about.metadata
-        self.configuration, self.dimension = about.configuration, about.dimension
+        self.api, self.id, self.name = api, identity, about.name
+        self.metadata, self.configuration, self.dimension = (
+            about.metadata,
+            about.configuration,
+            about.dimension,
+        )
         self._page = MAX_RECORDS
         """How many records are requested at a time; fewer once a page was more than a reply may have."""
 
@@ -139,9 +140,8 @@ class StoredCollection:
         if "embeddings" in include and self.dimension:
             limit = max(1, min(limit, MAX_FLOATS_A_PAGE // self.dimension))
         if "ids" in which and len(which["ids"]) > limit:
-            ids = which["ids"]
-            halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
-            return [record for half in halves for record in self._get({"ids": half}, include)]
+            pages = batched(which["ids"], limit)
+            return [record for ids in pages for record in self._get({"ids": ids}, include)]
         try:
             document = self.api.on_collection(self.id, "get", {**which, "limit": limit, "include": include})
         except ReplyTooLarge:

@@ -16,7 +16,7 @@ import secrets
 
 from app.operator.journal import Journal
 from app.operator.problems import OperatorError
-from app.operator.quotas import COLLECTION_NAME_BYTES, MAX_RECORDS
+from app.operator.quotas import COLLECTION_NAME_BYTES
 from app.operator.records import About, space
 from app.operator.store import Database
 from app.operator.stored_collection import StoredCollection
@@ -69,13 +69,6 @@ def _resumed(database: Database, journal: Journal, about: About) -> StoredCollec
         discard(database, journal)
         return None
     return found
-
-
-def clean(staging: StoredCollection, journal: Journal) -> None:
-    """Remove from the staging collection what the journal calls stale."""
-    while ids := journal.stale(MAX_RECORDS):
-        staging.remove(ids)
-        journal.not_stale(ids)
 
 
 def leftovers(database: Database, journal: Journal, name: str) -> list[str]:

@@ -16,39 +16,31 @@ MOST_BYTES = 1 << 30
 _SNIFFED = 4096
 
 _PANDOC = "make Markdown of it: pandoc {file} -t gfm -o {stem}.md"
-_UNPACK = "unpack it first: {command} {file}"
+_PICKLE = ("a pickle of Python", "load it where it was made, and write it with json.dump")
 _IMAGE = ("an image", "read its text first: tesseract {file} {stem}, then give {stem}.txt")
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"%PDF", "a PDF file", "take its text out first: pdftotext {file} {stem}.txt"),
-    (b"{\\rtf", "a file in Rich Text Format", _PANDOC),
-    (b"\xd0\xcf\x11\xe0", "an old Office file", "libreoffice --headless --convert-to docx {file}, then "
+# Where it stands in the file, the mark, what the file is, and what helps.
+_SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
+    (0, b"%PDF", "a PDF file", "take its text out first: pdftotext {file} {stem}.txt"),
+    (0, b"{\\rtf", "a file in Rich Text Format", _PANDOC),
+    (0, b"\xd0\xcf\x11\xe0", "an old Office file", "libreoffice --headless --convert-to docx {file}, then "
      "pandoc {stem}.docx -t gfm -o {stem}.md"),
-    (
-        b"SQLite format 3\0",
-        "a SQLite database",
-        "if it is Chroma's own store, serve it (chroma run --path {folder} --port 8060), then "
-        "scripts/build_index.py NAME or "
-        "scripts/upload_to_chromacloud.py NAME: nothing has to be ingested again",
-    ),
-    (
-        b"PAR1",
-        "a Parquet file",
-        "python3 -c 'import pandas, sys; "
-        "pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' {file} "
-        "{stem}.jsonl",
-    ),
-    (b"\x93NUMPY", "an array of NumPy", "vectors have no text; give the passages they were made of"),
-    (b"AT&TFORM", "a DjVu file", "take its text out first: djvutxt {file} {stem}.txt"),
-    (b"BZh", "packed with bzip2", _UNPACK.replace("{command}", "bunzip2 -k")),
-    (b"\xfd7zXZ\0", "packed with xz", _UNPACK.replace("{command}", "unxz -k")),
-    (b"\x28\xb5\x2f\xfd", "packed with zstd", _UNPACK.replace("{command}", "unzstd")),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK.replace("{command}", "7z x")),
-    (b"Rar!\x1a\x07", "a RAR archive", _UNPACK.replace("{command}", "unrar x")),
-    *((start, *_IMAGE) for start in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")),
-    *(
-        (b"\x80" + bytes([n]), "a pickle of Python", "load it where it was made, and write it with json.dump")
-        for n in range(2, 6)
-    ),
+    (0, b"SQLite format 3\0", "a SQLite database", "if it is Chroma's own store, serve it (chroma run --path "
+     "{folder} --port 8060), then scripts/build_index.py NAME or scripts/upload_to_chromacloud.py NAME: "
+     "nothing has to be ingested again"),
+    (0, b"PAR1", "a Parquet file", "python3 -c 'import pandas, sys; pandas.read_parquet(sys.argv[1])."
+     "to_json(sys.argv[2], orient=\"records\", lines=True)' {file} {stem}.jsonl"),
+    (0, b"\x93NUMPY", "an array of NumPy", "vectors have no text; give the passages they were made of"),
+    (0, b"AT&TFORM", "a DjVu file", "take its text out first: djvutxt {file} {stem}.txt"),
+    (60, b"BOOKMOBI", "a Kindle book",
+     "ebook-convert {file} {stem}.epub, then pandoc {stem}.epub -t gfm -o {stem}.md"),
+    (0, b"BZh", "packed with bzip2", "unpack it first: bunzip2 -k {file}"),
+    (0, b"\xfd7zXZ\0", "packed with xz", "unpack it first: unxz -k {file}"),
+    (0, b"\x28\xb5\x2f\xfd", "packed with zstd", "unpack it first: unzstd {file}"),
+    (257, b"ustar", "a tar archive", "unpack it first: tar xf {file}"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x {file}"),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it first: unrar x {file}"),
+    *((0, start, *_IMAGE) for start in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")),
+    *((0, b"\x80" + bytes([version]), *_PICKLE) for version in range(2, 6)),
 )  # fmt: skip
 _ZIPPED = (
     ("word/document.xml", "a Word file (.docx)", _PANDOC),
@@ -102,15 +94,15 @@ def text_of(file: Path) -> Text:
     if not data.strip():
         raise Foreign("is empty")
     if what := _named(data):
-        raise Foreign(_sentence(*what, file))
+        raise _foreign(*what, file)
     text, note = _decoded(data)
     text = re.sub(r"\r\n?", "\n", text).rstrip("\x1a")
     if not text.strip():
         raise Foreign("is empty")
     if suffix in _MARKED_UP or (suffix not in (".md", ".markdown") and _HTML.match(text[:_SNIFFED])):
-        raise Foreign(_sentence(f"is {_MARKED_UP.get(suffix, 'HTML')}", _PANDOC, file))
+        raise _foreign(_MARKED_UP.get(suffix, "HTML"), _PANDOC, file)
     if suffix in (".yaml", ".yml"):
-        raise Foreign(_sentence("is YAML", "make JSON of it: yq -o=json . {file} > {stem}.json", file))
+        raise _foreign("YAML", "make JSON of it: yq -o=json . {file} > {stem}.json", file)
     if suffix == ".xml" or text.lstrip().startswith("<?xml"):
         raise Foreign(
             "is XML, which says nothing about what is a passage; make JSON of it, with id and text for each"
@@ -120,33 +112,27 @@ def text_of(file: Path) -> Text:
 
 def _named(data: bytes) -> tuple[str, str] | None:
     """What `data` is if it is no text, and what helps."""
-    for start, what, remedy in _SIGNATURES:
-        if data.startswith(start):
-            return f"is {what}", remedy
-    if data[60:68] == b"BOOKMOBI":
-        return (
-            "is a Kindle book",
-            "ebook-convert {file} {stem}.epub, then pandoc {stem}.epub -t gfm -o {stem}.md",
-        )
-    if data[257:262] == b"ustar":
-        return "is a tar archive", _UNPACK.replace("{command}", "tar xf")
-    if data.startswith(b"PK\x03\x04"):
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                names = frozenset(archive.namelist())
-        except (zipfile.BadZipFile, ValueError, NotImplementedError):
-            return "is a broken zip archive", "get it again"
-        for name, what, remedy in _ZIPPED:
-            if name in names:
-                return f"is {what}", remedy
-        return "is a zip archive", _UNPACK.replace("{command}", "unzip")
-    return None
+    for position, mark, what, remedy in _SIGNATURES:
+        if data.startswith(mark, position):
+            return what, remedy
+    if not data.startswith(b"PK\x03\x04"):
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = frozenset(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return "a broken zip archive", "get it again"
+    for name, what, remedy in _ZIPPED:
+        if name in names:
+            return what, remedy
+    return "a zip archive", "unpack it first: unzip {file}"
 
 
-def _sentence(what: str, remedy: str, file: Path) -> str:
-    quoted, stem = shlex.quote(str(file)), shlex.quote(str(file.with_suffix("")))
-    folder = shlex.quote(str(file.parent))
-    return f"{what}: " + remedy.replace("{file}", quoted).replace("{stem}", stem).replace("{folder}", folder)
+def _foreign(what: str, remedy: str, file: Path) -> Foreign:
+    places = {"{file}": file, "{stem}": file.with_suffix(""), "{folder}": file.parent}
+    for name, path in places.items():
+        remedy = remedy.replace(name, shlex.quote(str(path)))
+    return Foreign(f"is {what}: {remedy}")
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -171,11 +157,8 @@ def _decoded(data: bytes) -> tuple[str, str]:
                 "out: iconv -c -f UTF-8 -t UTF-8"
             ) from None
     text = _strictly(data, "cp1252")
-    return (
-        text,
-        f"not UTF-8 (line {line}): read as Windows-1252; if it is something else, convert it first: iconv -f "
-        "… -t UTF-8",
-    )
+    other = "if it is something else, convert it first: iconv -f … -t UTF-8"
+    return text, f"not UTF-8 (line {line}): read as Windows-1252; {other}"
 
 
 def _strictly(data: bytes, encoding: str) -> str:

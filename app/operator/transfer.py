@@ -111,7 +111,7 @@ class Transfer:
         if not found.same:
             self._show(found)
             again = "run again with --restart"
-            if found.faults:
+            if found.of_records():
                 again = "run the same command again, it sends them once more"
             kept = "" if journal is None else f" {self.name} in the {self.there} is as it was; {again}."
             self.console.line(f"   ❌ FAILED: the two are not the same.{kept}")
@@ -162,7 +162,8 @@ class Transfer:
 
     def _send(self, journal: Journal, target: StoredCollection) -> None:
         """Upsert what is not marked as sent, and mark each batch when the server has acknowledged it."""
-        switching.clean(target, journal)
+        for ids in journal.stale(quotas.MAX_RECORDS):
+            target.remove(ids)
         total, resumed = journal.count(), journal.count(sent=True)
         size = self.options.batch_size
         batches = -(-total // size)

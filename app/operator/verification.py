@@ -16,6 +16,7 @@ from app.operator.records import About, Ids, Page, Record, same_content, same_em
 from app.operator.stored_collection import StoredCollection
 
 EXAMPLES = 5
+MISSING, DIFFERENT, EXTRA = "missing in the target", "different in the target", "only in the target"
 
 
 @dataclass
@@ -38,31 +39,25 @@ class Tally:
 class Comparison:
     """What was found. `same` is the one answer; the rest is for explaining it."""
 
+    collection: list[str]
+    """Differences of the collections as such."""
     source_count: int = 0
     target_count: int = 0
-    missing: Tally = field(default_factory=Tally)
-    different: Tally = field(default_factory=Tally)
-    extra: Tally = field(default_factory=Tally)
-    collection: list[str] = field(default_factory=list)
-    """Differences of the collections as such."""
+    faults: dict[str, Tally] = field(
+        default_factory=lambda: {MISSING: Tally(), DIFFERENT: Tally(), EXTRA: Tally()}
+    )
 
     @property
     def same(self) -> bool:
         return self.source_count == self.target_count and not self.lines()
 
-    @property
-    def faults(self) -> int:
-        """How many records are not the same."""
-        return self.missing.count + self.different.count + self.extra.count
+    def of_records(self) -> list[str]:
+        """Every kind of fault that records have in one line each."""
+        return [tally.line(what) for what, tally in self.faults.items() if tally.count]
 
     def lines(self) -> list[str]:
         """Every kind of difference in one line each."""
-        kinds = (
-            (self.missing, "missing in the target"),
-            (self.different, "different in the target"),
-            (self.extra, "only in the target"),
-        )
-        return [tally.line(what) for tally, what in kinds if tally.count] + self.collection
+        return self.of_records() + self.collection
 
 
 def compare(
@@ -77,27 +72,27 @@ def compare(
 
     Raises OperatorError when one of the two cannot be read.
     """
-    found = Comparison(collection=_about(about, target))
+    found = Comparison(_about(about, target))
 
     def look_up(page: Page) -> tuple[Page, dict[str, Record]]:
         return page, {record.id: record for record in target.get([r.id for r in page], embeddings=True)}
 
-    def note(tally: Tally, ids: Sequence[str]) -> None:
+    def note(fault: str, ids: Sequence[str]) -> None:
         if ids:
-            tally.add(ids)
+            found.faults[fault].add(ids)
             wrong(ids)
 
     with closing(Ids()) as ids:
         for page, stored in in_order(look_up, pages, workers, target.api.http.stopping):
             ids.add(page, about.name)
-            note(found.missing, [record.id for record in page if record.id not in stored])
+            note(MISSING, [record.id for record in page if record.id not in stored])
             there = [record for record in page if record.id in stored]
-            note(found.different, [record.id for record in there if not _same(record, stored[record.id])])
+            note(DIFFERENT, [record.id for record in there if not _same(record, stored[record.id])])
             found.source_count += len(page)
         found.target_count = target.count()
-        if found.target_count != found.source_count - found.missing.count:
+        if found.target_count != found.source_count - found.faults[MISSING].count:
             for some in target.ids():
-                note(found.extra, ids.unknown(some))
+                note(EXTRA, ids.unknown(some))
     return found
 
 
