@@ -44,8 +44,12 @@ def visible(source: str, environment: MutableMapping[str, Any] | None = None) ->
     return " ".join("".join(_words(token.children or [])).split())
 
 
-def is_bold(line: str) -> bool:
-    """Whether a line of Markdown begins and ends in bold."""
+def is_caption(line: str) -> bool:
+    """Whether a line directly above a table (or with one blank line between) belongs to it: it begins and
+    ends in bold, or begins with "table".
+    """
+    if re.match(r"[*_ ]*table\b", visible(line), re.IGNORECASE):
+        return True
     (token,) = _INLINE.parseInline(line.strip()[:_LONGEST], {})
     marks = [child.type for child in token.children or [] if child.type != "text" or child.content]
     return "strong_open" in marks[:2] and "text" not in (marks[0], marks[-1]) and "strong_close" in marks[-2:]

@@ -19,7 +19,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from app.operator.headings import is_bold, visible
+from app.operator.headings import is_caption, visible
 from app.operator.records import Record
 
 HTML_TABLE = re.compile(r"[ \t]*<table\b", re.IGNORECASE)
@@ -126,7 +126,8 @@ def _sections(text: str) -> Iterator[_Section]:
 
 
 _Unit = tuple[int, int, int | str, str]
-"""First line, line after the last; a heading's level, "table", "rule" or "text"; a heading's words."""
+"""First line, line after the last, there may be none between; a heading's level, "table", "rule" or "text"; a
+heading's words."""
 
 
 def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
@@ -136,12 +137,13 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
     for token, following in itertools.pairwise([*tokens, Token("end", "", 0)]):
         if token.level or not token.map or token.map[1] <= position:
             continue
-        if token.map[0] > position:
-            yield position, token.map[0], "text", ""
+        yield position, token.map[0], "text", ""
         start, end = max(token.map[0], position), token.map[1]
-        position = end
-        if token.type == "heading_open" and _is_heading(token, following.content):
-            yield start, end, int(token.tag[1:]), following.content
+        position, words = end, following.content
+        # A line of dashes makes no heading of the last line of a paragraph, as a parser has it.
+        is_heading = token.markup[:1] == "#" or not ("\n" in words or "|" in words)
+        if token.type == "heading_open" and is_heading:
+            yield start, end, int(token.tag[1:]), words
         elif token.type == "html_block" and (heading := HTML_HEADING.match("\n".join(lines[start:end]))):
             below = start + heading[0].count("\n") + 1
             yield start, below, int(heading[1]), heading[2]
@@ -151,8 +153,7 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
             number = bisect_left(ends_of_tables, start + 1)
             below = ends_of_tables[number] if number < len(ends_of_tables) else end
             yield start, below, "table", ""
-            if below < end:
-                yield below, end, "text", ""
+            yield below, end, "text", ""
             position = max(below, end)
         elif token.type == "paragraph_open" and (head := _loose_table(lines, start, end)) is not None:
             yield start, head, "text", ""
@@ -162,31 +163,21 @@ def _units(tokens: list[Token], lines: list[str]) -> Iterator[_Unit]:
     yield position, len(lines), "text", ""
 
 
-def _is_heading(token: Token, words: str) -> bool:
-    """Whether a line of dashes below makes one: not of the last line of a paragraph, as a parser has it."""
-    return token.markup[:1] == "#" or not ("\n" in words or "|" in words)
-
-
 def _loose_table(lines: list[str], start: int, end: int) -> int | None:
     """The line in a paragraph on which a table begins whose rule has not as many columns as its header."""
-    for number in range(start + 1, end):
-        if "|" in lines[number] and "|" in lines[number - 1] and DIVIDER.match(lines[number]):
-            return number - 1
+    for head, rule in itertools.pairwise(range(start, end)):
+        if "|" in lines[head] and "|" in lines[rule] and DIVIDER.match(lines[rule]):
+            return head
     return None
 
 
 def _caption(waiting: list[str], blocks: list[_Block]) -> list[str]:
     """Take the caption of the table that comes now from what was read before it."""
     if waiting:
-        return [waiting.pop()] if _is_caption(waiting[-1]) else []
-    if blocks and not blocks[-1].table and "\n" not in blocks[-1].text and _is_caption(blocks[-1].text):
+        return [waiting.pop()] if is_caption(waiting[-1]) else []
+    if blocks and not blocks[-1].table and "\n" not in blocks[-1].text and is_caption(blocks[-1].text):
         return [blocks.pop().text, ""]
     return []
-
-
-def _is_caption(line: str) -> bool:
-    """Whether a line directly above a table (or with one blank line between) belongs to it."""
-    return is_bold(line) or re.match(r"[*_ ]*table\b", visible(line), re.IGNORECASE) is not None
 
 
 def _parts(blocks: list[_Block], limit: int) -> list[list[_Block]]:
