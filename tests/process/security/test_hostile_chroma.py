@@ -92,6 +92,11 @@ def in_circles(server: HostileChroma, request: RecordedRequest) -> Reply | None:
     return json_reply(page([f"{request.body['offset'] % 7}"])) if request.path.endswith("/get") else None
 
 
+def owlbear_twice(server: HostileChroma, request: RecordedRequest) -> Reply | None:
+    pages = {0: ["orc", "owlbear"], 2: ["ogre", "owlbear"]}
+    return json_reply(page(pages.get(request.body["offset"], []))) if request.path.endswith("/get") else None
+
+
 LIES: dict[str, tuple[Lie, str]] = {
     "another collection": (collection(name="../../../../evil"), "it gave another one"),
     "a name that is none": (collection(name=["x"]), "not the documented shape"),
@@ -103,6 +108,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "a count beyond all numbers": (gives("/count", b"1e999"), "is no number of records"),
     "a count below nothing": (gives("/count", -1), "is no number of records"),
     "pages in circles": (in_circles, "came twice"),
+    "a record in two pages": (owlbear_twice, "record owlbear came twice"),
     "more than was asked for": (
         gives("/get", page([str(n) for n in range(1000)])),
         "not the documented shape",
