@@ -39,8 +39,11 @@ def main() -> int:
     if given.dry_run and given.verify_only:
         parser.error("--dry-run and --verify-only exclude each other")
     console, options = arguments.console(given), arguments.options(given)
-    flags = {"dry_run": given.dry_run, "fix_ids": given.fix_ids}
-    return console.run(lambda: upload(console.settings(), console, given.name, options, **flags))
+    return console.run(
+        lambda: upload(
+            console.settings(), console, given.name, options, dry_run=given.dry_run, fix_ids=given.fix_ids
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -72,8 +72,9 @@ def add_copying(made: argparse.ArgumentParser) -> None:
 
 def options(arguments: argparse.Namespace) -> Options:
     """What `add_copying` was given."""
-    amounts, flags = (arguments.batch_size, arguments.concurrency), (arguments.restart, arguments.verify_only)
-    return Options(*amounts, *flags, Patience(arguments.timeout))
+    patience = Patience(arguments.timeout)
+    batch, calls = arguments.batch_size, arguments.concurrency
+    return Options(batch, calls, arguments.restart, arguments.verify_only, patience)
 
 
 def console(arguments: argparse.Namespace) -> Console:
