@@ -38,7 +38,7 @@ def grid(lines: Sequence[str], start: int) -> Found:
     heads = 0
     open_row: list[list[str]] | None = None
     for line in block:
-        if line[0] == "+":
+        if line[0] == "+" or "+-" in line:
             if not _BORDER.fullmatch(line):
                 return [RawTable([], [], whys=("a frame with cells merged downwards",))], end
             if open_row:
@@ -61,7 +61,7 @@ def grid(lines: Sequence[str], start: int) -> Found:
                 text, first = "", place + 1
             else:
                 text += line[edges[place + 1]]
-    return [RawTable(rows[:heads], rows[heads:])], end
+    return [RawTable(rows[:heads], rows[heads:], merged=True)], end
 
 
 def ruled(lines: Sequence[str], start: int) -> Found:
@@ -78,8 +78,12 @@ def ruled(lines: Sequence[str], start: int) -> Found:
     while at < len(lines) and lines[at].strip() and not _is_columns(lines[at]) and len(head) < 4:
         head.append(lines[at])
         at += 1
-    if top and _is_columns(lines[start]):
-        # Columns are given at once: what follows are rows without headings.
+    if (
+        top
+        and _is_columns(lines[start])
+        and not (len(head) == 1 and at + 1 < len(lines) and _is_columns(lines[at]) and _is_row(lines[at + 1]))
+    ):
+        # Columns are given at once, and not again below a heading: what follows are rows without headings.
         head, at = [], start
     if at >= len(lines) or not _is_columns(lines[at]) or (not top and len(head) != 1):
         return None
@@ -87,7 +91,7 @@ def ruled(lines: Sequence[str], start: int) -> Found:
     if len(places) > MOST_COLUMNS:
         return [], at + 1
     at += 1
-    several = top and bool(head)
+    several = top and bool(head) and not _is_columns(lines[start])
     rows: list[list[str]] = []
     whys: list[str] = []
     current: list[str] = []
@@ -128,6 +132,9 @@ def spaced(lines: Sequence[str], start: int) -> Found:
         return None
     if "\t" not in lines[start].strip() and not _is_aligned(lines[start:at]):
         return None
+    if any(": " in cell or cell.endswith(":") for cell in rows[0]):
+        # Pairs of a statistics block, several on a line.
+        return None
     head, *body = rows
     # A heading is certain where below it stand figures, and none in it.
     figures = [all(_DIGIT.search(row[column]) for row in body) for column in range(len(head))]
@@ -153,6 +160,10 @@ def _is_one_rule(line: str) -> bool:
 def _is_columns(line: str) -> bool:
     line = line.strip()
     return " " in line and _DASHES.fullmatch(line) is not None
+
+
+def _is_row(line: str) -> bool:
+    return bool(line.strip()) and not _is_columns(line) and not _is_one_rule(line)
 
 
 def _columns(lines: list[str], places: list[tuple[int, int]], whys: list[str]) -> list[str]:

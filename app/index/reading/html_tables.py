@@ -97,7 +97,7 @@ class _Parser(HTMLParser):
             self._in_head = False
         elif tag == "caption" and self._caption is not None:
             self._said, self._caption = "".join(self._caption), None
-        elif tag in _KEPT:
+        elif tag in _KEPT and tag != "br":
             self._add(f"</{tag}>")
 
     def handle_data(self, data: str) -> None:
@@ -160,7 +160,9 @@ class _Parser(HTMLParser):
             # A label over several columns heads the rows below; it is no value of theirs.
             row[1 : self._first[at]] = [""] * (min(self._first[at], len(row)) - 1)
         if rows:
-            self.tables.append(RawTable(rows[:heads], rows[heads:], self._said, tuple(self._whys)))
+            self.tables.append(
+                RawTable(rows[:heads], rows[heads:], self._said, tuple(self._whys), merged=True)
+            )
         self._depth = 0
         self._begin()
 

@@ -40,6 +40,10 @@ def _tables(block: list[str], rules: list[int]) -> list[RawTable]:
     begins = [0]
     for rule in rules[1:]:
         above = rows[rule - 1]
+        if above and above == rows[first - 1]:
+            # The headings again.
+            rows[rule - 1] = []
+            continue
         if rule - 1 > first and above and all(above) and not any(map(_DIGIT.search, above)):
             begins.append(rule - 1)
     tables = []

@@ -12,13 +12,15 @@ MOST_CELLS = 20_000
 class RawTable(NamedTuple):
     """`head`: the rows that the text marks as headings, maybe none. All rows are equally long.
 
-    A merged cell stands in every place that it covers. `whys`: what of it was not read, and why.
+    `whys`: what of it was not read, and why. `merged`: the text says which cells are merged, and such a
+    cell stands in every place that it covers; otherwise an empty heading may belong to the one on its left.
     """
 
     head: list[list[str]]
     body: list[list[str]]
     caption: str = ""
     whys: tuple[str, ...] = ()
+    merged: bool = False
 
 
 def squared(rows: list[list[str]]) -> list[list[str]]:

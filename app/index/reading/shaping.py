@@ -15,6 +15,9 @@ from app.index.reading.cells import clean, is_nothing, label
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS, RawTable
 
 _MOST_LEVELS = 3
+_FEWEST_RANGES = 3
+# A cell of so many blanks is prose, which may go on in lower case; of fewer it may be a list of names.
+_PROSE = 3
 _DIGIT = re.compile(r"\d")
 _DICE = re.compile(r"(?:roll )?(?:\d*d(?:\d+|%)|d%|%)(?: roll)?", re.IGNORECASE)
 _GOES_ON = re.compile(r"[a-z(+&/,;]")
@@ -46,11 +49,13 @@ def shape(raw: RawTable) -> Shaped:
         return Shaped([], [*whys, "no rows"] if raw.head and not whys else whys)
     head = [[clean(cell) for cell in row] for row in raw.head]
     body = [list(row) for row in raw.body]
-    head, body = _lower_heads(head, body)
+    if not raw.merged:
+        head = [*map(_reaching, head[:-1]), *head[-1:]]
+        head, body = _lower_heads(head, body)
     # A heading over all columns says what the table is.
     over = ""
-    while len(head) > 1 and len({cell for cell in head[0] if cell}) == 1:
-        over = next(cell for cell in head.pop(0) if cell)
+    while len(head) > 1 and head[0][0] and len(set(head[0])) == 1:
+        over = head.pop(0)[0]
     columns = _full(head)
     if not columns:
         columns, body = _headed(body)
@@ -87,15 +92,19 @@ def _lower_heads(head: list[list[str]], body: list[list[str]]) -> tuple[list[lis
         parts = not first[0] and all(first[at] or over[at] for at in range(len(over)))
         if not one and not parts:
             break
-        if one:
-            over[:] = [next(filter(None, over))] * len(over)
-        for at, cell in enumerate(over):
-            # What stands to the right of a merged heading without one of its own is below it.
-            if at and not cell:
-                over[at] = over[at - 1]
-        head.append(first)
+        head[-1:] = [_reaching(over), first]
         body = body[1:]
     return head, body
+
+
+def _reaching(row: list[str]) -> list[str]:
+    """A row of headings, each over the empty ones on its right; one over the labels only if it is alone."""
+    if sum(map(bool, row)) == 1 and row[0]:
+        return [row[0]] * len(row)
+    reaching = row[:1]
+    for cell in row[1:]:
+        reaching.append(cell or (reaching[-1] if len(reaching) > 1 else ""))
+    return reaching
 
 
 def _full(head: list[list[str]]) -> list[str]:
@@ -167,7 +176,8 @@ def _labelled(columns: tuple[str, ...], body: list[list[str]], over: str) -> Tab
                     " ".join(filter(None, pair)) for pair in zip(rows[-1][1:], cells, strict=True)
                 ]
                 continue
-            if len(cells) > 1 and cells[0] and all(cells) and all(rows[-1]):
+            apart = not (labels.spans(rows[-1][0]) and labels.spans(cells[0]))
+            if len(cells) > 1 and all(cells) and all(rows[-1]) and apart:
                 merged = True
                 text = rows[-1][0]
         elif below:
@@ -190,7 +200,9 @@ def _continues(above: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether each of `cells` that is not empty goes on with the text above it."""
     pairs = [(before, after) for before, after in zip(above, cells, strict=True) if after]
     return len(pairs) < len(cells) and all(
-        before and (_GOES_ON.match(after) or _OPEN_END.search(before)) for before, after in pairs
+        _OPEN_END.search(before)
+        or (before and _GOES_ON.match(after) and (not after[0].isalpha() or before.count(" ") >= _PROSE))
+        for before, after in pairs
     )
 
 
@@ -251,9 +263,6 @@ def _is_key(cells: Sequence[str]) -> bool:
     return any(step.low < step.high for step in steps[1:]) and all(
         0 < after.low - before.high <= 1 for before, after in pairwise(steps)
     )
-
-
-_FEWEST_RANGES = 3
 
 
 def _continued(tables: list[Table]) -> list[Table]:
