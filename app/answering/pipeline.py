@@ -27,7 +27,7 @@ from app.models import Estimate
 
 if TYPE_CHECKING:
     from app.answering.writers import Draft, Text, Writer
-    from app.grounding.check import Grounding
+    from app.grounding.check import Check, Grounding
     from app.ledger.ledger import Admission, Ledger
     from app.models import Fact, Passage, Question
     from app.retrieval.asked import Asked, Reader
@@ -115,9 +115,10 @@ class Answering:
                 if draft.facts.stated:
                     yield draft.facts
                 text = draft.write(admission, deadline, query.stream)
-                answer = yield from _written(text, draft)
+                check = self._check(draft, f"{question.text}\n{asked.text}")
+                answer = yield from _written(text, check)
                 times.append(time.monotonic())
-                checked = self._checked(answer, draft, f"{question.text}\n{asked.text}")
+                checked = self._checked(answer, draft, check)
                 times.append(time.monotonic())
                 receipt = admission.finish("answered", round(1000 * (times[-2] - started)))
                 times.append(time.monotonic())
@@ -162,15 +163,20 @@ class Answering:
         named = {one.passage.id: one.entity for one in found.chosen if one.entity}
         return Found(draft, named, found.passages, facts, found.diagnostics, found.degraded)
 
-    def _checked(self, answer: str, draft: Draft, question: str) -> Checked:
-        """Look the answer up in its passages: report what has no support, remove citations of nothing."""
+    def _check(self, draft: Draft, question: str) -> Check | None:
+        """What a model's words are held against the books with; None where no model writes."""
         if draft.model is None:
-            return Checked(answer, frozenset(range(1, len(draft.passages) + 1)), None)
-        from app.grounding.check import ground
+            return None
+        from app.grounding.check import Check
 
-        names = self._reader.names_in(answer)
-        cleaned, grounding = ground(answer, draft.passages, question, names)
-        return Checked(cleaned, frozenset(grounding.cited), grounding)
+        grids = self._reader.grids_in([passage.id for passage in draft.passages])
+        return Check(draft.passages, question, grids)
+
+    def _checked(self, answer: str, draft: Draft, check: Check | None) -> Checked:
+        if check is None:
+            return Checked(answer, frozenset(range(1, len(draft.passages) + 1)), None)
+        grounding = check.report(self._reader.names_in(answer))
+        return Checked(answer, frozenset(grounding.cited), grounding)
 
     def _found_free(self, query: Query, error: DndChatError) -> tuple[tuple[Passage, ...], tuple[Fact, ...]]:
         """Passages and facts to be read in place of an answer, within the limits of what costs no quota.
@@ -193,27 +199,21 @@ class Answering:
         return (), ()
 
 
-def _written(text: Text, draft: Draft) -> Generator[Delta, None, str]:
-    """The words as the reader gets them, with nothing in them that loads or leads away. Returns the whole
-    answer.
-
-    Citations of nothing are in what is returned, for the report; the reader does not get them.
-    """
+def _written(text: Text, check: Check | None) -> Generator[Delta, None, str]:
+    """The words as the reader gets them, with nothing in them that loads or leads away; those of a model go
+    through `check`. Returns the whole answer."""
 
     def words() -> Generator[str, None, None]:
         yield from text
 
+    answer: list[str] = []
     # Closed here, whatever becomes of the reader: then what the call has cost is known before its books are
     # closed.
     with closing(words()) as spoken:
-        answer, shown = itertools.tee(inert(spoken))
-        if draft.model is not None:
-            from app.grounding.check import existing_citations
-
-            shown = existing_citations(shown, len(draft.passages))
-        for piece in shown:
+        for piece in check.shown(inert(spoken)) if check else inert(spoken):
+            answer.append(piece)
             yield Delta(piece)
-        return "".join(answer)
+    return "".join(answer)
 
 
 def _shows_passages(error: DndChatError) -> bool:

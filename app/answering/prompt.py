@@ -32,7 +32,7 @@ _UNSEEN = re.compile(
 # "<|im_start|>", "</s>", "<start_of_turn>", "<<SYS>>", "[INST]": servers of models of one's own take them for
 # turns wherever they stand. A blank behind the bracket makes them words.
 _TURN = re.compile(r"<(?=[|｜/_<A-Za-z])|\[(?=/?[A-Z_]{3,20}\])")
-# What this program reads as a citation (`app.grounding.citations`).
+# What this program reads as a citation (`app.grounding.statements`).
 _NUMBER = re.compile(r"\[([0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*)\]")
 
 

@@ -1,7 +1,8 @@
-"""Whether the passages support the answer: its citations, numbers and names are looked up, without a model.
+"""Whether the books say what the answer says: held against them while it is written, without a model.
 
-What this finds is a reason to look, not a proof: a number worked out from two others stands in no passage,
-and a wrong statement can be made of right numbers. What it does not find is no proof either.
+Each figure, and what an attribute is said to be in words, is bound to what its statement says it is of whom,
+and compared (`app.grounding.claims`). What is not found to be wrong is no proof of being right: docs/facts.md
+says what is not looked at.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from app.grounding.citations import CITATION, Citations
+from app.grounding.books import Books
+from app.grounding.claims import Checker, Claim, Status
+from app.grounding.figures import Value, read
+from app.grounding.statements import CITATION, Citations, Statement, Statements
 from app.index import terms
+from app.index.grids import Grid
 from app.models import Passage
 
-_DICE = re.compile(r"\b(\d*)\s?[dD]\s?(\d+|%)(?:\s?([+\-−–×x])\s?(\d+))?")
-_NUMBER = re.compile(
-    r"(?<![\w.,/])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)|(?<![\w.,])\d+(?=(?:st|nd|rd|th)\b)"
-)
-_ORDERED_LIST = re.compile(r"^[ \t]*\d{1,2}[.)]\s", re.MULTILINE)
 # A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
 _WORD = r"[A-Z][a-z][a-z'’-]*"
 _CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
+# Behind a number as it is written: its unit, the ending of an ordinal.
+_ENDING = re.compile(r"(?:st|nd|rd|th|\s?['\"%]|[\s-][A-Za-z].*)$")
 # Before the first word of a sentence, a list entry, a heading, a cell, a quotation a capital says nothing.
 _OPENING = re.compile(r"(?:[.!?:]\s+|\n\s*(?:[-*>#|]+\s*)*|\*\*|[(\"“‘|]\s*)$")
 _OPENING_LENGTH = 12
@@ -29,28 +31,41 @@ _OPENING_LENGTH = 12
 _USUAL_NAMES = frozenset(
     terms.key(name) for name in ("Advanced Dungeons", "Dungeons", "Dragons", "Dungeon Master")
 )
-# A model counts by itself ("two monsters"): numbers are looked up only as digits, and from this one on.
-_SMALLEST_NUMBER = 2
 
 
 class Grounding(NamedTuple):
-    """The report on one answer: what is in it that no passage has, each as the answer writes it, in order.
+    """The report on one answer: `claims` in order; `uncited`: statements with a figure and no citation.
 
-    `removed` and `cited`: citations without and with a passage; `numbers` and `names`: without support.
+    `removed` and `cited`: citations without and with a passage. `numbers` and `names`: those that no passage
+    has, as the answer writes them.
     """
 
-    removed: tuple[int, ...]
-    cited: tuple[int, ...]
-    numbers: tuple[str, ...]
-    names: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+    uncited: int = 0
+    removed: tuple[int, ...] = ()
+    cited: tuple[int, ...] = ()
+    numbers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Status:
+        """The worst; where nothing was looked at, unchecked."""
+        found = {claim.status for claim in self.claims}
+        if "contradicted" in found:
+            return "contradicted"
+        return "unchecked" if "unchecked" in found or self.names or not found else "supported"
 
     @property
     def supported(self) -> bool:
-        return not (self.removed or self.numbers or self.names)
+        return self.verdict == "supported"
 
     def errors(self) -> list[str]:
-        """Sentences for `errors`; none when everything has support."""
+        """Sentences for `errors`; none when nothing is wrong."""
         found = []
+        for claim in self.claims:
+            if claim.status == "contradicted":
+                source = f" [{claim.n}]" if claim.n else ""
+                found.append(f'The answer says "{claim.text}"; the books say "{claim.books_say}"{source}.')
         if self.removed:
             numbers = ", ".join(f"[{n}]" for n in self.removed)
             found.append(f"The answer cited passages that do not exist; removed: {numbers}")
@@ -63,74 +78,111 @@ class Grounding(NamedTuple):
         return found
 
 
-def ground(
-    answer: str, passages: Sequence[Passage], question: str = "", known_names: Iterable[str] = ()
-) -> tuple[str, Grounding]:
-    """`answer` without citations of passages that do not exist, and the report on it.
+class Check:
+    """An answer is fed in as it is written; what a reader gets of it comes back.
 
-    `passages` in prompt order; `question`: what it says needs no support; `known_names`: names the collection
-    knows that stand in the answer (`app.retrieval.entities.read`), which are looked up however they are
-    written.
+    `passages` in prompt order; `grids`: what stands in them; `question`: what it says needs no support.
     """
-    citations = Citations(len(passages))
-    cleaned = citations.feed(answer) + citations.end()
-    prose = _ORDERED_LIST.sub("", CITATION.sub(" ", cleaned))
-    source = terms.both_readings(
-        "\n".join([question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in passages)])
-    )
-    return cleaned, Grounding(
-        tuple(dict.fromkeys(citations.removed)),
-        tuple(dict.fromkeys(citations.cited)),
-        _unsupported_numbers(prose, source),
-        _unsupported_names(prose, source, known_names),
-    )
 
+    def __init__(self, passages: Sequence[Passage], question: str = "", grids: Sequence[Grid] = ()) -> None:
+        self._passages, self._question = passages, question
+        self._citations = Citations(len(passages))
+        self._statements = Statements()
+        self._shown: list[str] = []
+        self._checker = Checker(Books(passages, grids), question)
+        self._checked: list[tuple[Statement, list[Claim]]] = []
 
-def existing_citations(pieces: Iterable[str], passages: int) -> Iterator[str]:
-    """`pieces` of an answer as it is written, without citations of passages that do not exist (above
-    `passages`).
+    def shown(self, pieces: Iterable[str]) -> Iterator[str]:
+        """`pieces` of the answer as it is written, without citations of passages that do not exist.
 
-    What may be the beginning of a citation is held back until it is complete. The pieces join to what
-    `ground` makes of the whole answer.
-    """
-    citations = Citations(passages)
-    for piece in pieces:
-        if ready := citations.feed(piece):
+        What may be the beginning of a citation is held back until it is complete.
+        """
+        for piece in pieces:
+            yield from self._take(self._citations.feed(piece))
+        yield from self._take(self._citations.end())
+        self._check(self._statements.end())
+
+    def report(self, known_names: Iterable[str] = ()) -> Grounding:
+        """The report on what was shown.
+
+        `known_names`: names the collection knows that stand in the answer (`app.retrieval.entities.read`),
+        which are looked up however they are written.
+        """
+        source = terms.both_readings(
+            "\n".join(
+                (self._question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in self._passages))
+            )
+        )
+        names = _unknown_names(CITATION.sub(" ", "".join(self._shown)), source, known_names)
+        unknown = re.compile("|".join(map(re.escape, names)) or "(?!)", re.IGNORECASE)
+        claims: list[Claim] = []
+        uncited: dict[int, None] = {}
+        for statement, found in self._checked:
+            of_unknown = unknown.search(statement.above + statement.text)
+            for claim in found:
+                # Whatever a passage says, it does not say it of somebody whom none knows.
+                doubtful = of_unknown and claim.status == "supported"
+                claims.append(claim._replace(status="unchecked", n=None) if doubtful else claim)
+                if claim.value and not statement.cites:
+                    uncited[statement.unit] = None
+        claims += [Claim(name, "unchecked", value=name) for name in names]
+        return Grounding(
+            tuple(dict.fromkeys(claims)),
+            len(uncited),
+            tuple(dict.fromkeys(self._citations.removed)),
+            tuple(dict.fromkeys(self._citations.cited)),
+            _unknown_numbers((claim.value for claim in claims if claim.status != "supported"), source),
+            names,
+        )
+
+    def _take(self, ready: str) -> Iterator[str]:
+        if ready:
+            self._shown.append(ready)
+            # The reader first.
             yield ready
-    if rest := citations.end():
-        yield rest
+            self._check(self._statements.feed(ready))
+
+    def _check(self, statements: Iterable[Statement]) -> None:
+        self._checked += ((statement, self._checker.check(statement)) for statement in statements)
 
 
-def _unsupported_numbers(prose: str, source: str) -> tuple[str, ...]:
-    known_dice = {_dice(match) for match in _DICE.finditer(source)}
-    without_dice = _DICE.sub(" ", prose)
-    missing = [match[0].strip() for match in _DICE.finditer(prose) if _dice(match) not in known_dice]
-    known = {_value(number) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", source.replace("½", " 1/2"))}
-    known |= {
-        terms.NUMBER_WORDS[word]
-        for word in re.findall(r"[a-z]+", source.lower())
-        if word in terms.NUMBER_WORDS
-    }
-    for match in _NUMBER.finditer(without_dice):
-        value = _value(match[0])
-        if value not in known and float(value) >= _SMALLEST_NUMBER:
-            missing.append(match[0])
-    return tuple(dict.fromkeys(missing))
+def ground(
+    answer: str,
+    passages: Sequence[Passage],
+    question: str = "",
+    known_names: Iterable[str] = (),
+    grids: Sequence[Grid] = (),
+) -> tuple[str, Grounding]:
+    """A whole answer through `Check`."""
+    check = Check(passages, question, grids)
+    shown = "".join(check.shown([answer]))
+    return shown, check.report(known_names)
 
 
-def _dice(match: re.Match[str]) -> tuple[str, str, str, str]:
-    sign = {"−": "-", "–": "-", "×": "x"}.get(match[3] or "", match[3] or "")
-    return (match[1] or "1", match[2], sign, match[4] or "")
+def _unknown_numbers(values: Iterable[str], source: str) -> tuple[str, ...]:
+    """Those of `values` that stand nowhere; a model counts by itself, so only digits, and from 2 on."""
+    wanted: dict[str, Value] = {}
+    for written in values:
+        if (found := read(written)) and (value := found[0].value) and not value.spelled:
+            wanted[_ENDING.sub("", written)] = value
+    if not wanted:
+        return ()
+    known: set[str] = set()
+    for token in read(source):
+        if token.value:
+            known |= {token.value.amount, *token.value.parts}
+    return tuple(
+        text
+        for text, value in wanted.items()
+        if value
+        and value.amount not in known | {"0", "1"}
+        and not (value.parts and known.issuperset(value.parts))
+    )
 
 
-def _value(number: str) -> str:
-    plain = number.replace(",", "").rstrip(".")
-    return plain.lstrip("0") or "0"
-
-
-def _unsupported_names(prose: str, source: str, known_names: Iterable[str]) -> tuple[str, ...]:
-    text = "".join(terms.stems(source))
-    words = set(terms.stems(source))
+def _unknown_names(prose: str, source: str, known_names: Iterable[str]) -> tuple[str, ...]:
+    tokens = terms.tokens(source)
+    words = set(map(terms.stem, set(tokens)))
     missing = []
     for match in _CAPITALISED.finditer(prose):
         start = match.start()
@@ -143,6 +195,7 @@ def _unsupported_names(prose: str, source: str, known_names: Iterable[str]) -> t
         if unknown and terms.key(name) not in _USUAL_NAMES:
             missing.append((start, name))
     lowered = prose.lower()
+    text = "".join(map(terms.stem, tokens))
     for name in known_names:
         if terms.key(name) not in text:
             missing.append((lowered.find(name.lower()), name))

@@ -6,10 +6,12 @@ This comes before all that costs a call outside. For a question that the books' 
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from app.deadline import Deadline
 from app.errors import DatabaseError, TimedOut
+from app.index.grids import Grid
 from app.index.search import LexicalIndex
 from app.models import Passage, Question
 from app.retrieval import facts, shorthand
@@ -19,8 +21,10 @@ from app.retrieval.named import Reading
 
 log = logging.getLogger(__name__)
 
-# For the names in an answer, which is there already.
-_NAMES_SECONDS = 2.0
+_Found = TypeVar("_Found")
+
+# For what an answer is checked with, which is there already.
+_ANSWER_SECONDS = 2.0
 # Why there is no index, by whether there is one that cannot be read.
 _WITHOUT_INDEX = (
     "No lexical index for this collection: vectors alone; build one with scripts/build_index.py",
@@ -94,11 +98,22 @@ class Reader:
 
     def names_in(self, text: str) -> list[str]:
         """The names in `text` that the collection knows, as they stand there; none without an index."""
+        return self._of_answer(
+            lambda index: [one.text for one in read(text, index, correct=False).entities if one.certain]
+        )
+
+    def grids_in(self, passage_ids: Sequence[str]) -> list[Grid]:
+        """What stands in these passages as tables and blocks; nothing without an index."""
+        return self._of_answer(lambda index: index.grids_in(passage_ids))
+
+    def _of_answer(self, look_up: Callable[[LexicalIndex], list[_Found]]) -> list[_Found]:
+        """What an answer is checked with. It is given without, if need be."""
+        if self._index is None:
+            return []
         try:
-            index = self._index.until(Deadline(_NAMES_SECONDS)) if self._index is not None else None
-            return [entity.text for entity in read(text, index, correct=False).entities if entity.certain]
+            return look_up(self._index.until(Deadline(_ANSWER_SECONDS)))
         except (DatabaseError, TimedOut) as error:
-            log.warning("names of an answer were not looked up: %s", error)
+            log.warning("an answer was checked without the index: %s", error)
             return []
 
     def _usable_index(self, deadline: Deadline) -> tuple[LexicalIndex | None, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from app.pricing import dollars, shutdown_warnings
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
+    from app.grounding.claims import Claim
     from app.ledger.ledger import Receipt
     from app.settings import Settings
 
@@ -212,11 +213,21 @@ def receipt_meta(receipt: Receipt) -> dict[str, Any]:
 
 def grounding_meta(report: Grounding) -> dict[str, Any]:
     return {
-        "supported": report.supported,
+        "verdict": report.verdict,
+        "claims": [_claim(claim) for claim in report.claims],
+        "uncited": report.uncited,
         "removed_citations": list(report.removed),
+        # What the contract had before claims were held against the books one by one.
+        "supported": report.supported,
         "unsupported_numbers": list(report.numbers),
         "unsupported_names": list(report.names),
     }
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    """`books_say` stands where they say something else."""
+    said: dict[str, Any] = {"text": claim.text, "status": claim.status, "n": claim.n}
+    return said if claim.books_say is None else {**said, "books_say": claim.books_say}
 
 
 def _excerpt(passage: Passage) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.answering.events import AnsweredBy, Facts
 from app.answering.writers import Draft
+from app.index.grids import Grid
 from app.ledger.admission import Receipt
 from app.models import Fact, Passage, Question, Quota, Usage
 from app.retrieval.asked import Asked
@@ -98,6 +99,9 @@ class FakeReader:
 
     def names_in(self, text: str) -> list[str]:
         self.calls.append("check")
+        return []
+
+    def grids_in(self, passage_ids: Sequence[str]) -> list[Grid]:
         return []
 
 

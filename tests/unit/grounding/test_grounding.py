@@ -93,10 +93,13 @@ def test_a_known_name_is_looked_up_however_it_is_written() -> None:
 
 def test_a_sound_answer_has_nothing_to_report() -> None:
     report = ground("The owlbear has AC 5 [1].", PASSAGES)[1]
-    assert (report.supported, report.errors()) == (True, [])
+    assert (report.verdict, report.errors()) == ("supported", [])
     assert grounding_meta(report) == {
-        "supported": True,
+        "verdict": "supported",
+        "claims": [{"text": "has AC 5", "status": "supported", "n": 1}],
+        "uncited": 0,
         "removed_citations": [],
+        "supported": True,
         "unsupported_numbers": [],
         "unsupported_names": [],
     }

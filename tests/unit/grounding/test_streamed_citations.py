@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.grounding.check import existing_citations, ground
-from app.grounding.citations import CITATION
+from app.grounding.check import Check, ground
+from app.grounding.statements import CITATION
 from app.models import Passage
 
 TWO = [Passage("a", "A beast."), Passage("b", "A bird.")]
@@ -46,6 +47,10 @@ def words(text: str) -> list[str]:
     return [c for c in text if c not in "[]0123456789,;–-" and not c.isspace()]
 
 
+def streamed(pieces: Iterable[str]) -> Iterator[str]:
+    return Check(TWO).shown(pieces)
+
+
 def whole(text: str) -> str:
     return ground(text, TWO)[0]
 
@@ -55,7 +60,7 @@ def whole(text: str) -> str:
 def test_pieces_join_to_what_the_whole_becomes(text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert "".join(existing_citations(pieces, 2)) == whole(text) == "".join(existing_citations(text, 2))
+    assert "".join(streamed(pieces)) == whole(text) == "".join(streamed(text))
 
 
 @settings(max_examples=500)
@@ -90,12 +95,12 @@ def test_what_remains_is_the_text_less_citations_of_nothing(text: str) -> None:
     ],
 )
 def test_in_the_end_no_citation_of_nothing_is_left(text: str, becomes: str) -> None:
-    assert whole(text) == "".join(existing_citations(text, 2)) == becomes
+    assert whole(text) == "".join(streamed(text)) == becomes
 
 
 @pytest.mark.parametrize("piece", ["A beast [1], ", "no bird [9]."])
 def test_nothing_is_held_back_that_is_no_citation(piece: str) -> None:
-    assert next(iter(existing_citations([piece, "more"], 2))).rstrip() == piece.replace(" [9]", "").rstrip()
+    assert next(iter(streamed([piece, "more"]))).rstrip() == piece.replace(" [9]", "").rstrip()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_the_work_is_linear_in_the_text(text: str) -> None:
 
         sys.settrace(count)
         try:
-            list(existing_citations(text * times, 2))
+            list(streamed(text * times))
         finally:
             sys.settrace(None)
         return lines

@@ -21,7 +21,7 @@ from app.answering import quotation
 from app.deadline import Deadline
 from app.errors import TooMuchWork
 from app.grounding.check import ground
-from app.grounding.citations import Citations
+from app.grounding.statements import Citations
 from app.index import labels, reader
 from app.index.grids import TableLabels
 from app.index.reader import Reading
