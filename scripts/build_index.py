@@ -2,8 +2,9 @@
 """Build the lexical index from a collection.
 
 The collection is read from Chroma Cloud when that is configured, else from the local server. The index finds
-passages by their words and by the names of things. It is replaced in one step: a question that is being
-answered meanwhile sees the old one or the new one, never half of one.
+passages by their words and by the names of things, and has every table and statistics block as facts. It is
+replaced in one step: a question that is being answered meanwhile sees the old one or the new one, never half
+of one.
 """
 
 import sys
@@ -21,6 +22,7 @@ from app.operator.indexing import build_index, check_index
 EXAMPLES = f"""examples:
   scripts/build_index.py adnd_1e
   scripts/build_index.py adnd_1e --check    exit status 1 when the collection has changed since
+  scripts/build_index.py adnd_1e --facts    what the books state, as far as it could be read
 
 {arguments.EXIT_STATUS}"""
 
@@ -28,11 +30,16 @@ EXAMPLES = f"""examples:
 def main() -> int:
     parser = arguments.parser(__doc__, EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the collection")
-    parser.add_argument("--check", action="store_true", help="only say whether the index is up to date")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="only say whether the index is up to date")
+    what.add_argument(
+        "--facts", action="store_true", help="also say what was read as facts, and what was not, and why"
+    )
     given = parser.parse_args()
     console = arguments.console(given)
-    command = check_index if given.check else build_index
-    return console.run(lambda: command(console.settings(), given.name, console))
+    if given.check:
+        return console.run(lambda: check_index(console.settings(), given.name, console))
+    return console.run(lambda: build_index(console.settings(), given.name, console, facts=given.facts))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 from app.datadir import refusal
 from app.errors import DatabaseError
 from app.index.build import build
+from app.index.reader import Reading
 from app.index.search import SCHEMA_VERSION, LexicalIndex, index_path
 from app.models import Passage
+from app.operator import facts_report
 from app.operator.connector import ChromaDBConnector
 from app.operator.console import EXIT_FAILED, EXIT_OK, Console, Progress
 from app.operator.problems import OperatorError
@@ -37,10 +38,14 @@ class Fingerprint:
         return f"{self._sum:064x}"
 
 
-def build_index(settings: Settings, name: str, console: Console) -> int:
-    """Build the index anew; returns the exit status."""
+def build_index(settings: Settings, name: str, console: Console, *, facts: bool = False) -> int:
+    """Build the index anew, and with `facts` say what was read and what not; returns the exit status."""
     connector, collection = _open(settings, name, console)
-    index_collection(settings, connector, collection, console)
+    reading = index_collection(settings, connector, collection, console)
+    if facts:
+        console.facts["facts"] = facts_report.to_dict(reading)
+        for line in facts_report.lines(reading):
+            console.line(line)
     return EXIT_OK
 
 
@@ -77,8 +82,11 @@ def check_index(settings: Settings, name: str, console: Console) -> int:
 
 def index_collection(
     settings: Settings, connector: ChromaDBConnector, collection: StoredCollection, console: Console
-) -> Path:
-    """Write the index of `collection`; whoever reads it meanwhile has the old one, whole."""
+) -> Reading:
+    """Write the index of `collection`; whoever reads it meanwhile has the old one, whole.
+
+    Returns what the passages state.
+    """
     path = index_path(settings.data_dir, collection.name)
     fingerprint = Fingerprint()
     passages = list(_passages(collection, fingerprint, console))
@@ -88,13 +96,14 @@ def index_collection(
         FINGERPRINT: str(fingerprint),
     }
     try:
-        count = build(passages, path, about)
+        reading = build(passages, path, about)
     except (OSError, sqlite3.Error) as error:
         remedy = refusal(path, write=True) or "make room on the disk or make DATA_DIR writable"
         raise OperatorError(f"Cannot write {path} ({error}): {remedy}.") from error
-    console.facts.update(indexed=count)
-    console.line(f"✓ Lexical index of {collection.name}: {count} passages, {path}")
-    return path
+    console.facts.update(indexed=len(passages))
+    console.line(f"✓ Lexical index of {collection.name}: {len(passages)} passages, {path}")
+    console.line(f"  {facts_report.summary(reading)}")
+    return reading
 
 
 def _open(settings: Settings, name: str, console: Console) -> tuple[ChromaDBConnector, StoredCollection]:

@@ -276,6 +276,7 @@ def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author
     assert check.status == 1 and "There is no index of books" in check.out
     built = author.operator.run("build_index.py", NAME)
     assert built.status == 0 and "300 passages" in built.out
+    assert "  0 facts of 0 tables and 0 statistics blocks\n" in built.out
     assert author.operator.run("build_index.py", NAME, "--check").status == 0
     reader = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
 
@@ -290,6 +291,40 @@ def test_the_index_is_built_from_the_collection_and_says_when_it_is_stale(author
         '{"name": "P 3"}',
     )
     assert [match.passage.name for match in LexicalIndex(path).search(["renamed"], 1)] == ["Renamed"]
+
+
+def test_the_facts_that_were_read_are_reported_and_what_was_not(author: Author) -> None:
+    texts = {
+        "p000": "## Owlbear\n\nArmor Class: 5\nHit Dice: 5+2\n\nProse.\n\nTemper: foul\n\nNests: caves",
+        "p001": "## Ale\n\n| Item | Cost |\n|---|---|\n| Mug | 4 cp |\n| Keg | 1 gp | ? |",
+        "p002": '## Ale\n\n```json\n{"title": "Ale -- level 1", "level": 1, "cost": 3}\n```',
+        "p003": '## Ale\n\n```json\n{"title": "Ale -- level 2", "level": 2, "cost": 4}\n```',
+    }
+    for identity, text in texts.items():
+        author.passages[identity]["text"] = text
+    assert author.ingest().status == 0
+    built = author.operator.run("build_index.py", NAME, "--facts")
+    assert built.status == 0, built
+    assert "  5 facts of 2 tables and 1 statistics blocks; 3 lines or tables were not read\n" in built.out
+    said = built.out.partition("Facts in tables")[2].splitlines()
+    assert said == [
+        ": 3, in statistics blocks: 2.",
+        "Tables whose rows are passages, or that go on in the next one: 1.",
+        "Not read, and so no fact:",
+        "       2 × no name of an attribute",
+        "       1 × a row of 3 cells under 2 headings",
+        "  p000",
+        "    no name of an attribute: Temper: foul",
+        "    no name of an attribute: Nests: caves",
+        "  p001",
+        "    a row of 3 cells under 2 headings: Keg | 1 gp | ?",
+    ]
+    for_a_machine = author.operator.run("build_index.py", NAME, "--facts", "--json")
+    facts = json.loads(for_a_machine.out)["facts"]
+    assert facts["not_read"][0] == ["p000", "no name of an attribute: Temper: foul"]
+    assert [facts[name] for name in ("facts", "tables", "blocks", "joined")] == [5, 2, 1, 1]
+    both = author.operator.run("build_index.py", NAME, "--facts", "--check")
+    assert both.status == 2 and "not allowed with" in both.err
 
 
 def test_an_index_that_cannot_be_written_leaves_the_old_one(author: Author) -> None:
