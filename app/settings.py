@@ -66,9 +66,10 @@ def load(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) ->
     settings = _build(read)
     if intruded := datadir.intruded(settings.data_dir):
         problems.append(f"DATA_DIR: not used, as {datadir.intrusion(intruded)}")
-    if problems or read.problems:
-        raise SettingsError(problems + read.problems)
     misspelt = name_warnings(lines.values, NAMES)
+    if problems or read.problems:
+        # A misspelt name may be the cause.
+        raise SettingsError(problems + read.problems + misspelt)
     warnings, dangers = (*settings.warnings, *lines.warnings, *misspelt), settings.dangers
     if path and _has_secrets(lines.values) and datadir.exposed(path):
         what = f"other accounts on this machine can read the keys in it; run: chmod 600 {path}"

@@ -526,6 +526,17 @@ def test_a_name_in_the_file_that_is_almost_a_setting_is_told(
     assert read(**{written: SECRET}).warnings == ()
 
 
+def test_a_misspelt_name_is_told_beside_the_problem_that_it_makes(
+    read: Callable[..., Settings], tmp_path: Path
+) -> None:
+    lines = f"chroma_cloud_api_key={SECRET}\nchroma_cloud_tenantid=tenant-1\n"
+    (tmp_path / "root/.env").write_text(lines)
+    missing, misspelt = problems(read)
+    assert missing.startswith("chroma_cloud_tenant_id: missing")
+    assert misspelt.startswith("chroma_cloud_tenantid: no setting")
+    assert misspelt.endswith("write chroma_cloud_tenant_id if that is meant")
+
+
 def test_names_of_other_programs_in_the_file_need_no_word(
     read: Callable[..., Settings], tmp_path: Path
 ) -> None:
