@@ -28,7 +28,7 @@ CREATE TABLE passages (
 CREATE VIRTUAL TABLE passage_words USING fts5(
     name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE VIRTUAL TABLE table_words USING fts5(
-    name, hierarchy, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
+    title, context, labels, text, content='', tokenize='porter unicode61 remove_diacritics 1');
 CREATE TABLE grids (number INTEGER PRIMARY KEY, grid TEXT NOT NULL);
 CREATE TABLE grid_passages (passage TEXT, grid INTEGER, PRIMARY KEY (passage, grid)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE grid_words USING fts5(
@@ -85,8 +85,8 @@ def _fill(connection: sqlite3.Connection, rows: Sequence[Passage], about: Mappin
     tables = labels_of(reading.grids)
     connection.executescript(_SCHEMA)
     _write_passages(connection, rows, tables)
-    _write_names(connection, rows, tables)
-    _write_grids(connection, reading.grids)
+    _write_names(connection, rows, tables, reading.grids)
+    _write_grids(connection, rows, reading.grids)
     built = datetime.now(timezone.utc).isoformat(timespec="seconds")
     own = {"schema_version": str(SCHEMA_VERSION), "built": built}
     connection.executemany("INSERT INTO about VALUES (?, ?)", (own | dict(about)).items())
@@ -106,23 +106,21 @@ def _write_passages(
         )
         table = tables.get(passage.id)
         labels = "\n".join((*table.headers, *table.rows)) if table else ""
-        searched = [
-            number,
-            *map(terms.fold, (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text))),
-        ]
-        for words in ("passage_words", "table_words") if labels else ("passage_words",):
-            connection.execute(
-                f"INSERT INTO {words} (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)", searched
-            )
-    for words in ("passage_words", "table_words"):
-        connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")
+        searched = (passage.name, passage.hierarchy, labels, terms.both_readings(passage.text))
+        connection.execute(
+            "INSERT INTO passage_words (rowid, name, hierarchy, labels, text) VALUES (?, ?, ?, ?, ?)",
+            (number, *map(terms.fold, searched)),
+        )
+    connection.execute("INSERT INTO passage_words (passage_words) VALUES ('optimize')")
 
 
-def _write_grids(connection: sqlite3.Connection, grids: Sequence[Grid]) -> None:
+def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage], grids: Sequence[Grid]) -> None:
     """The grids, which passages they stand in, and the words by which they are meant.
 
-    Of a table these are all its short texts: a row may be meant by any of them.
+    Of a table these are all its short texts: a row may be meant by any of them. Whether it is about something
+    is told by its labels, and by the text in which they stand.
     """
+    texts = {passage.id: passage.text for passage in rows}
     for number, grid in enumerate(grids, start=1):
         connection.execute("INSERT INTO grids VALUES (?, ?)", (number, to_json(grid)))
         connection.executemany(
@@ -139,7 +137,16 @@ def _write_grids(connection: sqlite3.Connection, grids: Sequence[Grid]) -> None:
             "INSERT INTO grid_words (rowid, title, context, columns, rows) VALUES (?, ?, ?, ?, ?)",
             (number, *map(_in_both_forms, words)),
         )
-    connection.execute("INSERT INTO grid_words (grid_words) VALUES ('optimize')")
+        if grid.kind == "table":
+            of_rows = (row.cells[0] for row in grid.rows)
+            text = terms.both_readings("\n".join(texts[identity] for identity in grid.passages))
+            words = (grid.title, grid.context, "\n".join((*grid.columns, *of_rows)), text)
+            connection.execute(
+                "INSERT INTO table_words (rowid, title, context, labels, text) VALUES (?, ?, ?, ?, ?)",
+                (number, *map(terms.fold, words)),
+            )
+    for table in ("grid_words", "table_words"):
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
 
 def _in_both_forms(text: str) -> str:
@@ -150,9 +157,12 @@ def _in_both_forms(text: str) -> str:
 
 
 def _write_names(
-    connection: sqlite3.Connection, rows: Sequence[Passage], tables: Mapping[str, TableLabels]
+    connection: sqlite3.Connection,
+    rows: Sequence[Passage],
+    tables: Mapping[str, TableLabels],
+    grids: Sequence[Grid],
 ) -> None:
-    names = collect_names(rows, tables)
+    names = collect_names(rows, tables, grids)
     mentions: Counter[str] = Counter()
     frequency: Counter[str] = Counter()
     written: set[str] = set()

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.index import terms
-from app.index.grids import TableLabels
+from app.index.grids import Grid, TableLabels
 from app.index.search import NAME_KINDS
 from app.models import Passage
 
@@ -39,11 +39,11 @@ _Add = Callable[[str, int, str], None]
 
 
 def collect_names(
-    rows: Sequence[Passage], tables: Mapping[str, TableLabels]
+    rows: Sequence[Passage], tables: Mapping[str, TableLabels], grids: Sequence[Grid]
 ) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
     """Key → the name's stems, and its owners: row number of the passage → the best kind of name there.
 
-    `tables`: by the id of their passage.
+    `tables`: by the id of their passage. Rows of one table in `grids` are headed by its title.
     """
     found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
 
@@ -56,7 +56,13 @@ def collect_names(
         owners[number] = min(owners.get(number, 99), NAME_KINDS.index(kind))
 
     has_children = {passage.parent for passage in rows}
-    own = [terms.plain(passage.name) for passage in rows]
+    titles = {
+        identity: grid.title
+        for grid in grids
+        if grid.kind == "table" and len(grid.passages) > 1
+        for identity in grid.passages
+    }
+    own = [terms.plain(titles.get(passage.id, passage.name)) for passage in rows]
     parents = dict(zip((passage.id for passage in rows), own, strict=True))
     headings: dict[str, list[int]] = defaultdict(list)
     common = common_words()

@@ -92,26 +92,23 @@ class LexicalIndex:
         bound._deadline = deadline
         return bound
 
-    def search(self, alternatives: Sequence[str], limit: int, *, tables: bool = False) -> list[Match]:
-        """At most `limit` passages that have one of `alternatives` (words or phrases), best first.
-
-        With `tables` only passages that hold a table count, and the text of its cells counts little.
-        """
-        phrases = _phrases(alternatives)
-        if not phrases:
-            return []
-        words = "table_words" if tables else "passage_words"
-        rows = self._rows(
-            f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
-            f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
-            " SELECT id, text, metadata, score FROM best JOIN passages ON passages.rowid = number"
-            " ORDER BY score DESC, number",
-            (*(TABLE_WEIGHTS if tables else WEIGHTS), phrases, limit),
+    def search(self, alternatives: Sequence[str], limit: int) -> list[Match]:
+        """At most `limit` passages that have one of `alternatives` (words or phrases), best first."""
+        rows = self._best(
+            "passage_words", WEIGHTS, _phrases(alternatives), limit, "id, text, metadata", "passages"
         )
         return [
             Match(Passage(identity, text, json.loads(metadata)), score)
-            for identity, text, metadata, score in rows
+            for score, identity, text, metadata in rows
         ]
+
+    def tables(self, alternatives: Sequence[str], limit: int) -> list[tuple[Grid, float]]:
+        """At most `limit` tables that have one of `alternatives`, best first, each with its BM25 score.
+
+        The text of their passages counts little.
+        """
+        rows = self._best("table_words", TABLE_WEIGHTS, _phrases(alternatives), limit, "grid", "grids")
+        return [(from_json(grid), score) for score, grid in rows]
 
     def names(self, keys: Iterable[str]) -> dict[str, Name]:
         """Those of `keys` (see `app.index.terms.key`) that are names, with what they name."""
@@ -172,18 +169,29 @@ class LexicalIndex:
         )
         return [from_json(grid) for _, grid in sorted(dict(rows).items())]
 
+    def shared_grids(self, passage_ids: Iterable[str]) -> list[list[str]]:
+        """Of these passages those that hold rows of one grid together, a list for each such grid."""
+        rows = self._rows_in(
+            "SELECT grid, passage FROM grid_passages WHERE passage IN ({})", sorted(set(passage_ids))
+        )
+        shared: dict[int, list[str]] = {}
+        for grid, identity in rows:
+            shared.setdefault(grid, []).append(identity)
+        return [some for some in shared.values() if len(some) > 1]
+
     def grids_about(self, alternatives: Sequence[str], limit: int) -> list[Grid]:
         """At most `limit` grids that have one of `alternatives` (words or phrases), best first.
 
         Looked for in title, context and the labels of columns and rows.
         """
-        phrases = _phrases(alternatives)
-        return self._grids(phrases, limit) if phrases else []
+        rows = self._best("grid_words", GRID_WEIGHTS, _phrases(alternatives), limit, "grid", "grids")
+        return [from_json(grid) for _, grid in rows]
 
     def grids_with(self, groups: Sequence[Sequence[str]], limit: int) -> list[Grid]:
         """At most `limit` grids that have one of each of `groups` (words or phrases), best first."""
         matched = " AND ".join(f"({_phrases(group)})" for group in groups[:_MOST_ALTERNATIVES])
-        return self._grids(matched, limit) if matched else []
+        rows = self._best("grid_words", GRID_WEIGHTS, matched, limit, "grid", "grids")
+        return [from_json(grid) for _, grid in rows]
 
     def close(self) -> None:
         self._file.close()
@@ -203,14 +211,19 @@ class LexicalIndex:
         """What the builder wrote about the index: schema version, source, when it was built."""
         return dict(self._rows("SELECT name, value FROM about", ()))
 
-    def _grids(self, matched: str, limit: int) -> list[Grid]:
-        rows = self._rows(
-            "WITH best AS (SELECT rowid AS number, -bm25(grid_words, ?, ?, ?, ?) AS score FROM grid_words"
-            " WHERE grid_words MATCH ? ORDER BY score DESC, number LIMIT ?)"
-            " SELECT grid FROM best JOIN grids USING (number) ORDER BY score DESC, number",
-            (*GRID_WEIGHTS, matched, limit),
+    def _best(
+        self, words: str, weights: tuple[float, ...], matched: str, limit: int, what: str, of: str
+    ) -> list[Any]:
+        """The BM25 score and `what` of the rows of `of` whose full text `words` matches, best first."""
+        if not matched:
+            return []
+        return self._rows(
+            f"WITH best AS (SELECT rowid AS number, -bm25({words}, ?, ?, ?, ?) AS score FROM {words}"
+            f" WHERE {words} MATCH ? ORDER BY score DESC, number LIMIT ?)"
+            f" SELECT score, {what} FROM best JOIN {of} ON {of}.rowid = best.number"
+            " ORDER BY score DESC, best.number",
+            (*weights, matched, limit),
         )
-        return [from_json(grid) for (grid,) in rows]
 
     def _rows_in(self, sql: str, values: Sequence[str]) -> list[Any]:
         rows: list[Any] = []

@@ -85,7 +85,7 @@ STOP_WORDS = frozenset((Path(__file__).parent / "stop_words.txt").read_text(enco
 _GENERIC_WORDS = (
     "level foot inch yard mile day night week month year round turn segment hour minute pound gold silver"
     " copper piece gp sp cp pp hit die dice point per high higher low lower more less fewer over under least"
-    " most type table part total none all any each special normal page see"
+    " most type table part total none all any each special normal page see maximum minimum"
 )
 GENERIC = frozenset(_GENERIC_WORDS.split())
 

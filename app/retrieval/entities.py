@@ -7,7 +7,7 @@ and looked up in the index, in whatever phrasing it stands. The longest name win
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice, product
 
 from app.index import terms
@@ -103,28 +103,45 @@ def _numeral(word: str) -> list[str]:
 def _coordinated(
     entities: list[Entity], words: list[str], stems: list[str], index: LexicalIndex
 ) -> list[Entity]:
-    """Names that share a word with another: "red and white dragons", "potions of speed or healing"."""
+    """Names that share a word with another: "red and white dragons", "potions of speed or healing".
+
+    Also where that word stands apart: "a dragon, red or gold", "elementals … a fire one".
+    """
     taken = {n for entity in entities for n in range(entity.start, entity.end)}
     tried: dict[str, int] = {}
     ones = [n for n, word in enumerate(words) if word in ("one", "ones") and n and n - 1 not in taken]
+    joined = _joined(words, taken)
     for entity in entities:
         own = stems[entity.start : entity.end]
         if len(own) < 2:
-            continue
-        for step, fixed in ((-1, own[1:]), (1, own[:-1])):
-            n = entity.start - 1 if step < 0 else entity.end
-            while 0 <= n < len(stems) and n not in taken:
-                if words[n] not in terms.STOP_WORDS:
-                    tried.setdefault("".join([stems[n], *fixed] if step < 0 else [*fixed, stems[n]]), n)
-                elif words[n] not in named.JOINING:
-                    break
-                n += step
+            if entity.certain and entity.heads_entry:
+                for n in joined:
+                    tried.setdefault("".join([stems[n], *own]), n)
+        else:
+            for step, fixed in ((-1, own[1:]), (1, own[:-1])):
+                n = entity.start - 1 if step < 0 else entity.end
+                while 0 <= n < len(stems) and n not in taken:
+                    if words[n] not in terms.STOP_WORDS:
+                        tried.setdefault("".join([stems[n], *fixed] if step < 0 else [*fixed, stems[n]]), n)
+                    elif words[n] not in named.JOINING:
+                        break
+                    n += step
         # "is a red dragon or a green one harder to hit?"
         first = bisect(ones, entity.end)
         for n in ones[first : first + _MOST_ONES]:
-            tried.setdefault("".join([stems[n - 1], *own[1:]]), n - 1)
+            tried.setdefault("".join([stems[n - 1], *(own[1:] or own)]), n - 1)
     found = [(tried[key], name) for key, name in index.names(tried).items() if name.is_heading]
     return [Entity(words[n], n, n + 1, name.owners, name.types, True, False) for n, name in found]
+
+
+def _joined(words: list[str], taken: Collection[int]) -> list[int]:
+    """The words of no name that "or" or "and" joins."""
+    return [
+        n
+        for joint in [n for n, word in enumerate(words) if word in ("or", "and")][:_MOST_ONES]
+        for n in (joint - 1, joint + 1)
+        if 0 <= n < len(words) and n not in taken and words[n] not in terms.STOP_WORDS
+    ]
 
 
 def _precedence(item: tuple[tuple[int, int, bool], Name]) -> tuple[int, bool, int]:

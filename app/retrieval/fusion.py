@@ -8,15 +8,12 @@ count relative to the nearest and the `REFERENCE`-th passage of the same list, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
-from app.index import terms
-from app.index.grids import TableLabels
 from app.index.search import Match
 from app.models import Passage
-from app.retrieval import vocabulary
-from app.retrieval.named import Entity, Reading
+from app.retrieval.named import Entity
+from app.retrieval.tables import Table
 
 # The rank whose distance counts as no evidence.
 REFERENCE = 60
@@ -56,15 +53,11 @@ class Candidate:
 
 
 class Pool:
-    """The candidates for one question. `labels`: what the tables among them can answer, by passage id."""
+    """The candidates for one question."""
 
-    def __init__(self, weights: Weights, labels: Mapping[str, TableLabels] = MappingProxyType({})) -> None:
+    def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._labels = labels
         self.candidates: dict[str, Candidate] = {}
-        # The question's words outside its names, and what part of them a passage covers: worked out once.
-        self._rest: list[set[str]] | None = None
-        self._covered_by_rest: dict[str, float] = {}
 
     def add_dense(self, nearest: Sequence[Passage]) -> None:
         """The passages nearest to the question, nearest first; one without a distance has no evidence."""
@@ -81,24 +74,32 @@ class Pool:
         for match in matches:
             self._candidate(match.passage).lexical = match.score / matches[0].score
 
-    def add_tables(self, matches: Sequence[Match], reading: Reading, wanted: float) -> None:
-        """Passages with a table whose headers and rows match, as far as one is `wanted` (0 to 1)."""
+    def add_tables(
+        self, found: Sequence[Table], passages: Mapping[str, Passage], words: int, wanted: float
+    ) -> None:
+        """The `passages` of tables that match, as far as one is `wanted` (0 to 1), for so many `words`."""
         share = self._weights.table_words
-        words = _ways_of(reading.content())
-        for match in matches:
-            covered = self._covered(words, match.passage, rows=True)
-            words_found = match.score / matches[0].score
-            self._candidate(match.passage).table = wanted * (share * words_found + (1 - share) * covered)
+        for table in found:
+            evidence = wanted * (share * table.score + (1 - share) * len(table.covered) / max(1, words))
+            for identity in table.passages:
+                if identity in passages:
+                    candidate = self._candidate(passages[identity])
+                    candidate.table = max(candidate.table, evidence)
 
     def add_names(
-        self, entity: Entity, owners: Iterable[Passage], reading: Reading, table_wanted: float
+        self,
+        entity: Entity,
+        owners: Iterable[Passage],
+        headed: Mapping[str, float],
+        table_wanted: float,
     ) -> None:
-        """The passages that `entity` names."""
+        """The passages that `entity` names. `headed`: see `app.retrieval.lookup.Found`."""
         for passage in owners:
             kind = entity.owners[passage.id]
             evidence = KIND[kind]
             if kind == "row" and table_wanted:
-                evidence = self._row_evidence(passage, reading)
+                # Of a table of which a row is named: most where its title or a column has the rest.
+                evidence += (1 - evidence) * headed.get(passage.id, 0.0)
             elif kind == "row":
                 evidence *= self._weights.row_unwanted
             if not entity.certain:
@@ -109,24 +110,6 @@ class Pool:
             candidate.name = max(candidate.name, evidence)
             if entity.certain and candidate.entity is None:
                 candidate.entity = entity.text
-
-    def _row_evidence(self, passage: Passage, reading: Reading) -> float:
-        """For a table of which the question names a row: most where its title or a column has the rest."""
-        if passage.id not in self._covered_by_rest:
-            if self._rest is None:
-                self._rest = _ways_of(reading.rest())
-            self._covered_by_rest[passage.id] = self._covered(self._rest, passage, rows=False)
-        return KIND["row"] + (1 - KIND["row"]) * self._covered_by_rest[passage.id]
-
-    def _covered(self, words: Sequence[set[str]], passage: Passage, *, rows: bool) -> float:
-        """What part of `words` (the stems of each) stands in the title, what is above, the columns' headers
-        and, with `rows`, the rows' labels."""
-        table = self._labels.get(passage.id)
-        if table is None or not words:
-            return 0.0
-        labels = [passage.name, passage.hierarchy, *table.headers, *(table.rows if rows else ())]
-        stems = set(terms.stems(" ".join(labels)))
-        return sum(not stems.isdisjoint(ways) for ways in words) / len(words)
 
     def add(self, passages: Iterable[Passage]) -> None:
         """Passages without evidence of their own, for which `app.retrieval.selection` may have slots."""
@@ -154,11 +137,3 @@ class Pool:
         elif known.passage.distance is None and passage.distance is not None:
             known.passage = passage
         return known
-
-
-def _ways_of(words: Sequence[str]) -> list[set[str]]:
-    """For each of `words` its stem and those of its synonyms."""
-    return [
-        {stem for other in (word, *vocabulary.expand([word])) for stem in terms.stems(other)}
-        for word in words
-    ]

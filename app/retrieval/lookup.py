@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from app.index import terms
-from app.index.grids import TableLabels, labels_of
 from app.index.search import LexicalIndex, Match
 from app.models import Passage
+from app.retrieval import tables
 from app.retrieval.named import Reading
+from app.retrieval.tables import Table
 
 _WORD_MATCHES = 60
 _TABLE_MATCHES = 20
@@ -40,23 +41,27 @@ _AFTER = re.compile(
 
 
 class Found(NamedTuple):
-    """Passages by id: the names' `owners`, the `categories` of these, and what they refer to (`referred`).
-
-    `labels`: what the tables among them can answer.
-    """
+    """Passages by id: the names' `owners`, the `categories` of these, what they refer to (`referred`), and
+    those in which the `tables` stand that match (`tabled`). `headed`: of the tables with a row that is named,
+    what part of the question's other words their titles and columns have."""
 
     matches: Sequence[Match] = ()
-    tables: Sequence[Match] = ()
+    tables: Sequence[Table] = ()
+    tabled: Mapping[str, Passage] = MappingProxyType({})
+    headed: Mapping[str, float] = MappingProxyType({})
     owners: Mapping[str, Passage] = MappingProxyType({})
     categories: Mapping[str, Passage] = MappingProxyType({})
     referred: Mapping[str, Passage] = MappingProxyType({})
-    labels: Mapping[str, TableLabels] = MappingProxyType({})
+    asked: tables.Question | None = None
 
 
 def look_up(
-    reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, tables: bool, follow_references: bool
+    reading: Reading, synonyms: Sequence[str], index: LexicalIndex, *, wanted: bool, follow_references: bool
 ) -> Found:
-    """What `index` has for the words, `synonyms` and names of `reading`. Raises DatabaseError, TimedOut."""
+    """What `index` has for the words, `synonyms` and names of `reading`. Raises DatabaseError, TimedOut.
+
+    Tables are looked for where one is `wanted`.
+    """
     alternatives = [*reading.content(), *synonyms]
     share = max(1, _MOST_OWNERS // max(1, len(reading.entities)))
     owners = index.passages(
@@ -76,15 +81,23 @@ def look_up(
     parents = index.passages(
         parent for _, kind, passage in owned if kind != "row" and (parent := passage.parent)
     )
-    matching = index.search(alternatives, _TABLE_MATCHES, tables=True) if tables else ()
-    rows = [passage.id for _, kind, passage in owned if kind == "row"]
+    found: list[Table] = []
+    headed: dict[str, float] = {}
+    asked = tables.question(reading, index)
+    if wanted:
+        matches = index.tables(alternatives, _TABLE_MATCHES)
+        found = [tables.read(grid, score / matches[0][1], asked) for grid, score in matches]
+        with_rows = (passage.id for _, kind, passage in owned if kind == "row")
+        headed = tables.headed(index.grids_in(with_rows), reading)
     return Found(
         index.search(alternatives, _WORD_MATCHES),
-        matching,
+        found,
+        index.passages(identity for table in found for identity in table.passages),
+        headed,
         owners,
         {identity: passage for identity, passage in parents.items() if passage.type == "category"},
         index.passages(references(entries, index)) if entries and follow_references else {},
-        labels_of(index.grids_in([*rows, *(match.passage.id for match in matching)])) if tables else {},
+        asked,
     )
 
 

@@ -8,16 +8,18 @@ words and ordinals as numbers, abbreviations written out.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.index import terms
+from app.index import labels, terms
 from app.retrieval.shorthand_rules import CLASSES, WORDS
 from app.retrieval.vocabulary import ATTRIBUTES
 
 # "-3" is negative where nothing stands before it: the 13 of "10-13" is 13. No part of "7.5" is a number.
 _TOKEN = re.compile(
-    r"(?<![\w.])-\d{1,9}(?![\w.]*\w)|\d{1,3}(?:,\d{3})+(?![\w,])|\d+(?:\.\d+)+|[a-z0-9]+(?:'[a-z]+)*"
+    r"(?<![\w.])-\d{1,9}(?![\w.]*\w)|\d{1,3}(?:,\d{3})+(?![\w,])|\d+(?:\.\d+)+|\d{1,2}\+\d(?!\w)"
+    r"|18/\d\d(?!\w)|[a-z0-9]+(?:'[a-z]+)*"
 )
 _INITIALS = re.compile(r"\b(?:[a-z]\.){2,}")
 _NUMBER = re.compile(r"(-?\d{1,9})(st|nd|rd|th)?")
@@ -36,11 +38,15 @@ _PEOPLE = frozenset(terms.stems(" ".join(CLASSES.values())))
 
 
 class Number(NamedTuple):
-    """The whole numbers from `low` to `high`. `of`: the stems of what they count, "" if that is not said."""
+    """The numbers from `low` to `high`, as `app.index.labels` reads them: hit dice 6+6 are 6.6.
 
-    low: int
-    high: int
+    `of`: the stems of what they count, "" if that is not said; `words`: of the numbers themselves.
+    """
+
+    low: float
+    high: float
     of: str
+    words: tuple[str, ...] = ()
 
     def meets(self, low: float, high: float) -> bool:
         return self.low <= high and low <= self.high
@@ -57,17 +63,18 @@ class Numbered(NamedTuple):
         return [
             f"{number.of} {value}"
             for number in self.numbers
-            if number.of
-            for value in range(number.low, number.high + 1)
+            if number.of and number.low == int(number.low)
+            for value in range(int(number.low), int(number.high) + 1)
         ][:_MOST_PHRASES]
 
 
 class _Word(NamedTuple):
     stem: str
-    value: int | None = None
-    ordinal: bool = False
     # What stands between it and the word before.
     gap: str = ""
+    value: float | None = None
+    ordinal: bool = False
+    written: str = ""
 
 
 # A question is held against many passages, and rows of one table demand the same terms.
@@ -81,21 +88,25 @@ def read(text: str) -> Numbered:
         if words[n].value is None:
             n += 1
             continue
-        first, values = n, [words[n].value or 0]
-        ranges: list[tuple[int, int]] = []
+        first, ends = n, [(n, n)]
         # "5, 6 and 7", "5th to 7th", "5-7" count the same.
         while (found := _next(words, n)) is not None:
-            other, is_range = found
-            value = words[other].value or 0
-            if is_range and values and values[-1] < value <= values[-1] + _WIDEST:
-                ranges.append((values.pop(), value))
+            low, n = n, found[0]
+            is_range = found[1] and ends[-1] == (low, low)
+            if is_range and _value(words[low]) < _value(words[n]) <= _value(words[low]) + _WIDEST:
+                ends[-1] = (low, n)
             else:
-                values.append(value)
-            n = other
+                ends.append((n, n))
         of = _counted(words, first, n)
-        numbers += (Number(low, high, of) for low, high in [*ranges, *((value, value) for value in values)])
+        for low, high in ends:
+            written = tuple(terms.stems(f"{words[low].written} {words[high].written}"))
+            numbers.append(Number(_value(words[low]), _value(words[high]), of, written))
         n += 1
     return Numbered(tuple(word.stem for word in words), tuple(numbers))
+
+
+def _value(word: _Word) -> float:
+    return word.value or 0
 
 
 def _words(text: str) -> list[_Word]:
@@ -106,9 +117,12 @@ def _words(text: str) -> list[_Word]:
         token = terms.NUMBER_WORDS.get(token, token) if token.isalpha() else token
         if number := _NUMBER.fullmatch(token):
             ordinal = bool(number[2]) or match[0] in _ORDINAL_WORDS
-            words.append(_Word(str(int(number[1])), int(number[1]), ordinal, gap))
+            written = token if match[0].isalpha() else match[0]
+            words.append(_Word(str(int(number[1])), gap, int(number[1]), ordinal, written))
+        elif "+" in token or "/" in token:
+            words.append(_Word(token, gap, labels.spans(token)[0].low, False, match[0]))
         else:
-            words += (_Word(stem, None, False, gap) for stem in terms.stems(WORDS.get(token, token)))
+            words += (_Word(stem, gap) for stem in terms.stems(WORDS.get(token, token)))
     return words
 
 
@@ -127,31 +141,33 @@ def _next(words: list[_Word], n: int) -> tuple[int, bool] | None:
 
 
 def _counted(words: list[_Word], first: int, last: int) -> str:
-    """What the numbers from word `first` to `last` count."""
-    before, after = _before(words, first), _after(words, last)
+    """What the numbers from word `first` to `last` count: an ordinal what follows, else what is nearest."""
+    after = [_after(words, last, between) for between in range(_MOST_BETWEEN)]
+    before = [_before(words, first, between) for between in range(_MOST_BETWEEN + 1)]
+    nearest = [before[0], after[0], *before[1:], *after[1:]]
     if words[last].ordinal:
-        return after or before
-    if not before and first and words[first - 1].stem in _PEOPLE and not after:
-        return "level"
-    return before or after
+        nearest = [*after, *before]
+    counted = next(filter(None, nearest), "")
+    return counted or ("level" if first and words[first - 1].stem in _PEOPLE else "")
 
 
-def _before(words: list[_Word], n: int) -> str:
-    for skipped in range(_MOST_BETWEEN + 1):
-        end = n - skipped
-        for start in range(max(0, end - _LONGEST_ATTRIBUTE), end):
-            if (phrase := " ".join(word.stem for word in words[start:end])) in ATTRIBUTES:
-                return phrase
-        if end <= 0 or words[end - 1].stem not in _BETWEEN:
-            break
-    return ""
+def _before(words: list[_Word], n: int, between: int) -> str:
+    """The attribute that ends before word `n` and so many small words."""
+    end = n - between
+    if any(word.stem not in _BETWEEN for word in words[max(0, end) : n]):
+        return ""
+    phrases = (words[start:end] for start in range(max(0, end - _LONGEST_ATTRIBUTE), end))
+    return _attribute(phrases)
 
 
-def _after(words: list[_Word], n: int) -> str:
-    for start in (n + 1, n + 2):
-        for end in range(min(len(words), start + _LONGEST_ATTRIBUTE), start, -1):
-            if (phrase := " ".join(word.stem for word in words[start:end])) in ATTRIBUTES:
-                return phrase
-        if start >= len(words) or words[start].stem not in _BETWEEN:
-            break
-    return ""
+def _after(words: list[_Word], n: int, between: int) -> str:
+    """The attribute that begins after word `n` and so many small words."""
+    start = n + 1 + between
+    if any(word.stem not in _BETWEEN for word in words[n + 1 : start]):
+        return ""
+    return _attribute(words[start:end] for end in range(start + _LONGEST_ATTRIBUTE, start, -1))
+
+
+def _attribute(phrases: Iterable[list[_Word]]) -> str:
+    texts = (" ".join(word.stem for word in phrase) for phrase in phrases)
+    return next((text for text in texts if text in ATTRIBUTES), "")

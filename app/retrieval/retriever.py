@@ -20,6 +20,7 @@ from app.retrieval.lookup import Found, look_up
 from app.retrieval.named import Reading
 from app.retrieval.selection import Limits, Selected, required, select
 from app.retrieval.support import Support, support
+from app.retrieval.tables import look_alikes
 
 if TYPE_CHECKING:
     from app.ledger.ledger import Admission
@@ -131,21 +132,27 @@ class HybridRetriever:
         deadline.check("weighing the passages")
         forms = f"{question.text} | {text} | {searched}"
         stating = {passage.id for passage in asked.passages}
-        candidates = [
-            c for c in ranked if c.passage.id in stating or query_must.satisfied(c.passage.metadata, forms)
-        ]
-        needed = (
-            required(candidates, reading, table_wanted, found.referred, stating)
+        dropped = {
+            c.passage.id
+            for c in ranked
+            if c.passage.id not in stating and not query_must.satisfied(c.passage.metadata, forms)
+        }
+        needed, open_ = (
+            required(ranked, reading, table_wanted, found, stating, dropped)
             if self._tuning.guarantee_entities
-            else []
+            else ([], 1.0)
         )
-        selection = select(
-            candidates, needed, question.k, self._tuning.limits, named=bool(needed) and not described
-        )
+        spared: set[str] = set()
+        if index is not None:
+            ids = [c.passage.id for c in ranked]
+            spared = look_alikes(ids, found.tables, index.shared_grids(ids))
+        candidates = [c for c in ranked if c.passage.id not in dropped and c.passage.id not in spared]
+        named = any(item.role != "table" for item in needed) and not described
+        selection = select(candidates, needed, question.k, self._tuning.limits, named=named, open_=open_)
         evidence = support(reading, candidates, index)
         diagnostics.append(
             f"Retrieved {len(selection.chosen)} passages (about {selection.tokens} tokens)"
-            f" of {len(ranked)} candidates, {len(ranked) - len(candidates)} of them dropped by query_must;"
+            f" of {len(ranked)} candidates, {len(dropped)} of them dropped by query_must;"
             f" cut: {selection.reason}"
         )
         if question.debug:
@@ -156,7 +163,13 @@ class HybridRetriever:
     def _look_up(self, reading: Reading, table_wanted: float, index: LexicalIndex) -> Found:
         synonyms = vocabulary.expand(reading.words) if self._tuning.expand_synonyms else []
         follow = self._tuning.follow_references
-        return look_up(reading, synonyms, index, tables=bool(table_wanted), follow_references=follow)
+        return look_up(
+            reading,
+            synonyms,
+            index,
+            wanted=bool(table_wanted and self._tuning.weights.table),
+            follow_references=follow,
+        )
 
     def _ranked(
         self,
@@ -167,12 +180,12 @@ class HybridRetriever:
         dense: Sequence[Passage],
         stating: Sequence[Passage],
     ) -> list[Candidate]:
-        pool = Pool(self._tuning.weights, found.labels)
+        pool = Pool(self._tuning.weights)
         pool.add_lexical(found.matches)
-        pool.add_tables(found.tables, reading, table_wanted)
+        pool.add_tables(found.tables, found.tabled, len(reading.content()), table_wanted)
         for entity in reading.entities:
             owners = [found.owners[identity] for identity in entity.owners if identity in found.owners]
-            pool.add_names(entity, owners, reading, table_wanted)
+            pool.add_names(entity, owners, found.headed, table_wanted)
         pool.add_dense(dense)
         pool.add([*found.categories.values(), *found.referred.values(), *stating])
         pool.expect(described)

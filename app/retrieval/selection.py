@@ -11,13 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from app.models import Passage
+from app.retrieval import tables
 from app.retrieval.fusion import Candidate
+from app.retrieval.lookup import Found
 from app.retrieval.named import Entity, Reading
 
 # One token for so many bytes of UTF-8: what the budget of the context is counted in.
 BYTES_PER_TOKEN = 4
 # Slots for passages that the named entries refer to.
 _MOST_REFERENCES = 2
+# So many of the passages that one name heads are looked through for namesakes.
+_MOST_NAMESAKES = 4
 
 
 class Limits(NamedTuple):
@@ -28,6 +32,8 @@ class Limits(NamedTuple):
     tokens_named: int = 1400
     floor_unnamed: float = 0.20
     tokens_unnamed: int = 2800
+    # The part of the budget where the slots account for all of the question.
+    closed: float = 0.7
     # So many of the best have a slot, whatever budget the names leave.
     leading: int = 2
     # No context is larger, except that it always has one passage.
@@ -67,7 +73,13 @@ def tokens(passage: Passage) -> int:
 
 
 def select(
-    ranked: Sequence[Candidate], required: Iterable[Required], k: int, limits: Limits, *, named: bool
+    ranked: Sequence[Candidate],
+    required: Iterable[Required],
+    k: int,
+    limits: Limits,
+    *,
+    named: bool,
+    open_: float = 1.0,
 ) -> Selection:
     """At most `k` of `ranked` (best first), by score. `required`: those with a slot, most needed first.
 
@@ -86,7 +98,9 @@ def select(
         used += size
     best = ranked[0].score if ranked else 0.0
     floor = best * (limits.floor_named if named else limits.floor_unnamed)
-    budget = min(limits.most_tokens, max(limits.tokens_named if named else limits.tokens_unnamed, used))
+    room = limits.tokens_named if named else limits.tokens_unnamed
+    room = int(room * (limits.closed + (1 - limits.closed) * open_))
+    budget = min(limits.most_tokens, max(room, used))
     reason = "no more candidates"
     for rank, candidate in enumerate(ranked):
         size = tokens(candidate.passage)
@@ -115,41 +129,61 @@ def required(
     ranked: Sequence[Candidate],
     reading: Reading,
     table_wanted: float,
-    referred: Collection[str] = (),
+    found: Found,
     stating: Collection[str] = (),
-) -> list[Required]:
-    """The passages that state a fact (ids in `stating`); for each name the question surely means the passage
-    it heads, then the parts of it that match the question; last what they refer to (ids in `referred`) and
-    the category page of the best. `ranked`: best first.
+    dropped: Collection[str] = (),
+) -> tuple[list[Required], float]:
+    """What has a slot, and which part of the question it leaves open (0 to 1). `ranked`: best first.
+
+    The passages that state a fact (ids in `stating`); for each name the question surely means the passage
+    it heads; the rows of the tables that have the rest of the question; then further parts that match it;
+    last what they refer to and the category page of the best. What was `dropped` only for want of others.
 
     All first passages come before any further part, so that a small `k` still holds one for every name.
     """
     first: list[Required] = []
     more: list[Required] = []
     ranks = {candidate.passage.id: rank for rank, candidate in enumerate(ranked)}
+
+    def best(ids: Iterable[str]) -> list[Candidate]:
+        known = [i for i in ids if i in ranks]
+        return [ranked[rank] for rank in sorted(ranks[i] for i in known if i not in dropped)] or [
+            ranked[rank] for rank in sorted(ranks[i] for i in known)
+        ]
+
     for entity in reading.entities:
         if not entity.certain:
             continue
-        owned = [ranked[rank] for rank in sorted(ranks[owner] for owner in entity.owners if owner in ranks)]
-        own = list(_own(owned, entity, table_wanted))
+        own = list(_own(best(entity.owners), entity, table_wanted))
         if own:
             head, *parts = _section(own)
             first.append(Required(head, "entity", entity.text))
-            more += [Required(part, "part", entity.text) for part in parts]
+            more += [Required(c, "part", entity.text) for c in (*parts, *_namesakes(own, head, entity))]
     own_pages = {item.candidate.passage.id: item for item in first}
-    stated = [
-        own_pages.get(c.passage.id) or Required(c, "fact", c.entity)
-        for c in ranked
-        if c.passage.id in stating
-    ]
-    beyond = [c for c in ranked if c.passage.id in referred and c.passage.part <= 1]
+    stated = [own_pages.get(c.passage.id) or Required(c, "fact", c.entity) for c in best(stating)]
+    beyond = [c for c in best(found.referred) if c.passage.part <= 1 and c.passage.id not in dropped]
+    answering: list[Required] = []
+    open_ = 1.0
+    if (asked := found.asked) is not None:
+        left = frozenset(range(len(asked.words)))
+        subjects = {e.text for e in reading.entities if e.heads_entry and not e.is_people}
+        for item in (*stated, *first):
+            if item.role == "fact" or item.entity in subjects:
+                passage = item.candidate.passage
+                left -= tables.accounted(f"{passage.name}\n{passage.text}", asked)
+        for table in tables.answering(found.tables, asked, left):
+            left -= table.covered
+            rows = best(table.passages)
+            answering += [Required(c, "table", c.entity) for c in (rows if table.rows else rows[:1])]
+        open_ = tables.weight(left, asked) / (tables.weight(range(len(asked.words)), asked) or 1.0)
     return [
         *stated,
         *first,
+        *answering,
         *more,
         *(Required(candidate, "reference", None) for candidate in beyond[:_MOST_REFERENCES]),
         *_category_page(first, ranked),
-    ]
+    ], open_
 
 
 def _category_page(first: Sequence[Required], ranked: Sequence[Candidate]) -> list[Required]:
@@ -171,6 +205,18 @@ def _own(owned: Sequence[Candidate], entity: Entity, table_wanted: float) -> Ite
         if not set(wanted).isdisjoint(kinds):
             yield from (candidate for candidate, kind in zip(owned, kinds, strict=True) if kind in wanted)
             return
+
+
+def _namesakes(own: Sequence[Candidate], head: Candidate, entity: Entity) -> list[Candidate]:
+    """Entries of other types under the very same name: the elf among the races and among the monsters."""
+    types = {head.passage.type}
+    found = []
+    for candidate in own[:_MOST_NAMESAKES]:
+        passage = candidate.passage
+        if entity.owners[passage.id] == "full" and passage.type not in types and passage.part == 1:
+            types.add(passage.type)
+            found.append(candidate)
+    return found
 
 
 def _section(own: Sequence[Candidate]) -> list[Candidate]:

@@ -23,14 +23,14 @@ from app.errors import TooMuchWork
 from app.grounding.check import ground
 from app.grounding.statements import Citations
 from app.index import labels, reader
-from app.index.grids import TableLabels
+from app.index.grids import Grid, GridRow
 from app.index.reader import Reading
 from app.index.search import LexicalIndex
 from app.index.terms import both_readings, plain
 from app.models import Passage, Question, Turn
-from app.retrieval import lookup, query_must, shorthand, spelling, vocabulary
+from app.retrieval import lookup, numbers, query_must, shorthand, spelling, tables, vocabulary
 from app.retrieval.asked import Reader
-from app.retrieval.fusion import Pool, Weights
+from app.retrieval.numbers import Number
 from app.retrieval.retriever import HybridRetriever
 from tests.harness.counting import lines, peak
 from tests.unit.security.adversarial import NAMES, TEXTS
@@ -179,6 +179,14 @@ STEPS: dict[str, Callable[[str], object]] = {
     "pairs": lambda text: stated(f"AC: 5\nHD: {text}\n{text}: 3\n\n{text}"),
     "text": stated,
     "labels": lambda text: (labels.spans(text), labels.attribute(text)),
+    "table": lambda text: tables.read(
+        Grid(text[:99], text, (text, text), (GridRow("p", (text, text)),), "table"),
+        1.0,
+        tables.Question(
+            [frozenset((text[:9],))], [1.0], frozenset(text.split()), (), [Number(1, 9, "level")]
+        ),
+    ),
+    "numbers": numbers.read,
     "query_must": lambda text: query_must.satisfied({"query_must": {"contain_one_of": [[text, "x"]]}}, text),
     "sound": spelling._sound,
 }
@@ -188,6 +196,7 @@ STEPS: dict[str, Callable[[str], object]] = {
 def test_each_step_alone_is_linear(step: str) -> None:
     for name, text in TEXTS.items():
         query_must._normalized.cache_clear()
+        numbers.read.cache_clear()
         half, whole = doubled(lambda length, text=text: STEPS[step](text(length)), 300)  # type: ignore[misc]
         assert whole <= DOUBLED * half + 300, name
 
@@ -221,10 +230,9 @@ def test_the_rest_of_a_question_is_read_once_for_all_tables() -> None:
     from app.retrieval.entities import read
 
     reading = read("how much " * 100, None)
-    table = Passage("p", "| Item | Cost |\n|---|---|\n| Long sword | 10 |")
-    pool = Pool(Weights(), {"p": TableLabels(("Item", "Cost"), ("Long sword",))})
-    once, again = (lines(lambda: pool._row_evidence(table, reading)) for _ in range(2))
-    assert again < once / 10
+    grid = Grid("Swords", "", ("Item", "Cost"), (GridRow("p", ("Long sword", "10")),), "table")
+    one, ten = (lines(partial(tables.headed, [grid] * count, reading)) for count in (1, 10))
+    assert ten < 5 * one
 
 
 def test_a_line_of_the_log_has_an_end() -> None:
