@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tests.evaluation import spoken, typos
-from tests.evaluation.table_questions import KEPT, table_question
+from tests.evaluation.forms import KEPT
+from tests.evaluation.table_questions import table_question
 from tests.evaluation.truth import Cell, Half, same_value
 
 _OPENINGS = ("hi, quick question: ", "Hey, ", "ok so ", "Quick one: ", "hello! ", "Sorry, ")

@@ -10,9 +10,9 @@ from app.models import Fact, Question
 from app.retrieval import selection
 from app.retrieval.facts import Stated
 from tests.evaluation.asking import Posed
+from tests.evaluation.forms import KEPT
 from tests.evaluation.methods import Found, Method
 from tests.evaluation.refusals import Refused
-from tests.evaluation.table_questions import KEPT
 from tests.evaluation.truth import Cell, same_value
 
 Ask = Callable[[Question], Stated]

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.evaluation import spoken
-from tests.evaluation.truth import Cell, Half, Numbers, numbers, same_value
+from tests.evaluation import forms, spoken
+from tests.evaluation.truth import Cell, Numbers, numbers, same_value
 
 # How far beyond "17+" one asks.
 _BEYOND = 3
@@ -91,52 +91,6 @@ def _only(cell: Cell, stated: Sequence[Cell], means: Callable[[Cell], bool]) -> 
     return tuple(found) if agree and cell in found else ()
 
 
-def _filled(forms: Sequence[str], rng: random.Random, half: Half, **words: str) -> tuple[str, str]:
-    """A question and its form; about facts of the half that is reported, one of the forms kept for it too."""
-    form = rng.choice(forms)
-    if half == "test" and rng.random() < _KEPT_PART and tuple(forms) in _KEPT:
-        form = rng.choice(_KEPT[tuple(forms)])
-        return form.format(**words), f"{form} {KEPT}"
-    return form.format(**words), form
-
-
-_LEVEL = (
-    "What is the {noun} of {a}?",
-    "What {noun} does {a} have?",
-    "{who} {noun}",
-    "{noun} for {a}",
-    "{noun} {who}?",
-    "What's the {noun} for {a}?",
-    "Tell me the {noun} of {a}",
-    "what does {a} have for {noun}",
-    "I need the {noun} of {a}",
-    "{who}: {noun}?",
-)
-_EXPERIENCE = (
-    "How many experience points does a {klass} need for {nth} level?",
-    "How much xp does a {klass} need to reach {nth} level?",
-    "xp for a {nth} level {klass}?",
-    "lvl {number} {short} xp",
-    "Experience points needed for {a}?",
-    "Experience needed for {a}",
-)
-_SAVE = (
-    "save vs {noun} for {a}",
-    "What does {a} need to save against {noun}?",
-    "What must {a} roll to save against {noun}?",
-    "saving throw of {a} against {noun}?",
-    "{who} save vs {noun}",
-    "What's the {noun} save for {a}?",
-)
-_SPELLS = (
-    "How many {spell} level spells does {a} get?",
-    "How many {spell} level spells can {a} cast?",
-    "number of {spell} level spells for {a}",
-    "{who}, how many {spell} level spells?",
-    "{spell} level spells per day for {a}",
-)
-
-
 def _who(number: int, klass: str, rng: random.Random) -> dict[str, str]:
     """The words for somebody of a class at a level."""
     who = spoken.level(number, klass, rng)
@@ -166,20 +120,13 @@ def _of_level(
     words = _who(number, klass, rng) | {"noun": rng.choice(attribute.nouns)}
     spell = _SPELL_LEVEL.fullmatch(cell.column)
     if spell and re.search(r"spell|class level", f"{cell.column} {cell.title}", re.IGNORECASE):
-        text, form = _filled(_SPELLS, rng, cell.half, spell=spoken.ordinal(int(spell[1])), **words)
+        text, form = forms.filled(forms.SPELLS, rng, cell.half, spell=spoken.ordinal(int(spell[1])), **words)
     elif spell or re.fullmatch(r"[\d+,-]*", cell.column) or len(cell.column) < 2:
         return None
     else:
-        forms = _EXPERIENCE if attribute.key == "points" else _SAVE if saving else _LEVEL
-        text, form = _filled(forms, rng, cell.half, **words)
+        some = forms.EXPERIENCE if attribute.key == "points" else forms.SAVE if saving else forms.LEVEL
+        text, form = forms.filled(some, rng, cell.half, **words)
     return Found(text, f"level: {form}", (wanted,)) if wanted else None
-
-
-_LEVEL_OF = (
-    "What level is a {klass} with {points} xp?",
-    "what level does a {klass} have with {points} experience points",
-    "{klass} {points} xp what level?",
-)
 
 
 def _of_experience(
@@ -199,11 +146,11 @@ def _of_experience(
     words = _who(reached.low, klass, rng)
     if cell is level and rng.random() < 0.5:
         points = f"{_number(span, rng):,}"
-        text, form = _filled(_LEVEL_OF, rng, cell.half, klass=klass, points=points)
+        text, form = forms.filled(forms.LEVEL_OF, rng, cell.half, klass=klass, points=points)
         return Found(text, f"experience: {form}", ((level,),))
     if cell is level:
         label = level._replace(column=level.heading, value=level.row, row=level.value)
-        text, form = _filled(_EXPERIENCE, rng, cell.half, **words)
+        text, form = forms.filled(forms.EXPERIENCE, rng, cell.half, **words)
         return Found(text, f"backwards: {form}", ((label,),))
     attribute = spoken.attribute(cell.column)
 
@@ -217,18 +164,8 @@ def _of_experience(
         )
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_LEVEL, rng, cell.half, noun=rng.choice(attribute.nouns), **words)
+    text, form = forms.filled(forms.LEVEL, rng, cell.half, noun=rng.choice(attribute.nouns), **words)
     return Found(text, f"experience: {form}", (wanted,)) if wanted else None
-
-
-_SCORE = (
-    "What {noun} do I get with {score}?",
-    "What is the {noun} for {score}?",
-    "{noun} for {score}",
-    "{score} {noun}",
-    "{noun} at {score}?",
-    "{score}: what {noun} is that?",
-)
 
 
 def _of_score(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbers) -> Found | None:
@@ -246,17 +183,8 @@ def _of_score(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numb
     score = rng.choice(
         [f"{ability} {number}", f"{number} {ability}", f"{spoken.ABILITIES[ability]} {number}"]
     )
-    text, form = _filled(_SCORE, rng, cell.half, noun=rng.choice(attribute.nouns), score=score)
+    text, form = forms.filled(forms.SCORE, rng, cell.half, noun=rng.choice(attribute.nouns), score=score)
     return Found(text, f"score: {form}", (wanted,)) if wanted else None
-
-
-_HIT = (
-    "What does {a} need to roll to hit AC {ac}?",
-    "{who} to hit ac {ac}",
-    "To hit AC {ac} for {a}?",
-    "What must {a} roll to hit armor class {ac}?",
-    "What number does {a} need to hit an AC of {ac}?",
-)
 
 
 def _to_hit(cell: Cell, stated: Sequence[Cell], rng: random.Random, classes: Sequence[str]) -> Found | None:
@@ -273,16 +201,8 @@ def _to_hit(cell: Cell, stated: Sequence[Cell], rng: random.Random, classes: Seq
         )
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_HIT, rng, cell.half, ac=cell.row[3:], **_who(number, klass, rng))
+    text, form = forms.filled(forms.HIT, rng, cell.half, ac=cell.row[3:], **_who(number, klass, rng))
     return Found(text, f"to hit: {form}", (wanted,)) if wanted else None
-
-
-_TURN = (
-    "What does {a} need to turn a {undead}?",
-    "{who} turning {undead}",
-    "{who} turn {undead}, what roll?",
-    "What number turns a {undead} for {a}?",
-)
 
 
 def _turning(
@@ -300,23 +220,8 @@ def _turning(
         return fits and "turn" in other.title.lower()
 
     wanted = _only(cell, stated, means)
-    text, form = _filled(_TURN, rng, cell.half, undead=undead, **_who(number, "cleric", rng))
+    text, form = forms.filled(forms.TURN, rng, cell.half, undead=undead, **_who(number, "cleric", rng))
     return Found(text, f"turning: {form}", (wanted,)) if wanted else None
-
-
-_ROLL = (
-    "What happens on a roll of {number} on the {title}?",
-    "{title}: {number}?",
-    "I rolled {number} on the {title}, what is it?",
-    "{title} {number}",
-    "What is {number} on the {title}?",
-    "{title}, rolled a {number}",
-)
-_ROLL_OF = (
-    "{title}: {noun} for a roll of {number}?",
-    "What {noun} is a {number} on the {title}?",
-    "{noun} on a {number}, {title}",
-)
 
 
 def _of_roll(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbers) -> Found | None:
@@ -326,8 +231,13 @@ def _of_roll(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbe
     alone = _only(cell, stated, lambda o: _covers(o.row, number) and spoken.short_title(o.title) == short)
     wanted = alone if len(mine) == 1 else _only(cell, stated, _named(cell, number))
     noun = rng.choice(spoken.attribute(cell.column).nouns)
-    text, form = _filled(
-        _ROLL if len(mine) == 1 else _ROLL_OF, rng, cell.half, number=str(number), title=title, noun=noun
+    text, form = forms.filled(
+        forms.ROLL if len(mine) == 1 else forms.ROLL_OF,
+        rng,
+        cell.half,
+        number=str(number),
+        title=title,
+        noun=noun,
     )
     return Found(text, f"roll: {form}", (wanted,)) if wanted else None
 
@@ -343,19 +253,6 @@ def _named(cell: Cell, number: int | None) -> Callable[[Cell], bool]:
         return row and spoken.short_title(other.title) == title and spoken.attribute(other.column).key == key
 
     return means
-
-
-_THING = (
-    "What is the {noun} of {a}?",
-    "{noun} of {a}",
-    "{thing} {noun}",
-    "What {noun} does {a} have?",
-    "{noun} {thing}?",
-    "What's the {noun} for {a}?",
-    "Tell me the {noun} of {a}",
-    "{thing}: {noun}?",
-    "what does {a} have for {noun}",
-)
 
 
 def _of_thing(cell: Cell, stated: Sequence[Cell], entries: Entries, rng: random.Random) -> Found | None:
@@ -375,71 +272,19 @@ def _of_thing(cell: Cell, stated: Sequence[Cell], entries: Entries, rng: random.
         return _by_labels(cell, stated, rng, None)
     noun, a = rng.choice(attribute.nouns), spoken.with_article(thing)
     asked = tuple(form for form in attribute.asked if "{n}" not in form)
-    forms = asked if asked and rng.random() < 0.2 else _THING
+    some = asked if asked and rng.random() < 0.2 else forms.THING
     wanted += tuple(also_said)
     others = [other for other in stated if (other.passage, other.column) == (cell.passage, cell.column)]
     also = rng.choice(others)
     if rng.random() < 0.15 and also.row != cell.row and len(spoken.name(also.row)) > 3:
         both = _only(also, stated, _named(also, None)), spoken.name(also.row)
-        text, form = _filled(("{noun} of {a} and {b}", "Compare the {noun} of {a} and {b}"), rng, cell.half,
+        text, form = forms.filled(("{noun} of {a} and {b}", "Compare the {noun} of {a} and {b}"), rng, cell.half,
                              noun=noun, a=a, b=spoken.with_article(both[1]))  # fmt: skip
         alone = [other for other in stated if spoken.name(other.row) == both[1]]
         if both[0] and len(alone) == len([other for other in alone if other.passage == also.passage]):
             return Found(text, f"things: {form}", (wanted, both[0]))
-    text, form = _filled(forms, rng, cell.half, noun=noun, thing=thing, a=a)
+    text, form = forms.filled(some, rng, cell.half, noun=noun, thing=thing, a=a)
     return Found(text, f"thing: {form}", (wanted,))
-
-
-_LABELS = (
-    "What is the {noun} for {row} in the {title}?",
-    "{title}: {noun} for {row}?",
-    "{title} {row} {noun}",
-    "In the {title}, what {noun} does {row} have?",
-    "Look up the {noun} for {row} in the {title}",
-)
-
-# Forms in which nothing of the half for tuning is asked: how it fares with people who speak otherwise.
-KEPT = "(kept)"
-_KEPT_PART = 0.35
-_KEPT: dict[tuple[str, ...], tuple[str, ...]] = {
-    _LEVEL: (
-        "At level {number}, what {noun} does a {klass} have?",
-        "My {klass} is {nth} level, what is his {noun}?",
-        "What {noun} for {a}?",
-        "I play {a}, what's my {noun}?",
-        "which {noun} belongs to {a}",
-    ),
-    _EXPERIENCE: (
-        "How much experience until a {klass} is {nth} level?",
-        "At how many xp does a {klass} become {nth} level?",
-        "{klass} level {number} experience",
-        "How many xp to get a {klass} to level {number}?",
-    ),
-    _SAVE: (
-        "My {who} has to save vs {noun}, what do I need?",
-        "{noun} save, {who}",
-        "What number saves {a} from {noun}?",
-    ),
-    _SPELLS: (
-        "My {who}: how many {spell} level spells a day?",
-        "How many spells of {spell} level does {a} have?",
-        "{who} {spell} level spells",
-    ),
-    _HIT: (
-        "My {who} attacks AC {ac}, what do I need?",
-        "{who} against armor class {ac}, to hit roll?",
-        "What roll hits AC {ac} for {a}?",
-    ),
-    _TURN: ("My {who} tries to turn a {undead}, what roll?", "turn {undead}, {who}"),
-    _SCORE: ("My {score} gives which {noun}?", "I have {score}, what's my {noun}?", "{noun}, {score}?"),
-    _THING: (
-        "What {noun} for {a}?",
-        "Which {noun} has {a}?",
-        "{noun} on {a}",
-        "could you tell me what the {noun} of {a} is?",
-        "I want {a}. {noun}?",
-    ),
-}
 
 
 def _by_labels(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Numbers | None) -> Found | None:
@@ -451,5 +296,5 @@ def _by_labels(cell: Cell, stated: Sequence[Cell], rng: random.Random, span: Num
     wanted = _only(cell, stated, _named(cell, number))
     title = spoken.title(cell.title, rng)
     noun = rng.choice(spoken.attribute(cell.column).nouns)
-    text, form = _filled(_LABELS, rng, cell.half, noun=noun, row=row, title=title)
+    text, form = forms.filled(forms.LABELS, rng, cell.half, noun=noun, row=row, title=title)
     return Found(text, f"labels: {form}", (wanted,)) if wanted else None
