@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure exact answers: questions made from what a corpus states, and some that no cell answers.
+"""Measure exact answers and the check of answers, with questions and answers made from what a corpus states.
 
 The truth comes from another reader than the program's (tests/evaluation/truth.py).
 """
@@ -19,6 +19,7 @@ from tests.evaluation.relaid import HANDS
 
 EXAMPLES = f"""examples:
   scripts/evaluate_facts.py
+  scripts/evaluate_facts.py --answers 300
   scripts/evaluate_facts.py --corpus CORPUS.jsonl --layout nested --half dev
   scripts/evaluate_facts.py --corpus CORPUS.jsonl --layout SAME_BOOK_LAID_OUT_ANEW.jsonl
 
@@ -42,9 +43,16 @@ def main() -> int:
     parser.add_argument(
         "--listed", type=int, default=1000, metavar="N", help="the most failures of a kind shown"
     )
+    parser.add_argument(
+        "--answers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead: N true answers and what they become with one number swapped, through the check",
+    )
     given = parser.parse_args()
     console = arguments.console(given)
-    wanted = Wanted(given.corpus, given.layout, given.half, listed=given.listed)
+    wanted = Wanted(given.corpus, given.layout, given.half, listed=given.listed, answers=given.answers)
     return console.run(lambda: evaluate(wanted, console))
 
 

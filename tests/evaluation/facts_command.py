@@ -1,4 +1,5 @@
-"""`scripts/evaluate_facts.py`: exact answers measured over a corpus with questions made from it."""
+"""`scripts/evaluate_facts.py`: exact answers, and the check of answers, measured over a corpus with questions
+and answers made from it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.deadline import Deadline
+from app.grounding.check import Check
 from app.index import sample_rules
 from app.index.build import build
 from app.index.reader import read
@@ -19,12 +21,14 @@ from app.models import Passage, Question
 from app.operator.console import EXIT_OK, Console
 from app.retrieval.asked import Reader
 from app.retrieval.facts import Stated
-from tests.evaluation import exactness, truth
+from tests.evaluation import exactness, flagging, truth
 from tests.evaluation.asking import Writer
 from tests.evaluation.methods import Methods
 from tests.evaluation.questions import read_corpus
 from tests.evaluation.refusals import refusals
 from tests.evaluation.relaid import HANDS, relaid
+from tests.evaluation.swaps import Teller
+from tests.evaluation.truth import Cell
 from tests.evaluation.two_readers import compared
 
 _SECONDS = 120.0
@@ -47,6 +51,7 @@ class Wanted:
     tables: int = 1100
     refused: int = 60
     listed: int = 1000
+    answers: int = 0
 
 
 def evaluate(wanted: Wanted, console: Console) -> int:
@@ -54,23 +59,58 @@ def evaluate(wanted: Wanted, console: Console) -> int:
     book = read_corpus(wanted.corpus) if wanted.corpus else list(sample_rules.passages())
     stored = _laid_out(book, wanted.layout)
     stated = truth.as_stored(truth.cells(book), stored)
-    known = frozenset(re.findall("[a-z]+", " ".join(passage.text.lower() for passage in book)))
-    posed = Writer(stated, known, _SEED).questions(wanted.blocks, wanted.tables)
-    refused = refusals(stated, stored, known, wanted.refused, _SEED)
     with tempfile.TemporaryDirectory(prefix="dndchat-facts-") as directory:
         path = Path(directory) / "index.sqlite3"
         build(stored, path, {"source": "evaluation"})
-        index = LexicalIndex(path)
-        reader = Reader(index, needed=True)
+        if wanted.answers:
+            answers = Teller(stated, stored, _SEED).answers(wanted.answers, wanted.half)
+            _tell_flags(flagging.flagged(_checking(LexicalIndex(path)), answers), wanted.listed, console)
+        else:
+            _exact(wanted, book, stored, stated, LexicalIndex(path), console)
+    return EXIT_OK
 
-        def ask(question: Question) -> Stated:
-            return reader.read(question, Deadline(_SECONDS)).stated
 
-        half = [one for one in posed if wanted.half in (one.half, "both")]
-        answers = exactness.answered(ask, half)
-        method = Methods(index, None, None).named("embedded")
-        contexts = exactness.contexts(method, random.Random(_SEED).sample(half, min(_CONTEXTS, len(half))))
-        failed = exactness.answered_all_the_same(ask, refused)
+def _checking(index: LexicalIndex) -> flagging.Check:
+    def check(text: str, passages: Sequence[Passage], question: str) -> Sequence[flagging.Claim]:
+        checker = Check(passages, question, index.grids_in(passage.id for passage in passages))
+        for _ in checker.shown([text]):
+            pass
+        return checker.report().claims
+
+    return check
+
+
+def _tell_flags(flags: Sequence[flagging.Flagged], listed: int, console: Console) -> None:
+    console.line("| | found | of the others |")
+    console.line("|---|---|---|")
+    for line in flagging.table(flags):
+        console.line(line)
+    for flag in [flag for flag in flags if flag.result not in ("found", "quiet")][:listed]:
+        for line in flagging.shown(flag):
+            console.line(line)
+
+
+def _exact(
+    wanted: Wanted,
+    book: Sequence[Passage],
+    stored: Sequence[Passage],
+    stated: Sequence[Cell],
+    index: LexicalIndex,
+    console: Console,
+) -> None:
+    known = frozenset(re.findall("[a-z]+", " ".join(passage.text.lower() for passage in book)))
+    posed = Writer(stated, known, _SEED).questions(wanted.blocks, wanted.tables)
+    refused = refusals(stated, stored, known, wanted.refused, _SEED)
+    reader = Reader(index, needed=True)
+
+    def ask(question: Question) -> Stated:
+        return reader.read(question, Deadline(_SECONDS)).stated
+
+    half = [one for one in posed if wanted.half in (one.half, "both")]
+    answers = exactness.answered(ask, half)
+    method = Methods(index, None, None).named("embedded")
+    contexts = exactness.contexts(method, random.Random(_SEED).sample(half, min(_CONTEXTS, len(half))))
+    failed = exactness.answered_all_the_same(ask, refused)
     facts = [fact for grid in read(stored).grids for fact in grid.facts()]
     readers = compared(stated, facts)
     console.line(
@@ -107,7 +147,6 @@ def evaluate(wanted: Wanted, console: Console) -> int:
         console.line(
             f"read otherwise: {cell.title} / {cell.row} / {cell.column} = {cell.value!r}, not {fact.value!r}"
         )
-    return EXIT_OK
 
 
 def _laid_out(book: Sequence[Passage], layout: str) -> Sequence[Passage]:

@@ -62,18 +62,18 @@ def _has(claim: Claim, false: str) -> bool:
     return any(same_value(one, other) for one in wanted for other in said)
 
 
-def table(name: str, some: Sequence[Flagged]) -> Iterator[str]:
+def table(some: Sequence[Flagged]) -> Iterator[str]:
     """The figures by kind of swap; for true answers, how many are said to be wrong."""
     results: Mapping[Kind, list[Result]] = {kind: [] for kind in get_args(Kind)}
     for flag in some:
         results[flag.told.kind].append(flag.result)
     false = [result for kind, found in results.items() if kind != "true" for result in found]
     alarms = results["true"].count("false alarm")
-    yield f"| {name}: false | {_part(false.count('found'), len(false))} | {_rest(false)} |"
+    yield f"| made false | {_part(false.count('found'), len(false))} | {_rest(false)} |"
     for kind, found in results.items():
         if kind != "true":
             yield f"|   {kind} | {_part(found.count('found'), len(found))} | {_rest(found)} |"
-    yield f"| {name}: true, flagged | {_part(alarms, len(results['true']))} | |"
+    yield f"| true, flagged | {_part(alarms, len(results['true']))} | |"
 
 
 def _rest(found: Sequence[Result]) -> str:

@@ -71,24 +71,24 @@ class Teller:
             if len(cell.value) <= _LONGEST_VALUE and len(list(_TOKEN.finditer(cell.value))) == 1:
                 self._cells[cell.passage].append(cell)
                 self._kin[spoken.attribute(cell.column).key].append(cell)
-        self._all = stated
 
-    def answers(self, number: int) -> list[Told]:
-        """`number` true answers, each followed by what became of it by every kind of swap that is possible."""
+    def answers(self, number: int, half: str = "both") -> list[Told]:
+        """`number` true answers, each followed by what became of it by every kind of swap that is possible;
+        of facts of one `half` or of both."""
         found: list[Told] = []
-        ids = sorted(self._cells)
+        ids = sorted(i for i, cells in self._cells.items() if any(half in (c.half, "both") for c in cells))
         count = 0
         for _ in range(20 * number):
-            told = self._told(self._cells[self._rng.choice(ids)])
+            told = self._told(self._cells[self._rng.choice(ids)], half)
             found += told
             count += bool(told)
             if count == number:
                 break
         return found
 
-    def _told(self, cells: Sequence[Cell]) -> list[Told]:
+    def _told(self, cells: Sequence[Cell], half: str) -> list[Told]:
         rng = self._rng
-        first = rng.choice(cells)
+        first = rng.choice([cell for cell in cells if half in (cell.half, "both")])
         same = [c for c in cells if c.kind == "block" or c.row == first.row]
         picked = [first, *rng.sample([c for c in same if c != first], min(len(same) - 1, rng.randint(0, 2)))]
         if first.kind == "table":
