@@ -30,6 +30,7 @@ _CAPTION = re.compile(
     r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
 )
 _CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
+_IS_ROW = re.compile(r" (?:--|—|–) |--|—")
 _VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "detail", "description", "rating"))
 
 
@@ -73,12 +74,17 @@ def read(passages: Sequence[Passage]) -> Reading:
     grids: list[Grid] = []
     parts: list[JsonPart] = []
     unread: list[Unread] = []
+    rows = _rows(passages)
     for number, passage in enumerate(passages):
         contents = _contents(passage)
         pairs: list[tuple[str, str]] = []
         name = called(passage)
+        row = rows.get(passage.id)
         for at, found in enumerate(contents.tables):
-            if stated := _pairs_of(found.table, name):
+            if row and len(found.table.rows) == 1 and found.table.columns:
+                cells = dict(zip(found.table.columns, found.table.rows[0], strict=True))
+                parts.append(JsonPart(passage, row.of(cells)))
+            elif stated := _pairs_of(found.table, name):
                 pairs += stated
             elif not _appended(grids, passages[number - 1] if number else None, passage, found, at == 0):
                 if found.table.columns:
@@ -90,10 +96,41 @@ def read(passages: Sequence[Passage]) -> Reading:
                 pairs += table.rows[0].cells.items()
             else:
                 parts.append(JsonPart(passage, table))
-        grids += _blocks(passage, name, contents, pairs)
+        for block in _blocks(passage, name, contents, pairs):
+            if row:
+                parts.append(
+                    JsonPart(
+                        passage, row.of(dict(zip(block.columns[1:], block.rows[0].cells[1:], strict=True)))
+                    )
+                )
+            else:
+                grids.append(block)
         unread += [Unread(passage.id, why[:_TOLD]) for why in contents.whys]
     grids += json_grids(parts)
     return Reading(grids, unread)
+
+
+class _Row(NamedTuple):
+    """What the title of a passage says that is one row of a table: "SAVES -- level 3"."""
+
+    title: str
+    place: str
+
+    def of(self, cells: dict[str, str]) -> json_tables.JsonTable:
+        row = json_tables.row_of(cells, self.place, list(cells)) or json_tables.JsonRow("", self.place, cells)
+        return json_tables.JsonTable(self.title, self.place, "", [row])
+
+
+def _rows(passages: Sequence[Passage]) -> dict[str, _Row]:
+    """By their ids the passages whose titles differ only in the number of the row that they are."""
+    found: dict[tuple[str, ...], dict[str, _Row]] = {}
+    for passage in passages:
+        title = str(passage.metadata.get("title") or passage.metadata.get("name") or "")
+        base, place = json_tables.split_title(title)
+        if _IS_ROW.search(title) and any(map(str.isdigit, place)):
+            key = (passage.book, *sorted(terms.stems(base)))
+            found.setdefault(key, {})[passage.id] = _Row(base, place)
+    return {identity: row for rows in found.values() if len(rows) > 1 for identity, row in rows.items()}
 
 
 def _contents(passage: Passage) -> _Contents:
@@ -107,7 +144,9 @@ def _contents(passage: Passage) -> _Contents:
     at = 0
     while at < len(lines) and not lines[at].strip():
         at += 1
-    if at < len(lines) and heading(lines[at]) is not None:
+    headed_by = (heading(lines[at]) if at < len(lines) else None) or ""
+    title = str(passage.metadata.get("title") or passage.metadata.get("name") or headed_by)
+    if headed_by:
         at += 1
         if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
             at += 1
@@ -118,7 +157,7 @@ def _contents(passage: Passage) -> _Contents:
             found.lines.append("")
             at += 1
             continue
-        if read_json := json_tables.find(lines, at):
+        if read_json := json_tables.find(lines, at, title):
             stated, at = read_json
             found.json += stated.tables
             found.whys += stated.whys

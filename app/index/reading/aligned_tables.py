@@ -91,7 +91,7 @@ def ruled(lines: Sequence[str], start: int) -> Found:
     if len(places) > MOST_COLUMNS:
         return [], at + 1
     at += 1
-    several = top and bool(head) and not _is_columns(lines[start])
+    several = top and bool(head) and not _is_columns(lines[start]) and any(map(_is_one_rule, lines[at:]))
     rows: list[list[str]] = []
     whys: list[str] = []
     current: list[str] = []

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
@@ -60,7 +60,7 @@ def spoken(title: str) -> str:
         word
         if _SHORT.fullmatch(word)
         else word.lower()
-        if word.lower() in _SMALL and at
+        if word.lower().lstrip("(") in _SMALL and at
         else _WORD.sub(lambda found: found[0].capitalize(), word)
         for at, word in enumerate(words)
     )
@@ -216,16 +216,15 @@ def _context(title: str, parts: Sequence[JsonPart]) -> str:
     words = [set(terms.stems(text)) for text in said]
     common = set.intersection(*words) if words else set()
     shared = " ".join(word for word in (said[0].split() if said else ()) if set(terms.stems(word)) & common)
-    musts = [_groups(part.passage) for part in parts]
+    musts = [_groups(part.passage.metadata.get("query_must") or part.table.must) for part in parts]
     everywhere = set.intersection(*musts) if musts and all(musts) else set()
     places = dict.fromkeys(part.passage.hierarchy for part in parts)
     names = (word for group in sorted(everywhere) for word in group)
     return "\n".join(dict.fromkeys(filter(None, (title, *places, shared, *names))))
 
 
-def _groups(passage: Passage) -> set[tuple[str, ...]]:
-    """The names of one of which a question must contain one to get the passage."""
-    must = passage.metadata.get("query_must")
+def _groups(must: Any) -> set[tuple[str, ...]]:
+    """The groups of names of which a question must contain one each to get the passage."""
     try:
         must = json.loads(must) if isinstance(must, str) and len(must) < 10_000 else must
     except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from app.index import labels, terms
@@ -21,6 +22,12 @@ MOST_LEVELS = 8
 _FENCE = re.compile(r"(`{3,}|~{3,}) ?(?:json5?|javascript|js)?", re.IGNORECASE)
 # What parts the title of a table from the row's place in it: "ATTACK MATRIX -- armor class 3".
 _DASHES = re.compile(r" (?:-{1,3}|[–—]{1,2}|\||:) | ?(?:-{2,3}|—{1,2}) ?|: ")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LAST_COMMA = re.compile(r",\s{0,80}([}\]])")
+# Where the axes of the table are told by name: which label the row has, and of what the columns are.
+_AXIS_OF = frozenset(("y axi", "y axis", "row header", "row label", "row name", "row axi", "row axis"))
+_AXIS_VALUE = frozenset(("y axi value", "y axis value", "y value", "row value", "row", "value", "label"))
+_AXIS_OVER = frozenset(("x axi", "x axis", "column header", "column label", "column axis", "column axi"))
 # A longer label is not looked for in the title.
 _LONGEST_PLACE = 12
 # Between a table's title and the row's place, where no dash parts them.
@@ -53,13 +60,17 @@ class JsonRow(NamedTuple):
 
 
 class JsonTable(NamedTuple):
-    """What a JSON value states. `place`: what the title says of the row ("level 3"); "" for a whole table."""
+    """What a JSON value states. `place`: what the title says of the row ("level 3"); "" for a whole table.
+
+    `must`: its `query_must`.
+    """
 
     title: str
     place: str
     said: str
     rows: list[JsonRow]
     is_entry: bool = False
+    must: Any = None
 
 
 class Found(NamedTuple):
@@ -67,8 +78,11 @@ class Found(NamedTuple):
     whys: list[str]
 
 
-def find(lines: Sequence[str], start: int) -> tuple[Found, int] | None:
-    """What the JSON states that begins in the line `start`, and the line after it; None where none begins."""
+def find(lines: Sequence[str], start: int, title: str = "") -> tuple[Found, int] | None:
+    """What the JSON states that begins in the line `start`, and the line after it; None where none begins.
+
+    `title`: of the passage, for JSON that has none.
+    """
     line = lines[start].strip()
     fence = _FENCE.fullmatch(line)
     first = start + 1 if fence else start
@@ -92,7 +106,7 @@ def find(lines: Sequence[str], start: int) -> tuple[Found, int] | None:
             return None
         after = len(lines) - (rest.count("\n") if rest.strip() else 0)
     tables, whys = [], []
-    for table in _tables(value):
+    for table in _tables(value, " ".join(title.split())):
         if isinstance(table, str):
             whys.append(table)
         else:
@@ -110,19 +124,22 @@ def _decoded(text: str) -> tuple[Any, int]:
     if most > 10 * MOST_LEVELS:
         raise ValueError("nested too deeply")
     decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
-    value, length = decoder.raw_decode(text)
+    try:
+        value, length = decoder.raw_decode(text)
+    except ValueError:
+        # A comma after the last value is no damage.
+        value, length = decoder.raw_decode(_LAST_COMMA.sub(r"\1", text))
     return value, length
 
 
-def _tables(value: Any) -> Iterator[JsonTable | str]:
-    """The tables of a JSON value, and in their place why something is none."""
+def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
+    """The tables of a JSON value, and in their place why something is none. `called`: the passage's title."""
     if isinstance(value, list):
         if _dicts(value) and all(_title(item)[0] for item in value):
             for item in value:
-                yield from _tables(item)
+                yield from _tables(item, called)
         else:
-            rows = list(_list_rows(value, []))
-            yield JsonTable("", "", "", rows) if rows else "a JSON list that is no table"
+            yield _whole("", "", list(_list_rows(value, [])))
         return
     if not isinstance(value, dict):
         yield "a JSON value that is no table"
@@ -130,54 +147,100 @@ def _tables(value: Any) -> Iterator[JsonTable | str]:
     if len(value) > MOST_CELLS:
         yield f"JSON of more than {MOST_CELLS:,} properties"
         return
-    title, title_key = _title(value)
+    own, title_key = _title(value)
+    title = own or called
     said = "; ".join(str(v) for k, v in value.items() if _name(k) in _SAID and isinstance(v, str))
-    base, place = split_title(title)
-    stated = {
-        k: v
-        for k, v in value.items()
-        if k != title_key and _name(k) not in _SAID and _name(k) not in _NOT_STATED
-    }
+    must = next((v for k, v in value.items() if _name(k) == "query must"), None)
+    stated = _stated({k: v for k, v in value.items() if k != title_key})
+    while len(stated) == 1 and isinstance(inner := next(iter(stated.values())), dict) and _inner(inner):
+        stated = _stated(inner)
     if not stated:
         yield "JSON that states nothing"
         return
+    base, place = split_title(title)
+    plain = [k for k, v in stated.items() if not isinstance(v, dict | list)]
     listed = next((k for k, v in stated.items() if isinstance(v, list) and v and _is_rows(k, v)), None)
-    nested = {k: v for k, v in stated.items() if isinstance(v, dict)}
-    plain = {k: v for k, v in stated.items() if not isinstance(v, dict | list)}
-    if listed is not None and (not place or _name(listed) in _LIST) and not (plain and place):
+    if listed is not None and not (plain and place) and (not place or _name(listed) in _LIST):
         heads = next((v for k, v in stated.items() if _is_heads(k) and isinstance(v, list)), [])
-        rows = list(_list_rows(stated[listed], heads))
-        yield JsonTable(title, "", said, rows) if rows else "a JSON list that is no table"
+        yield _whole(own, said, list(_list_rows(stated[listed], heads)))
         return
-    if not plain and len(nested) == len(stated):
-        inner = nested
-        while len(inner) == 1 and all(isinstance(v, dict) for v in next(iter(inner.values())).values()):
-            inner = next(iter(inner.values()))
-        if len(inner) > 1 and _alike(list(inner.values())):
-            # A whole table: every property is a row.
-            yield JsonTable(
-                title, "", said, [JsonRow("", clean(k), dict(_cells(v))) for k, v in inner.items()]
-            )
-            return
+    if len(stated) > 1 and all(isinstance(v, dict) for v in stated.values()) and _alike([*stated.values()]):
+        # A whole table: every property is a row.
+        yield _whole(own, said, [JsonRow("", clean(k), dict(_cells(v))) for k, v in stated.items()])
+        return
     cells = dict(_cells(stated))
     if len(cells) > MOST_COLUMNS:
         yield f"JSON with more than {MOST_COLUMNS} values in a row"
         return
     known = sum(labels.attribute(key) in labels.KNOWN for key in cells)
     if not place and known > 1 and known * 2 >= len(cells):
-        yield JsonTable(title, "", said, [JsonRow("", title, cells)], is_entry=True)
+        yield JsonTable(own, "", said, [JsonRow("", title, cells)], is_entry=True)
         return
-    key = _label_key(plain, place)
-    if key is None and not place:
+    row = row_of(cells, place, [_shown(key) for key in plain])
+    if row is None:
         yield "JSON without a label for its row"
         return
-    if key is None:
-        yield JsonTable(base, place, said, [JsonRow("", place, cells)])
-        return
-    label, shown = _text(plain[key]), _shown(key)
-    base = base if place else _without_place(title, shown, label)
-    cells.pop(shown, None)
-    yield JsonTable(base, place or f"{shown} {label}", said, [JsonRow(shown, label, cells)])
+    if not place:
+        base = _without_place(title, row.key, row.label)
+    yield JsonTable(base, place or f"{row.key} {row.label}", said, [row], must=must)
+
+
+def _whole(title: str, said: str, rows: list[JsonRow]) -> JsonTable | str:
+    return JsonTable(title, "", said, rows) if rows else "a JSON list that is no table"
+
+
+def _stated(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if _name(k) not in _SAID and _name(k) not in _NOT_STATED}
+
+
+def _inner(value: Mapping[str, Any]) -> bool:
+    """Whether a property that is alone only wraps what is in it."""
+    return bool(value) and (
+        any(isinstance(v, list) for v in value.values()) or all(isinstance(v, dict) for v in value.values())
+    )
+
+
+def row_of(cells: dict[str, str], place: str, plain: Sequence[str]) -> JsonRow | None:
+    """The row that `cells` are, under the label that the title gives as its place, else the first value."""
+    axis = {name: cells[name] for name in cells if _name(name) in _AXIS_OF}
+    for over in [name for name in cells if _name(name) in _AXIS_OVER]:
+        # What the columns are of: "x-axis": "level of attacker".
+        said = cells.pop(over)
+        cells = {n if n in plain or ": " in n else f"{said}: {n}": v for n, v in cells.items()}
+    stems = terms.stems(place)
+    if axis:
+        # "y-axis": "armor class", "y-axis value": 3.
+        key = next(iter(axis.values()))
+        rest = {name: value for name, value in cells.items() if name not in axis}
+        which = next((name for name in rest if _name(name) in _AXIS_VALUE), None)
+        label = rest.pop(which) if which else place
+        return JsonRow(key, label, rest) if label else None
+    named = [name for name in plain if name in cells and _is_said(name, cells[name], stems, whole=True)]
+    if not named:
+        loose = (name for name in cells if ": " not in name and _is_said(name, cells[name], stems))
+        named = list(islice(loose, 1))
+    if not named and stems:
+        # The title says something that no property does: it is the label.
+        return JsonRow("", place, cells)
+    if not named:
+        named = list(plain[:1])
+    if not named:
+        return None
+    label = ", ".join(cells[name] for name in named)
+    return JsonRow(", ".join(named), label, {n: v for n, v in cells.items() if n not in named})
+
+
+def _is_said(name: str, value: str, place: Sequence[str], *, whole: bool = False) -> bool:
+    """Whether the title says that the row is the one whose property `name` has this value.
+
+    `whole`: and names the property in all its words, where the value is a number.
+    """
+    named, stems, said = set(terms.stems(name)), terms.stems(value), set(place)
+    if not stems:
+        return bool(said) and terms.stems(name) == place
+    if not set(stems) <= said:
+        return False
+    return not stems[0].isdigit() or stems == place or (named <= said if whole else bool(named & said))
 
 
 def split_title(title: str) -> tuple[str, str]:
@@ -192,7 +255,7 @@ def split_title(title: str) -> tuple[str, str]:
 
 
 def _without_place(title: str, key: str, label: str) -> str:
-    """`title` without the row's place at its end: "Turning Undead, cleric level 3"."""
+    """`title` without the row's place at an end: "Turning Undead, cleric level 3", "Level 3 Turning"."""
     words = title.split()
     for place in (f"{key} {label}", label):
         wanted = terms.stems(place)
@@ -203,6 +266,9 @@ def _without_place(title: str, key: str, label: str) -> str:
                 while start > 1 and words[start - 1].lower() in _BETWEEN:
                     start -= 1
                 return " ".join(words[:start]).rstrip(" ,;:(|-")
+        for end in range(min(len(wanted) + 2, len(words) - 1), 0, -1):
+            if terms.stems(" ".join(words[:end])) == wanted:
+                return " ".join(words[end:])
     return title
 
 
@@ -214,26 +280,11 @@ def _title(value: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _name(key: str) -> str:
-    return " ".join(terms.stems(key.replace("_", " ")))
+    return " ".join(terms.stems(_CAMEL.sub(" ", key).replace("_", " ")))
 
 
 def _shown(key: str) -> str:
-    return clean(key.replace("_", " ")) if "_" in key else clean(key)
-
-
-def _label_key(plain: Mapping[str, Any], place: str) -> str | None:
-    """Which property is the label of the row: what the title says, else the first."""
-    stems = terms.stems(place)
-    best = [
-        key
-        for key, value in plain.items()
-        if stems and set(terms.stems(str(value))) <= set(stems) and set(terms.stems(key)) & set(stems)
-    ]
-    same = [key for key, value in plain.items() if stems and terms.stems(str(value)) == stems]
-    if found := [*best, *same]:
-        return found[0]
-    # The title says something that no property does: it is the label.
-    return None if place else next(iter(plain), None)
+    return clean(_CAMEL.sub(" ", key).lower() if _CAMEL.search(key) else key.replace("_", " "))
 
 
 def _dicts(value: Sequence[Any]) -> bool:
@@ -283,6 +334,14 @@ def _cells(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
     """Every value with its path of property names, less those that only hold values together."""
     if len(path) > MOST_LEVELS:
         return
+    if len(lists := [v for v in value.values() if isinstance(v, list) and len(v) > 2]) == 2 and _parallel(
+        *lists
+    ):
+        # Two lists side by side: what the columns are, and what stands in them.
+        (_, heads), (name, values) = [(k, v) for k, v in value.items() if v is lists[0] or v is lists[1]]
+        value = {k: v for k, v in value.items() if v is not heads} | {
+            name: {_text(head): inner for head, inner in zip(heads, values, strict=True)}
+        }
     for key, inner in value.items():
         names = path if isinstance(inner, dict | list) and _name(key) in _WRAPPERS else (*path, _shown(key))
         if isinstance(inner, dict):
@@ -296,6 +355,11 @@ def _cells(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
             yield ": ".join(names or (_shown(key),)), ", ".join(map(_text, inner))
         else:
             yield ": ".join(names), _text(inner)
+
+
+def _parallel(heads: list[Any], values: list[Any]) -> bool:
+    plain = not any(isinstance(item, dict | list) for item in (*heads, *values))
+    return plain and len(heads) == len(values) and len(set(map(str, heads))) == len(heads)
 
 
 def _item(item: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, str]]:

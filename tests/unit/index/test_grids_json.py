@@ -124,6 +124,88 @@ def test_values_beside_the_label_and_ranges_that_are_expanded() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "- Paralyzation: {}\n- Rods: {}\n- Spells: 15",
+        "| Level | Paralyzation | Rods | Spells |\n|---|---|---|---|\n| {level} | {} | {} | 15 |",
+        "**Paralyzation:** {}\n**Rods:** {}\n**Spells:** 15",
+    ],
+)
+def test_rows_need_not_be_json(body: str) -> None:
+    passages = [
+        Passage(
+            f"row-{level}", f"#### SAVES -- level {level}\n\n{text}", {"title": f"SAVES -- level {level}"}
+        )
+        for level in (1, 2)
+        if (text := body.format(10 + level, 13 + level, level=level))
+    ]
+    found = read(passages)
+    assert [(label.removeprefix("level "), *rest) for label, *rest in cells_of(found)] == [
+        ("1", "Paralyzation", "11"),
+        ("1", "Rods", "14"),
+        ("1", "Spells", "15"),
+        ("2", "Paralyzation", "12"),
+        ("2", "Rods", "15"),
+        ("2", "Spells", "15"),
+    ]
+    assert [grid.title for grid in found.grids] == ["Saves"]
+
+
+ONE = [
+    ("3", "level of attacker: 1", "17"),
+    ("3", "level of attacker: 2", "16"),
+    ("3", "level of attacker: 3", "15"),
+]
+HANDS = {
+    "inside one property": {
+        "title": "M -- ac 3",
+        "row": {"ac": 3, "level of attacker": {"1": 17, "2": 16, "3": 15}},
+    },
+    "axes by name": {
+        "title": "M -- ac 3",
+        "y-axis": "ac",
+        "y-axis value": 3,
+        "x_axis": "level of attacker",
+        "values": {"1": 17, "2": 16, "3": 15},
+    },
+    "camel case": {"title": "M -- ac 3", "ac": 3, "levelOfAttacker": {"1": 17, "2": 16, "3": 15}},
+    "two lists": {"title": "M -- ac 3", "ac": 3, "levels": [1, 2, 3], "level of attacker": [17, 16, 15]},
+    "objects in a list": {
+        "title": "M -- ac 3",
+        "ac": 3,
+        "level of attacker": [{"level": 1, "roll": 17}, {"level": 2, "roll": 16}, {"level": 3, "roll": 15}],
+    },
+    "no dash": {"title": "M for ac 3", "ac": 3, "level of attacker": {"1": 17, "2": 16, "3": 15}},
+    "title last": {"level of attacker": {"1": 17, "2": 16, "3": 15}, "ac": 3, "name": "M: ac 3"},
+}
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_other_hands_nest_in_other_ways(hand: str) -> None:
+    found = read([row("M -- ac 3", HANDS[hand])])
+    assert cells_of(found) == ONE
+    assert (found.grids[0].title, found.grids[0].columns[0]) == ("M", "ac")
+
+
+def test_a_label_of_two_properties_is_both() -> None:
+    value = {
+        "title": "SAVES -- cleric level 5",
+        "class": "cleric",
+        "level": 5,
+        "level limit": 5,
+        "saves": {"poison": 9},
+    }
+    found = read([row("SAVES -- cleric level 5", value)])
+    assert cells_of(found) == [("cleric, 5", "level limit", "5"), ("cleric, 5", "saves: poison", "9")]
+
+
+def test_what_is_only_untidy_is_read() -> None:
+    text = '```json\n{"level": 1,\n "xp": [2, 3,],\n}\n```'
+    found = read([Passage("p", f"#### XP -- level 1\n\n{text}\nA note.", {"title": "XP -- level 1"})])
+    assert cells_of(found) == [("1", "xp", "2, 3")]
+
+
 def test_rows_are_in_the_order_of_their_labels() -> None:
     passages = [
         row(f"XP -- level {n}", {"title": f"XP -- level {n}", "level": n, "points": n * 1000}, n)
