@@ -16,7 +16,7 @@ _LONGEST_BOLD = 200
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~#]|&(?=[#A-Za-z])|^[-+](?=\s)|(?:(?<=^\d)|(?<=^\d\d))[.)](?=\s)")
 # A label that says nothing without its heading: "7", "7th", "9+", "2,001-4,000", "11 and up".
 _FIGURE = re.compile(
-    r"(?:[\d\s,.+<>≤≥/%–−-]|st|nd|rd|th|and|or|to|up|more|less|over|above|below|higher|lower)+", re.IGNORECASE
+    r"(?:[\d\s,.+<>≤≥/%–−-]|st|nd|rd|th|and|or|to|up|more|less|over|above|below|higher|lower)+"
 )
 # In capitals, and no abbreviation ("AC", "THAC0").
 _SHOUTED = re.compile(r"\b[A-Z]{4,}\b")
@@ -51,7 +51,7 @@ def place(fact: Fact) -> tuple[str, str, str]:
     """Subject, row ("" in a block) and attribute of `fact`; a row that is a figure says what it counts."""
     row = fact.row or ""
     heading = fact.heading or "row"
-    if _FIGURE.fullmatch(row) and heading.casefold() not in row.casefold():
+    if _FIGURE.fullmatch(row.lower()) and heading.casefold() not in row.casefold():
         row = f"{heading} {row}"
     return fact.subject, row, fact.attribute
 

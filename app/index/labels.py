@@ -21,7 +21,7 @@ _NUMBER = r"(?:18/\d\d|\d[\d,]*(?:\.\d+)?(?: [1-9]/(?:[2-9]|10)|/(?:[2-68]|10))?
 _SIGNED = rf"(?:(?<![\w.)])[+-])?{_NUMBER}"
 # What may stand between a number and what makes a range of it: "9 HD or more", "1st level to 3rd level".
 _UNIT = r"""['"%]{0,2}(?:(?: ?[a-z.]{1,12}){1,2}(?= (?:or|and|to|through) | ?&))?"""
-_SPAN = re.compile(
+_SPAN = terms.expression(
     rf"(?:\b(?P<before>over|above|more than|greater than|under|below|less than|fewer than|up to|at most"
     rf"|at least|from|to) )?(?P<low>{_SIGNED})(?P<open>\+(?! ?\d)|\+(?P<more>[1-9])(?!\d))?{_UNIT}"
     rf"(?: ?(?:-|to|through|thru|&(?= ?\d+\+)) ?(?P<high>{_SIGNED})(?P<loose>\+(?!\d))?['\"%]{{0,2}})?"
@@ -153,7 +153,7 @@ CANONICAL = {
 # The canonical names: what the game says of a monster, a spell or a character, in all books.
 KNOWN = frozenset(_SAME)
 _INITIALS = re.compile(r"\b(?:[a-z]\.){1,5}(?:[a-z]\b)?")
-_SIGNS = re.compile(r"\bno\.|\bno(?= (?:of|appear|app|attack))|\bnum\b\.?|#|%")
+_SIGNS = terms.expression(r"\bno\.|\bno(?= (?:of|appear|app|attack))|\bnum\b\.?|#|%")
 _SMALL = frozenset(("of", "the", "a", "an", "s"))
 
 

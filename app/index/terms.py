@@ -13,6 +13,26 @@ import unicodedata
 from functools import lru_cache
 from html import unescape
 from pathlib import Path
+from typing import Any, cast
+
+
+class Expression:
+    """A regular expression that is compiled when it is first used: most questions need few of them."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._source = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(re.compile(*self._source), name)
+        # Looked up once, as a text can be searched many times.
+        setattr(self, name, found)
+        return found
+
+
+def expression(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """What `re.compile` gives, at the time it is needed."""
+    return cast("re.Pattern[str]", Expression(pattern, flags))
+
 
 _QUOTES = "’‘‛ʼʻʽʹ′＇`´"
 _DOUBLE_QUOTES = "“”„‟″«»＂"
@@ -24,37 +44,38 @@ _SOFT = "\u00ad\u00ac\x02\ufffe"
 _INVISIBLE = ("\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
               "\ufff9-\ufffb\U000e0000-\U000e01ef")  # fmt: skip
 _SIGNS = "™®©℠"
-_MAPPED = {
-    **dict.fromkeys(_QUOTES, "'"),
-    **dict.fromkeys(_DOUBLE_QUOTES, '"'),
-    **dict.fromkeys(_DASHES, "-"),
-    **dict.fromkeys(_SOFT, "\u00ad"),
-    **dict.fromkeys(_SIGNS, ""),
-    # "2½" is two and a half, not 21/2.
-    **{sign: " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
-    "\u2044": "/",
-    # Ligatures where some fonts of word processors keep them.
-    "\uf001": "fi",
-    "\uf002": "fl",
-}
+_MAPPED = str.maketrans(
+    {
+        **dict.fromkeys(_QUOTES, "'"),
+        **dict.fromkeys(_DOUBLE_QUOTES, '"'),
+        **dict.fromkeys(_DASHES, "-"),
+        **dict.fromkeys(_SOFT, "\u00ad"),
+        **dict.fromkeys(_SIGNS, ""),
+        # "2½" is two and a half, not 21/2.
+        **{sign: " " + unicodedata.normalize("NFKC", sign).replace("\u2044", "/") for sign in _FRACTIONS},
+        "\u2044": "/",
+        # Ligatures where some fonts of word processors keep them.
+        "\uf001": "fi",
+        "\uf002": "fl",
+    }
+)
 # What no decomposition takes apart.
 _LETTERS = str.maketrans(
     {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d",
      "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i"}
 )  # fmt: skip
-_REMOVED = re.compile(f"[{_INVISIBLE}]+")
-_SUPERSCRIPT = re.compile("[⁰¹²³⁴-⁹]+")
-_MAPPABLE = re.compile(f"[{''.join(_MAPPED)}]")
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_REMOVED = expression(f"[{_INVISIBLE}]+")
+_SUPERSCRIPT = expression("[⁰¹²³⁴-⁹]+")
+_NOT_ASCII = expression(r"[^\x00-\x7f]+")
 # The end of a line, the beginning of the next one, and the mark of a quotation there.
 _LINE_END = r"[ \t]*(?:[\n\r\f\v\x85\u2028\u2029]|<br ?/?>)[\s>]*"
-_SOFT_HYPHEN = re.compile(f"\u00ad(?:{_LINE_END})?")
+_SOFT_HYPHEN = expression(f"\u00ad(?:{_LINE_END})?")
 # A word goes on in the case it began in: "half-" and "Elf" on the next line are two.
-_CUT = re.compile(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
-_CUT_WORD = re.compile(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_CUT = expression(rf"-(?:(?<=[^\W\d_A-Z]-){_LINE_END}(?=[^\W\d_A-Z])|(?<=[A-Z]-){_LINE_END}(?=[A-Z]))")
+_CUT_WORD = expression(rf"(?<![^\W_])([^\W_]{{1,40}})-{_LINE_END}([^\W\d_]{{1,40}})")
+_ENTITY = expression(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # A backslash before a sign (a bar would end a table's cell), the mark of a footnote, emphasis inside a word.
-_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
+_MARKUP = expression(r"\\(?=[!-/:-@\[-`{}~])|\[\^[^\]\s]{1,40}\]|(?<=[^\W\d_])\*{1,3}(?=[^\W\d_])")
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
@@ -108,7 +129,7 @@ def plain(text: str) -> str:
 
     Entities of HTML and escapes of Markdown are what they stand for. Time is linear in the length of `text`.
     """
-    return _CUT.sub("", _with_cuts(text))
+    return _joined(_with_cuts(text))
 
 
 def both_readings(text: str) -> str:
@@ -117,17 +138,22 @@ def both_readings(text: str) -> str:
     No rule tells whether `magicuser` is meant without knowing the word.
     """
     cut = _with_cuts(text)
-    joined = _CUT.sub("", cut)
+    joined = _joined(cut)
     compounds = _CUT_WORD.findall(cut) if joined != cut else ()
     return "\n".join((joined, *(f"{first}-{second}" for first, second in compounds)))
+
+
+def _joined(text: str) -> str:
+    """`text` without the hyphens at which lines end."""
+    lines = "-" in text and (len(text.splitlines()) > 1 or "<br" in text)
+    return _CUT.sub("", text) if lines else text
 
 
 def _with_cuts(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(_character, text)
     if not text.isascii():
-        text = _REMOVED.sub("", text)
-        text = _MAPPABLE.sub(lambda sign: _MAPPED[sign[0]], _SUPERSCRIPT.sub(_lowered, text))
+        text = _SUPERSCRIPT.sub(_lowered, _REMOVED.sub("", text)).translate(_MAPPED)
         text = unicodedata.normalize("NFKC", text)
     elif "\x02" in text:
         text = text.replace("\x02", "\u00ad")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.index import labels
+from app.index import labels, terms
 from app.index.grids import Grid
 from app.retrieval import wording
 from app.retrieval.wording import Span, Word, Wording, words_of
@@ -16,18 +16,18 @@ from app.retrieval.wording import Span, Word, Wording, words_of
 _MOST_NAMED = 24
 # A longer cell is no name of its row.
 _LONGEST_NAME = 60
-_PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
-_LETTER = re.compile(r"[^\W\d_]")
-_OR = re.compile(r"(?<!\s)\s+or\s+|/")
-_LISTED = re.compile(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
-_ALSO = re.compile(r"(?:and|or|also|including)\s+|\s*,\s*(?:and |or )?")
+_PARENTHESES = terms.expression(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
+_LETTER = terms.expression(r"[^\W\d_]")
+_OR = terms.expression(r"(?<!\s)\s+or\s+|/")
+_LISTED = terms.expression(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
+_ALSO = terms.expression(r"(?:and|or|also|including)\s+|\s*,\s*(?:and |or )?")
 # What a price is for, not what is sold: "per vial", "50'", "(1 week)".
-_QUANTITY = re.compile(
+_QUANTITY = terms.expression(
     r",?\s*\b(?:per|each|for|a|an)\b.{0,40}$|,?\s*\b\d[\d,./]*\s*(?:['\"]|feet|foot|ft\.?|lbs?\.?|pounds?|inch(?:es)?|days?|weeks?)?\s*$"
 )
-_SIGNED = re.compile(r"[+−-]|(?:none|nil|normal|no|0)\b", re.IGNORECASE)
-_CHANCE = re.compile(r"\d+\s*%|\d+ in \d+|\d{1,3}\s*$")
-_ELSEWHERE = re.compile(
+_SIGNED = terms.expression(r"[+−-]|(?:none|nil|normal|no|0)\b", re.IGNORECASE)
+_CHANCE = terms.expression(r"\d+\s*%|\d+ in \d+|\d{1,3}\s*$")
+_ELSEWHERE = terms.expression(
     r"\W*(?:(?:see|varies|variable|special|as|per|referee|dm)\b|[-–—]\W*$)", re.IGNORECASE
 )
 BONUS = wording.roots("bonus penalty modifier adjustment")
@@ -52,7 +52,7 @@ _QUALIFYING = wording.roots(
 )
 # What may be asked of an entry itself with "how many" and "how much".
 _COUNTED_ENTRIES = frozenset(("number appearing", "cost"))
-_DIE_ROLL = re.compile(
+_DIE_ROLL = terms.expression(
     r"\W*(?:\d*\s*d\s*(?:\d+|%)|%|die|dice|result|adjusted)?(?:\s+(?:die|dice|rolls?|scores?))*\W*"
 )
 

@@ -18,16 +18,15 @@ from app.retrieval.shorthand_rules import LEVEL, UNITS, WORDS, Neighbours, Word,
 MOST_GROWTH = 600
 
 # "x.p."; "w/"; a word with its apostrophes and the period of an abbreviation; a sign that stands for a word.
+# Without IGNORECASE, with which it takes four times as long to compile.
 _PIECE = re.compile(
-    r"\b(?:[a-z]\.){2,}|\b(?:w/o|b/c|m/u|m-u|to-hit)\b|\b[wo]/|[a-z0-9]+(?:['’][a-z]+)*\.?|(?<![\w])[%#@]"
-    r"|/(?=[a-z])|(?<=\s)&(?=\s)",
-    re.IGNORECASE,
+    r"\b(?:[A-Za-z]\.){2,}|\b(?:[wW]/[oO]|[bB]/[cC]|[mM][/-][uU]|[tT][oO]-[hH][iI][tT])\b|\b[wWoO]/"
+    r"|[A-Za-z0-9]+(?:['’][A-Za-z]+)*\.?|(?<![\w])[%#@]|/(?=[A-Za-z])|(?<=\s)&(?=\s)"
 )
 _INITIALS = re.compile(r"(?:[a-z]\.){2,}")
 # A word and its number written together: "lvl5", "5thlvl", "ftr9", "8hd"; but not "3d6", nor "5th".
 _GLUED = re.compile(
-    r"(?P<before>[a-z]+)(?P<number>\d{1,2})|(?P<count>\d{1,5}(?:st|nd|rd|th)?)(?P<after>(?!(?:st|nd|rd|th)$)[a-z]+)",
-    re.IGNORECASE,
+    r"(?P<before>[a-z]+)(?P<number>\d{1,2})|(?P<count>\d{1,5}(?:st|nd|rd|th)?)(?P<after>(?!(?:st|nd|rd|th)$)[a-z]+)"
 )
 
 

@@ -5,7 +5,6 @@ Shorthand is in `app.retrieval.shorthand`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,12 +47,12 @@ _NUMBER = (
 )
 _ABILITY = r"(?:str|int|wis|dex|con|cha|strength|intelligence|wisdom|dexterity|constitution|charisma)"
 # "9th level", "AC 4", "strength of 17", "8 hit dice", "name level", "rolled a 61".
-_ROW = re.compile(
+_ROW = terms.expression(
     rf"\b(?:{_NUMBER}(?:st|nd|rd|th)?[ -]levels?|levels? {_NUMBER}|name level|\d+ (?:hit dice|hd)"
     rf"|(?:ac|armou?r class|hd|cr|dc)(?: of)? ?-?\d+|{_ABILITY}(?: score)?(?: of)? \d+|\d+ {_ABILITY}"
     r"|(?:category|tier|rank|grade|stage) \d+|(?:roll(?:ed|s|ing)?|got|on) (?:an? )?\d+)\b"
 )
-_CELL = re.compile(
+_CELL = terms.expression(
     r"\b(?:tables?|charts?|matrix|prices?|costs?|costing|pay|paying|buy|buying|afford|total|random(?:ly)?|d\d+"
     r"|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy|how (?:much|many|long|far|fast|old)|xp|exp"
     r"|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0|attack bonus|attack roll"
@@ -82,7 +81,7 @@ _VERB = (
     r"(?: (?:that|who|which|with|whose|to|can|could|does|do|makes?|lets?|keeps?|has|have|is|are|looks?|turns?"
     r"|shuts?|gives?|hangs?|[a-z]+s)\b|$|[?,.:])"
 )
-_DESCRIBED = re.compile(rf"{_OPENING} ((?:[a-z'-]+ ){{0,3}}?[a-z'-]+)(?={_VERB})")
+_DESCRIBED = terms.expression(rf"{_OPENING} ((?:[a-z'-]+ ){{0,3}}?[a-z'-]+)(?={_VERB})")
 
 
 def expand(words: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.index import terms
 from tests.harness import ROOT
 from tests.unit.security.adversarial import TEXTS
 from tests.unit.security.regex_steps import MOST_STEPS, attacks, steps
@@ -50,6 +51,8 @@ def expressions() -> Iterator[tuple[str, re.Pattern[str], bool]]:
             continue
         source = path.read_text(encoding="utf-8")
         for variable, value in vars(importlib.import_module(name)).items():
+            if isinstance(value, terms.Expression):
+                value = re.compile(value.pattern, value.flags)
             if (
                 isinstance(value, re.Pattern)
                 and isinstance(value.pattern, str)
