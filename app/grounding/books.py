@@ -35,7 +35,11 @@ _SEVERAL = re.compile(r"[,/:;]|\bor\b|\band\b")
 _LONGEST_PHRASE = 12
 # One phrase names so many rows or columns at most.
 _MOST_MEANT = 40
-_QUIET = str.maketrans(dict.fromkeys("*\"'†‡#([_", " "))
+_MOST_PARTS = 3
+_LETTERS_OF = re.compile(r"[^\W\d_]+")
+_PER = frozenset(
+    ("attack", "hit", "round", "turn", "segment", "level", "die", "hour", "day", "week", "month")
+)
 _KINDS = frozenset(("table", "chart", "matrix", "list", "general", "type"))
 
 
@@ -232,8 +236,10 @@ class Books:
         covered = [-1] * 4
         for at, (place, word) in enumerate(said):
             for label, meaning in self._unread.pop(word, ()):
-                for form in _forms(label):
-                    self._add(form, meaning)
+                # "AC 3" is said of a number, not a name.
+                if isinstance(meaning, int) or not _counted(0, label, frozenset()):
+                    for form in _forms(label):
+                        self._add(form, meaning)
             longest = max(self._longest.get(word, 0), _ALIAS_WORDS.get(word, 0))
             for length in range(min(longest, len(said) - at), 0, -1):
                 phrase = tuple(text for _, text in said[at : at + length])
@@ -295,13 +301,9 @@ class Books:
 
     def _expect(self, label: str, meaning: Cell | int) -> None:
         """Let the label be read when its first word is said, or the first behind its comma."""
-        bare = label.translate(_QUIET)
-        before, _, behind = bare.partition(",")
-        for part in (before, behind):
-            first = part.split(None, 1)
-            if first and first[0][:1].isalpha():
-                stem = first_stem(first[0])
-                self._unread.setdefault(stem, []).append((label, meaning))
+        for part in label.split(",", _MOST_PARTS):
+            if first := _LETTERS_OF.search(part):
+                self._unread.setdefault(first_stem(first[0]), []).append((label, meaning))
 
     def _add(self, phrase: tuple[str, ...], meaning: Cell | int) -> None:
         if phrase and len(phrase) <= _LONGEST_PHRASE and not all(word in terms.STOP_WORDS for word in phrase):
@@ -391,9 +393,8 @@ def _forms(name: str) -> set[tuple[str, ...]]:
     """How a name is said: "Dragon, Red" also "red dragon"."""
     bare = _PARENTHESES.sub(" ", name) if "(" in name else name
     forms = {tuple(filter(None, map(_word, read(bare))))}
-    if bare.count(",") == 1:
-        last, first = bare.split(",")
-        forms.add(tuple(filter(None, map(_word, read(f"{first} {last}")))))
+    if 0 < bare.count(",") <= _MOST_PARTS:
+        forms.add(tuple(filter(None, map(_word, read(" ".join(reversed(bare.split(","))))))))
     return forms
 
 
@@ -404,14 +405,14 @@ def _attribute_forms(label: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     pieces = _SEVERAL.split(bare)
     found: dict[tuple[str, ...], str] = {}
     whole = tuple(filter(None, map(_word, read(label))))
-    if len(whole) > 1 or (whole and "-" in whole[0]):
+    if any("-" in word for word in whole) or (whole and not any(c.isdigit() for c in label)):
         found[whole] = labels.attribute(label)
     for piece in dict.fromkeys((bare, *pieces)):
         said = tuple(words(read(piece)))
         name = labels.attribute(piece)
-        if len(pieces) > 1 and piece is not bare and len(said) == 1 and name != " ".join(said):
+        if len(said) == 1 and said[0] in _PER and f"/{piece}" in bare:
             # "Damage/attack": the second says how, and is no number of attacks.
-            name = said[0]
+            continue
         found.setdefault(said, name)
         found.setdefault(tuple(name.split()), name)
     return tuple(found.items())

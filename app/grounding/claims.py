@@ -218,12 +218,12 @@ class Said:
             group.insert(0, self.subjects[chosen])
         return group
 
-    def attribute(self, values: Sequence[int]) -> dict[int, Mention]:
-        """Of each value what it is said to be: the name of an attribute beside it."""
+    def attributes_of(self, values: Sequence[int]) -> dict[int, list[Mention]]:
+        """Of each value what it may be said to be: the names of attributes near it, the nearest first."""
         ending = {m.end: m for m in self.attributes}
         beginning = {m.start: m for m in self.attributes}
         free = frozenset(values)
-        bound: dict[int, Mention] = {}
+        bound: dict[int, list[Mention]] = {}
         used: set[int] = set()
         for place in values:
             if (
@@ -241,8 +241,8 @@ class Said:
             costs = [(far + self._extra(m, place) + 1.5 * (m.start in used), m) for far, m in found]
             near = [(cost, m) for cost, m in costs if cost <= (_FAR / 2 if _weak(m) else _FAR)]
             if near:
-                bound[place] = min(near, key=lambda pair: pair[0])[1]
-                used.add(bound[place].start)
+                bound[place] = [m for _, m in sorted(near, key=lambda pair: pair[0])]
+                used.add(bound[place][0].start)
         return bound
 
     def _beside(
@@ -270,10 +270,18 @@ class Said:
             # "18/00 strength", "level 7": it says what that number counts.
             if at != place and at in self.coordinates:
                 extra += 10 * (self.words_of([mention]) <= self.books.counting(self.coordinates[at]))
+        if mention.start > place and self.stem(mention.start - 1) in ("/", "per"):
+            extra += 4
         after = mention.end + 1
         if mention.start > place and after < len(self.tokens):
             extra += 2 * bool(self.tokens[after].value or self.stem(after) in (":", "of", "is", "="))
         return extra
+
+    def adjoin(self, one: Mention, other: Mention) -> bool:
+        """Whether nothing but small words stands between two names of attributes."""
+        first, last = sorted((one, other), key=lambda m: m.start)
+        between = [self.stem(i) for i in range(first.end + 1, last.start)]
+        return one != other and len(between) <= 2 and all(s in terms.STOP_WORDS or s == "/" for s in between)
 
     @cached_property
     def opening(self) -> tuple[int, frozenset[str]]:
@@ -372,8 +380,8 @@ class Checker:
         )
 
     def _figures(self, said: Said, values: list[int]) -> list[Claim]:
-        bound = said.attribute(values)
-        for place, mention in bound.items():
+        near = said.attributes_of(values)
+        for place, (mention, *_) in near.items():
             # "The d100 result is 91": the label of a row.
             for cell in mention.cells:
                 if cell.row < 0 and cell.column == 0:
@@ -385,12 +393,30 @@ class Checker:
             if at in values
         }
         labels: set[int] = set()
+        bound: dict[int, Mention] = {}
         for place in values:
             if place not in verdicts:
-                verdict, used = self._in_grids(said, place, bound.get(place), values)
-                labels |= used
+                meant = _Meant([])
+                for candidate in near.get(place, ()):
+                    bound.setdefault(place, candidate)
+                    if (meant := self._meant(said, place, candidate, values)).cells:
+                        bound[place] = candidate
+                        break
+                attributed = bound.get(place)
+                if not attributed:
+                    meant = self._meant(said, place, None, values)
+                verdict = self._in_grids(said, place, attributed, meant, values)
+                if verdict.status == "contradicted" and attributed:
+                    for other in near[place]:
+                        # "Damage vs small/medium": either may be what it is.
+                        if said.adjoin(attributed, other) and verdict.status == "contradicted":
+                            also = self._meant(said, place, other, values)
+                            if also.cells:
+                                verdict = self._in_grids(said, place, other, also, values)
+                if verdict.status != "unchecked":
+                    labels |= meant.labels
                 if verdict.status != "supported":
-                    prose = self._in_prose(said, place, bound.get(place), verdict.status == "contradicted")
+                    prose = self._in_prose(said, place, attributed, verdict.status == "contradicted")
                     if prose.status == "supported" or verdict.status == "unchecked":
                         verdict = prose
                 verdicts[place] = verdict
@@ -407,26 +433,26 @@ class Checker:
         return found
 
     def _in_grids(
-        self, said: Said, place: int, attribute: Mention | None, values: list[int]
-    ) -> tuple[Verdict, frozenset[int]]:
-        """The verdict of the cells that the value is said to be, and the numbers that are their labels."""
-        meant = self._meant(said, place, attribute, values)
-        stated = [cell for cell in meant.cells if self._books.cell(cell)]
-        good = [cell for cell in stated if self._holds(cell, said, place)]
-        counted = any(self._books.counted_rows(cell.grid) for cell in stated)
+        self, said: Said, place: int, attribute: Mention | None, meant: _Meant, values: list[int]
+    ) -> Verdict:
+        """The verdict of the cells that the value is said to be."""
+        stated = meant.cells
+        called = said.words_of([attribute] if attribute else [])
+        good = [cell for cell in stated if self._holds(cell, said, place, called)]
         if good:
+            counted = any(self._books.counted_rows(cell.grid) for cell in stated)
             if len(good) < len(stated) and counted and len({cell.grid for cell in stated}) > 1:
                 # Several tables may be meant, and only some say so.
-                return Verdict(), _NO_LABELS
-            return Verdict("supported", self._n(said, good)), meant.labels
+                return Verdict()
+            return Verdict("supported", self._n(said, good))
         alone = attribute or (
             len(values) <= _WINDOW and sum(at not in said.coordinates for at in values) == 1
         )
         if meant.surely < 1 or not alone or not any(self._excludes(cell, said, place) for cell in stated):
-            return Verdict(), _NO_LABELS
+            return Verdict()
         n = self._n(said, stated)
         row = [self._books.cell(cell) for cell in stated if self._books.n(cell) == n]
-        return Verdict("contradicted", n, " | ".join(dict.fromkeys(row))), meant.labels
+        return Verdict("contradicted", n, " | ".join(dict.fromkeys(row)))
 
     def _n(self, said: Said, cells: list[Cell]) -> int | None:
         """The passage of one of the cells, one that the statement cites if it cites one."""
@@ -448,7 +474,7 @@ class Checker:
                     if at != place and said.value(at).kind == "number":
                         for cell in self._books.labelled(grid, said.value(at)):
                             rows.setdefault(grid, {})[cell.row] = 0.5
-                            labels.add(at)
+                            labels.setdefault(at, []).append(cell)
         for grid, some in columns.items():
             if grid not in named or len(named[grid]) > len(some):
                 named[grid] = some
@@ -457,6 +483,7 @@ class Checker:
             for grid, meant in rows.items()
             for row, surely in meant.items()
             for column in named.get(grid, ())
+            if self._books.cell(Cell(grid, row, column))
         ]
         if not found:
             return _Meant([])
@@ -466,7 +493,9 @@ class Checker:
             # Of tables with the same labels the one that is spoken of.
             spoken = {cell.grid: self._spoken_of(said, cell.grid) for cell in cells}
             cells = [cell for cell in cells if spoken[cell.grid] == max(spoken.values())]
-        return _Meant(cells, best, frozenset(labels))
+        chosen = {(c.grid, c.row, -1) for c in cells} | {(c.grid, -1, c.column) for c in cells}
+        used = (at for at, heads in labels.items() if not chosen.isdisjoint(heads))
+        return _Meant(cells, best, frozenset(used))
 
     def _rows(self, said: Said, place: int) -> dict[int, dict[int, float]]:
         """By grid the rows that are named, and how surely they are meant."""
@@ -482,11 +511,11 @@ class Checker:
 
     def _counted(
         self, said: Said, place: int, rows: dict[int, dict[int, float]]
-    ) -> tuple[dict[int, set[int]], set[int]]:
-        """By grid the columns that numbers name, and which numbers of the statement do; `rows` gets the
-        rows."""
+    ) -> tuple[dict[int, set[int]], dict[int, list[Cell]]]:
+        """By grid the columns that numbers name, and what which number of the statement names; `rows` gets
+        the rows."""
         columns: dict[int, set[int]] = {}
-        labels: set[int] = set()
+        labels: dict[int, list[Cell]] = {}
         for source, surely in ((said, 3.0), (self._question, 1.0)):
             own = source is said
             near = (
@@ -502,7 +531,7 @@ class Checker:
                     else:
                         continue
                     if own:
-                        labels.add(at)
+                        labels.setdefault(at, []).append(cell)
         return columns, labels
 
     def _spoken_of(self, said: Said, grid: int) -> int:
@@ -510,7 +539,7 @@ class Checker:
         asked = self._question.words
         return 4 * len(about & said.words) + 2 * len(about & self._carried_words) + len(about & asked)
 
-    def _holds(self, cell: Cell, said: Said, place: int) -> bool:
+    def _holds(self, cell: Cell, said: Said, place: int, called: frozenset[str]) -> bool:
         """Whether the cell states the value."""
         tokens = self._books.cell_tokens(cell)
         stated = {i: t.value for i, t in enumerate(tokens) if t.value}
@@ -524,7 +553,7 @@ class Checker:
             summed = counted and len(parts) > 1 and said.stem(place + 1) not in b.words(tokens)
             return summed and wanted is not None and sum(p[1] for p in parts if p) == wanted[1]
         # Several in one cell ("1d4 claw, 2d4 bite"): the words beside them say which one it is.
-        alike = {i: b.likeness(around, b.context(tokens, i), _NONE) for i in stated}
+        alike = {i: b.likeness(around, b.context(tokens, i), called) for i in stated}
         return len(stated) == 1 or max(alike[i] for i in good) >= max(alike.values())
 
     def _excludes(self, cell: Cell, said: Said, place: int) -> bool:
@@ -572,7 +601,8 @@ class Checker:
                         continue
                     found = page.tokens[at].value
                     assert found is not None
-                    if same(value, found, penalty) or _within(value, found, around, there):
+                    whole = found.kind != "range" or value.kind == "range"
+                    if (whole and same(value, found, penalty)) or _within(value, found, around, there):
                         alike = max(alike, (likeness, page, at), key=_first)
                     elif found.kind == value.kind:
                         other = max(other, (likeness, page, at), key=_first)

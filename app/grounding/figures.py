@@ -45,6 +45,8 @@ _UNITS = {
     }.items()
     for alias in (name, *aliases.split())
 }  # fmt: skip
+_COMPOUND = re.compile(r"-([^\W\d_]+)")
+_COUNTING = terms.NUMBER_WORDS.keys() | _COUNTED.keys() | _TENS.keys() | _SCALES.keys()
 _MARKS = {"'": "foot", '"': "inch", "%": "%"}
 _STATED_IN = frozenset(("foot", "inch", "yard"))
 PENALTY = frozenset(
@@ -88,9 +90,8 @@ def read(text: str) -> list[Token]:
             written = match["word"]
             for stem in _stems(written):
                 found.append(Token(stem, start, end, sentence, capital=written[0].isupper()))
-            if not found or found[-1].start != start:
-                continue
-            _count(found)
+            if found and found[-1].start == start and not _in_compound(match):
+                _count(found)
         elif match["dice"] or match["number"]:
             found.append(Token("", start, end, sentence, _value(match)))
             _join_range(found)
@@ -107,11 +108,17 @@ def _stems(word: str) -> tuple[str, ...]:
     lower = word.lower()
     if len(word) <= 5 and (word.isupper() or lower not in terms.STOP_WORDS):
         known = labels.attribute(word)
-        if known != lower and len(lower) <= 3 and " ".join(terms.stems(known)) != lower:
+        if known and known != lower and len(lower) <= 3 and " ".join(terms.stems(known)) != lower:
             return tuple(terms.stems(known))
     if "'" in lower and lower.endswith(("n't", "'re", "'ll", "'ve")):
         return ("not",) if lower.endswith("n't") else ()
     return (terms.stem(lower),) if lower.isascii() else tuple(terms.stems(word))
+
+
+def _in_compound(word: re.Match[str]) -> bool:
+    """Whether it is the beginning of a word that counts nothing: "half-orc", "two-handed"."""
+    behind = _COMPOUND.match(word.string, word.end())
+    return behind is not None and not {terms.stem(behind[1].lower())} & (_UNITS.keys() | _COUNTING)
 
 
 def first_stem(word: str) -> str:
