@@ -22,7 +22,6 @@ Context = Mapping[str, tuple[float, float]]
 
 _PARENTHESES = re.compile(r"\([^()]{0,200}\)")
 _LETTERS = re.compile(r"[a-z]+")
-_TABLE_LINE = re.compile(r"^[ \t]*(?:\||<t[rdh]\b|<table).*$", re.MULTILINE | re.IGNORECASE)
 # So far from a value a word says nothing about it any more.
 _REACH = 8.0
 # A word on the other side of the value: "armor class 5" and "5 armor class".
@@ -76,12 +75,20 @@ class Page:
     @cached_property
     def tokens(self) -> list[Token]:
         """Without what stands in tables: without its labels a cell says nothing."""
-        return read(_TABLE_LINE.sub(lambda line: " " * len(line[0]), self.source))
+        if "|" not in self.source and "<t" not in self.source.lower():
+            return read(self.source)
+        return read("\n".join(" " * len(x) if _in_table(x) else x for x in self.source.split("\n")))
 
     @cached_property
     def words(self) -> frozenset[str]:
-        whole = terms.fold(f"{self.passage.name}\n{self.passage.hierarchy}\n{self.passage.text}")
-        return frozenset(map(terms.stem, set(_LETTERS.findall(whole))))
+        return frozenset(map(terms.stem, set(_LETTERS.findall(self.folded))))
+
+    @cached_property
+    def folded(self) -> str:
+        """Name, place and text as words are compared in, with both readings of words that were cut."""
+        passage = self.passage
+        whole = f"{passage.name}\n{passage.hierarchy}\n{passage.book}\n{passage.text}"
+        return terms.without_accents(terms.both_readings(whole)).lower()
 
     @cached_property
     def _contexts(self) -> dict[int, Context]:
@@ -143,6 +150,10 @@ class Page:
             else:
                 last -= 1
         return " ".join(self.source[self.tokens[first].start : self.tokens[last - 1].end].split())
+
+
+def _in_table(line: str) -> bool:
+    return line.lstrip().lower().startswith(("|", "<td", "<tr", "<th", "<table"))
 
 
 def _by_word(found: Iterable[tuple[int, Iterable[str]]]) -> dict[str, list[int]]:

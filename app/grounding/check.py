@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from app.grounding.books import Books
@@ -22,6 +23,8 @@ from app.models import Passage
 # A run of capitalised words: "Lay on Hands", "Mind Flayer". Abbreviations (AC, THAC0) are not names.
 _WORD = r"[A-Z][a-z][a-z'’-]*"
 _CAPITALISED = re.compile(rf"\b{_WORD}(?:(?: (?:of|the|and|to|on))? {_WORD})*")
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_DICE = re.compile(r"\d{0,3}d(?:\d{1,4}|%)")
 # Behind a number as it is written: its unit, the ending of an ordinal.
 _ENDING = re.compile(r"(?:st|nd|rd|th|\s?['\"%]|[\s-][A-Za-z].*)$")
 # Before the first word of a sentence, a list entry, a heading, a cell, a quotation a capital says nothing.
@@ -85,11 +88,12 @@ class Check:
     """
 
     def __init__(self, passages: Sequence[Passage], question: str = "", grids: Sequence[Grid] = ()) -> None:
-        self._passages, self._question = passages, question
+        self._question = question
         self._citations = Citations(len(passages))
         self._statements = Statements()
         self._shown: list[str] = []
-        self._checker = Checker(Books(passages, grids), question)
+        self._books = Books(passages, grids)
+        self._checker = Checker(self._books, question)
         self._checked: list[tuple[Statement, list[Claim]]] = []
 
     def shown(self, pieces: Iterable[str]) -> Iterator[str]:
@@ -108,12 +112,7 @@ class Check:
         `known_names`: names the collection knows that stand in the answer (`app.retrieval.entities.read`),
         which are looked up however they are written.
         """
-        source = terms.both_readings(
-            "\n".join(
-                (self._question, *(f"{p.name}\n{p.hierarchy}\n{p.book}\n{p.text}" for p in self._passages))
-            )
-        )
-        names = _unknown_names(CITATION.sub(" ", "".join(self._shown)), source, known_names)
+        names = self._unknown_names(known_names)
         unknown = re.compile("|".join(map(re.escape, names)) or "(?!)", re.IGNORECASE)
         claims: list[Claim] = []
         uncited: dict[int, None] = {}
@@ -131,7 +130,7 @@ class Check:
             len(uncited),
             tuple(dict.fromkeys(self._citations.removed)),
             tuple(dict.fromkeys(self._citations.cited)),
-            _unknown_numbers((claim.value for claim in claims if claim.status != "supported"), source),
+            self._unknown_numbers(claim.value for claim in claims if claim.status != "supported"),
             names,
         )
 
@@ -145,6 +144,55 @@ class Check:
     def _check(self, statements: Iterable[Statement]) -> None:
         self._checked += ((statement, self._checker.check(statement)) for statement in statements)
 
+    def _unknown_numbers(self, values: Iterable[str]) -> tuple[str, ...]:
+        """Those of `values` that stand nowhere; a model counts by itself, so only digits, and from 2 on."""
+        wanted: dict[str, Value] = {}
+        for written in values:
+            if (found := read(written)) and (value := found[0].value) and not value.spelled:
+                wanted[_ENDING.sub("", written)] = value
+        if not wanted:
+            return ()
+        source = "\n".join((self._question, *(page.folded for page in self._books.pages)))
+        known = {"0", "1"} | {number.replace(",", "") for number in _NUMBER.findall(source)}
+        known |= {terms.NUMBER_WORDS[word] for word in terms.NUMBER_WORDS.keys() & set(source.split())}
+        dice = {f"1{found}" if found[0] == "d" else found for found in _DICE.findall(source)}
+        return tuple(
+            text
+            for text, value in wanted.items()
+            if not (
+                value.amount.partition("+")[0] in dice
+                if value.kind == "dice"
+                else known.issuperset(_NUMBER.findall(value.amount))
+            )
+        )
+
+    def _unknown_names(self, known_names: Iterable[str]) -> tuple[str, ...]:
+        """Names that no passage has, and the question does not."""
+        prose = CITATION.sub(" ", "".join(self._shown))
+        words = set(terms.stems(self._question)).union(*(page.words for page in self._books.pages))
+        missing = []
+        for match in _CAPITALISED.finditer(prose):
+            start = match.start()
+            name = match[0]
+            if start == 0 or _OPENING.search(prose[max(0, start - _OPENING_LENGTH) : start]):
+                # The first word is there for the sentence; what follows it may be a name all the same.
+                _, _, name = name.partition(" ")
+            # The words in any order: "Red Dragon" of "Dragon, Red".
+            unknown = set(terms.stems(name)) - words - terms.STOP_WORDS
+            if unknown and terms.key(name) not in _USUAL_NAMES:
+                missing.append((start, name))
+        lowered = prose.lower()
+        for name in known_names:
+            if terms.key(name) not in self._all_words:
+                missing.append((lowered.find(name.lower()), name))
+        return tuple(dict.fromkeys(name for _, name in sorted(missing)))
+
+    @cached_property
+    def _all_words(self) -> str:
+        """Question and passages, stem after stem."""
+        texts = (self._question, *(page.folded for page in self._books.pages))
+        return "".join(terms.stem(token) for text in texts for token in terms.tokens(text))
+
 
 def ground(
     answer: str,
@@ -157,46 +205,3 @@ def ground(
     check = Check(passages, question, grids)
     shown = "".join(check.shown([answer]))
     return shown, check.report(known_names)
-
-
-def _unknown_numbers(values: Iterable[str], source: str) -> tuple[str, ...]:
-    """Those of `values` that stand nowhere; a model counts by itself, so only digits, and from 2 on."""
-    wanted: dict[str, Value] = {}
-    for written in values:
-        if (found := read(written)) and (value := found[0].value) and not value.spelled:
-            wanted[_ENDING.sub("", written)] = value
-    if not wanted:
-        return ()
-    known: set[str] = set()
-    for token in read(source):
-        if token.value:
-            known |= {token.value.amount, *token.value.parts}
-    return tuple(
-        text
-        for text, value in wanted.items()
-        if value
-        and value.amount not in known | {"0", "1"}
-        and not (value.parts and known.issuperset(value.parts))
-    )
-
-
-def _unknown_names(prose: str, source: str, known_names: Iterable[str]) -> tuple[str, ...]:
-    tokens = terms.tokens(source)
-    words = set(map(terms.stem, set(tokens)))
-    missing = []
-    for match in _CAPITALISED.finditer(prose):
-        start = match.start()
-        name = match[0]
-        if start == 0 or _OPENING.search(prose[max(0, start - _OPENING_LENGTH) : start]):
-            # The first word is there for the sentence; what follows it may be a name all the same.
-            _, _, name = name.partition(" ")
-        # The words in any order: "Red Dragon" of "Dragon, Red".
-        unknown = [stem for stem in terms.stems(name) if stem not in words and stem not in terms.STOP_WORDS]
-        if unknown and terms.key(name) not in _USUAL_NAMES:
-            missing.append((start, name))
-    lowered = prose.lower()
-    text = "".join(map(terms.stem, tokens))
-    for name in known_names:
-        if terms.key(name) not in text:
-            missing.append((lowered.find(name.lower()), name))
-    return tuple(dict.fromkeys(name for _, name in sorted(missing)))

@@ -47,6 +47,7 @@ _UNITS = {
 }  # fmt: skip
 _COMPOUND = re.compile(r"-([^\W\d_]+)")
 _COUNTING = terms.NUMBER_WORDS.keys() | _COUNTED.keys() | _TENS.keys() | _SCALES.keys()
+_SPECIAL = _UNITS.keys() | _COUNTING
 _MARKS = {"'": "foot", '"': "inch", "%": "%"}
 _STATED_IN = frozenset(("foot", "inch", "yard"))
 PENALTY = frozenset(
@@ -76,7 +77,6 @@ class Token(NamedTuple):
     end: int
     sentence: int
     value: Value | None = None
-    capital: bool = False
 
 
 def read(text: str) -> list[Token]:
@@ -86,19 +86,21 @@ def read(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text.translate(_PLAIN)):
         kind = match.lastgroup
         start, end = match.span()
-        if match["word"]:
-            written = match["word"]
-            for stem in _stems(written):
-                found.append(Token(stem, start, end, sentence, capital=written[0].isupper()))
-            if found and found[-1].start == start and not _in_compound(match):
+        if kind == "word":
+            written = match[0]
+            stems = _stems(written)
+            for stem in stems:
+                found.append(Token(stem, start, end, sentence))
+            if stems and stems[-1] in _SPECIAL and not _in_compound(match):
                 _count(found)
-        elif match["dice"] or match["number"]:
-            found.append(Token("", start, end, sentence, _value(match)))
-            _join_range(found)
         elif kind == "end":
             sentence += 1
-        else:
+        elif kind == "mark":
             found.append(Token(match[0], start, end, sentence))
+        else:
+            value = Value(_plain(match[0])) if kind == "number" and not match["sign"] else _value(match)
+            found.append(Token("", start, end, sentence, value))
+            _join_range(found)
     return found
 
 
@@ -238,6 +240,7 @@ def same(said: Value, stated: Value, penalty: bool = False) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def bounds(value: Value | None) -> tuple[float, float] | None:
     """The least and the greatest that it can be; None of what is no number."""
     if value is None:

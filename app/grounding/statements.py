@@ -21,6 +21,8 @@ _BLANKS = (" ", "\t")
 _WIDEST_RANGE = 50
 # The end of a sentence, with the citations behind it; what follows begins another one.
 _END = re.compile(r"[.!?][\"'”’)*_]{0,4}(?:[ \t]?\[[0-9 ,;–-]{1,40}\]){0,20}[ \t]+(?=[^\sa-z\[])")
+_STOP = re.compile(r"[.!?]")
+_LONGEST_END = 80
 _ABBREVIATED = re.compile(
     r"(?:^|[\s(])(?:vs|ft|in|lbs?|no|e\.g|i\.e|approx|pp?|st|mr|dr|etc|cf|max|min|yds?)\.$", re.I
 )
@@ -165,7 +167,9 @@ class Statements:
         *lines, self._line = (self._line + piece).split("\n")
         for line in lines:
             yield from self._take(line, whole=True)
-        if not piece.strip() or piece != piece.rstrip() or " " in piece:
+        # Behind the sign that ends a sentence citations may stand.
+        recent = max(0, len(self._line) - len(piece) - _LONGEST_END)
+        if _STOP.search(self._line, recent) or len(self._line) > _LONGEST:
             yield from self._take(self._line, whole=False)
 
     def end(self) -> Iterator[Statement]:
