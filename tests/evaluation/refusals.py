@@ -9,98 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.models import Passage, Turn
-from tests.evaluation import spoken
+from tests.evaluation import refused_forms, spoken
 from tests.evaluation.asking import Posed, Writer
 from tests.evaluation.truth import Cell, numbers, same_value
 
-_CONDITIONS = (
-    "with a +1 sword",
-    "at night",
-    "as an elf",
-    "if it is asleep",
-    "against undead",
-    "under water",
-    "while it is charging",
-    "when it is wounded",
-    "in plate mail",
-    "after a haste spell",
-    "during a storm",
-    "if it surprised us",
-    "with my back to the wall",
-    "unless it is blind",
-)
-_REASONS = (
-    "Why is the {noun} of {a} what it is?",
-    "How is the {noun} of {a} worked out?",
-    "Should I worry about the {noun} of {a}?",
-    "What does the {noun} of {a} mean?",
-    "Can the {noun} of {a} be changed?",
-    "how does the {noun} of {a} work",
-    "why does {a} have that {noun}",
-    "Is the {noun} of {a} any good?",
-    "should we fear {a} for its {noun}?",
-    "How do I use the {noun} of {a}?",
-)
-_SUMS = (
-    "What is the {noun} of {a} plus 2?",
-    "Twice the {noun} of {a}?",
-    "What is the {noun} of five {n}s together?",
-    "total {noun} of 3 {n}s",
-    "How much is the {noun} of {a} on average?",
-    "half the {noun} of {a}",
-    "{noun} of {a} minus 1",
-)
-_NEGATIONS = (
-    "What {noun} does {a} not have?",
-    "Which monsters do not have the {noun} of {a}?",
-    "What is not the {noun} of {a}?",
-    "everything without the {noun} of {a}",
-    "the {noun} of all but {a}",
-)
-_SECOND_PARTS = (
-    "and how do I hit it?",
-    "and can it be charmed?",
-    "and how does initiative work?",
-    "and what happens when a character dies?",
-    "and why?",
-    "and should we run?",
-    "and how do we get past it?",
-    "and does it regenerate?",
-)
-_SUPERLATIVES = (
-    "Which one has the highest {noun}?",
-    "What has the lowest {noun}?",
-    "the best {noun} of all?",
-    "Is there anything with a better {noun} than {a}?",
-    "what has a worse {noun} than {a}",
-    "Who has the most {noun}?",
-    "strongest creature by {noun}",
-    "Is the {noun} of {a} the highest there is?",
-)
-_ABSENT = (
-    "THAC0",
-    "mana",
-    "stamina",
-    "luck score",
-    "favourite food",
-    "life span",
-    "sanity",
-    "fatigue points",
-    "birth weight",
-    "wound threshold",
-    "hair colour",
-    "mating season",
-    "initiative bonus",
-    "proficiency slots",
-    "renown",
-)
-_UNSURE = (
-    "What is its {noun}?",
-    "and the {noun}?",
-    "{noun}?",
-    "what {noun} does it have",
-    "How about that one's {noun}?",
-)
 _SYLLABLES = (
     "gru",
     "mbo",
@@ -138,21 +50,35 @@ def refusals(
     plain = [one for one in posed if len(one.wanted) == 1 and not one.badly]
     blocks = [one for one in plain if one.wanted[0][0].kind == "block"]
     found: list[Refused] = []
+    # A qualifier that a label has would be part of what is asked for.
+    labels = " ".join({cell.column for cell in stated} | {cell.heading for cell in stated}).lower()
+    qualifiers = [word for word in refused_forms.QUALIFIED.split() if word not in labels]
 
     def filled(kind: str, forms: Sequence[str], some: Sequence[Posed]) -> None:
         for one in rng.sample(some, min(each, len(some))):
             found.append(Refused(_about(one, rng.choice(forms), rng), kind))
 
     for one in rng.sample(plain, min(2 * each, len(plain))):
-        found.append(Refused(f"{_bare(one)} {rng.choice(_CONDITIONS)}?", "condition"))
+        found.append(Refused(f"{_bare(one)} {rng.choice(refused_forms.CONDITIONS)}?", "condition"))
     for one in rng.sample(plain, min(each, len(plain))):
-        found.append(Refused(f"{_bare(one)} {rng.choice(_SECOND_PARTS)}", "two parts"))
-    filled("reason", _REASONS, blocks)
-    filled("sum", _SUMS, blocks)
-    filled("negation", _NEGATIONS, blocks)
-    filled("superlative", _SUPERLATIVES, blocks)
+        found.append(Refused(f"{_bare(one)} {rng.choice(refused_forms.SECOND_PARTS)}", "two parts"))
+    filled("reason", refused_forms.REASONS, blocks)
+    filled("sum", refused_forms.SUMS, blocks)
+    filled("negation", refused_forms.NEGATIONS, blocks)
+    filled("superlative", refused_forms.SUPERLATIVES, blocks)
+    filled("backwards", refused_forms.BACKWARDS, blocks)
+    filled("elsewhere", refused_forms.ELSEWHERE, blocks)
+    filled("whether", refused_forms.WHETHER, blocks)
     for one in rng.sample(blocks, min(each, len(blocks))):
-        noun = rng.choice(_ABSENT)
+        changed = f"{rng.choice(refused_forms.CHANGED.split())} {spoken.name(one.wanted[0][0].title)}"
+        form = rng.choice(["What is the {noun} of {a}?", "{n} {noun}", "What {noun} does {a} have?"])
+        found.append(Refused(_about(one, form, rng, said=changed), "changed subject"))
+        word = rng.choice(qualifiers)
+        noun = f"{word} {rng.choice(spoken.attribute(one.wanted[0][0].column).nouns)}"
+        form = rng.choice(["What is the {noun} of {a}?", "{n} {noun}", "{noun} of {a}?"])
+        found.append(Refused(_about(one, form, rng, noun), "changed attribute"))
+    for one in rng.sample(blocks, min(each, len(blocks))):
+        noun = rng.choice(refused_forms.ABSENT)
         if noun.split()[0].lower() not in texts[one.wanted[0][0].passage]:
             form = rng.choice(["What is the {noun} of {a}?", "{n} {noun}", "What {noun} does {a} have?"])
             found.append(Refused(_about(one, form, rng, noun), "absent attribute"))
@@ -175,7 +101,7 @@ def _about(one: Posed, form: str, rng: random.Random, noun: str = "", said: str 
     cell = one.wanted[0][0]
     said = said or spoken.name(cell.title)
     noun = noun or rng.choice(spoken.attribute(cell.column).nouns)
-    return form.format(noun=noun, n=said, a=spoken.with_article(said))
+    return form.format(noun=noun, n=said, a=spoken.with_article(said), v=cell.value)
 
 
 def _nobody(rng: random.Random, known: frozenset[str]) -> str:
@@ -197,7 +123,7 @@ def _unsure(blocks: Sequence[Posed], rng: random.Random, each: int) -> list[Refu
             Turn("assistant", f"That depends: {names[0]} and {names[1]} are both dangerous. [1][2]"),
         )
         history = two if rng.random() < 0.6 else ()
-        found.append(Refused(rng.choice(_UNSURE).format(noun=noun), "unsure subject", history))
+        found.append(Refused(rng.choice(refused_forms.UNSURE).format(noun=noun), "unsure subject", history))
     return found
 
 
