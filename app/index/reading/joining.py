@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
 from app.index.reading.cells import heading
-from app.index.reading.json_tables import JsonRow, JsonTable, split_title
+from app.index.reading.json_tables import JsonRow, JsonTable, split_place, split_title
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
 from app.index.reading.shaping import other_labels
 from app.models import Passage
@@ -71,7 +71,7 @@ def json_grids(parts: Sequence[JsonPart]) -> Iterator[Grid]:
     groups: dict[tuple[str, ...], list[JsonPart]] = {}
     last: tuple[str, ...] | None = None
     for part in parts:
-        title = part.table.title or _title_of(part.passage)
+        title = part.table.title or _title_of(part)
         key = (part.passage.book, *sorted(terms.stems(title)))
         if not part.table.place:
             key = (*key, part.passage.id)
@@ -84,8 +84,23 @@ def json_grids(parts: Sequence[JsonPart]) -> Iterator[Grid]:
             yield from _grids(same)
 
 
-def _title_of(passage: Passage) -> str:
-    return split_title(_unparted(passage.name))[0]
+def _title_of(part: JsonPart) -> str:
+    return _in_title(part, part.table.rows[0])[0]
+
+
+def _in_title(part: JsonPart, row: JsonRow) -> tuple[str, str]:
+    """What the heading of the passage says of the table, and of the row's place: "level 7"."""
+    name = _unparted(part.passage.name)
+    return split_place(name, row.label) if part.table.place else split_title(name)
+
+
+def _key(part: JsonPart, row: JsonRow) -> str:
+    """What the label of `row` counts; "" where neither it nor the heading of its passage says so."""
+    if row.key or not part.table.place:
+        return row.key
+    words, label = _in_title(part, row)[1].split(), terms.stems(row.label)
+    own = [word for word in words[: len(words) - len(row.label.split())] if terms.stem(word.lower()) != "row"]
+    return " ".join(own) if terms.stems(" ".join(words))[-len(label) :] == label else ""
 
 
 def _shortened(part: JsonPart, group: Sequence[JsonPart], key: Sequence[str], last: Sequence[str]) -> bool:
@@ -113,17 +128,17 @@ def _by_hierarchy(group: list[JsonPart]) -> list[list[JsonPart]]:
 
 
 def _grids(parts: Sequence[JsonPart]) -> Iterator[Grid]:
-    rows = [(part.passage, part.table, row) for part in parts for row in part.table.rows]
-    columns, cells = _aligned([row for _, _, row in rows])
+    rows = [(part, row) for part in parts for row in part.table.rows]
+    columns, cells = _aligned([row for _, row in rows])
     if not columns or len(columns) > MOST_COLUMNS or len(columns) * len(rows) > MOST_CELLS:
         return
-    keys = Counter(row.key for _, _, row in rows if row.key)
+    keys = Counter(filter(None, (_key(part, row) for part, row in rows)))
     key = keys.most_common(1)[0][0] if keys else ""
     made = [
-        GridRow(passage.id, (_label(row, key), *values))
-        for (passage, _, row), values in zip(rows, cells, strict=True)
+        GridRow(part.passage.id, (_label(row, key), *values))
+        for (part, row), values in zip(rows, cells, strict=True)
     ]
-    titles = Counter(spoken(part.table.title or _title_of(part.passage)) for part in parts)
+    titles = Counter(spoken(part.table.title or _title_of(part)) for part in parts)
     title = titles.most_common(1)[0][0]
     names = (key, *columns)
     grid = Grid(title, _context(title, parts), names, tuple(_ordered(made)), "table")

@@ -44,11 +44,14 @@ _WRAPPERS_NAMES = (
     "/score/table data"
 )
 _LIST_NAMES = "row/entry/data/value/result/item/table/content/body"
+_LABEL_NAMES = "row/row label/row name/row key/label"
 _TITLE = frozenset(_TITLE_NAMES.split("/"))
 _SAID = frozenset(_SAID_NAMES.split("/"))
 _NOT_STATED = frozenset(_NOT_STATED_NAMES.split("/"))
 _WRAPPERS = frozenset(_WRAPPERS_NAMES.split("/"))
 _LIST = frozenset(_LIST_NAMES.split("/"))
+# Properties that are the label of the row and do not say of what: "row": 7.
+_LABEL = frozenset(_LABEL_NAMES.split("/"))
 
 
 class JsonRow(NamedTuple):
@@ -159,6 +162,13 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
         return
     base, place = split_title(title)
     plain = [k for k, v in stated.items() if not isinstance(v, dict | list)]
+    if labelled := _labelled(stated):
+        base, place = split_place(title, labelled.label)
+        if not place:
+            base = _without_place(title, labelled.key, labelled.label)
+        place = place or f"{labelled.key} {labelled.label}".strip()
+        yield JsonTable(base, place, said, [labelled], must=must)
+        return
     listed = next((k for k, v in stated.items() if isinstance(v, list) and v and _is_rows(k, v)), None)
     if listed is not None and not (plain and place) and (not place or _name(listed) in _LIST):
         heads = next((v for k, v in stated.items() if _is_heads(k) and isinstance(v, list)), [])
@@ -198,6 +208,22 @@ def _inner(value: Mapping[str, Any]) -> bool:
     return bool(value) and (
         any(isinstance(v, list) for v in value.values()) or all(isinstance(v, dict) for v in value.values())
     )
+
+
+def _labelled(stated: Mapping[str, Any]) -> JsonRow | None:
+    """The row of which a property is called the label: "row": 7, "row": {"Level": 7}, "row_label": "Level"
+    beside "row": 7."""
+    labelling = {k: v for k, v in stated.items() if _name(k) in _LABEL}
+    rest = {k: v for k, v in stated.items() if k not in labelling}
+    if not 1 <= len(labelling) <= 2 or not any(isinstance(v, dict | list) for v in rest.values()):
+        return None
+    *kinds, label = labelling.values()
+    if isinstance(label, dict) and len(label) == 1:
+        kinds, label = [_shown(next(iter(label)))], next(iter(label.values()))
+    cells = dict(_cells(rest))
+    if isinstance(label, dict | list) or not all(isinstance(kind, str) for kind in kinds):
+        return None
+    return JsonRow("".join(kinds), _text(label), cells) if 0 < len(cells) <= MOST_COLUMNS else None
 
 
 def row_of(cells: dict[str, str], place: str, plain: Sequence[str]) -> JsonRow | None:
@@ -252,6 +278,15 @@ def split_title(title: str) -> tuple[str, str]:
         if base and place:
             return base, place
     return title, ""
+
+
+def split_place(title: str, label: str) -> tuple[str, str]:
+    """As `split_title`; of a row with this `label` its place may also stand in parentheses: "… (Level 7)"."""
+    base, _, place = title.removesuffix(")").rpartition(" (")
+    wanted = terms.stems(label)
+    if base and title.endswith(")") and wanted and terms.stems(place)[-len(wanted) :] == wanted:
+        return base, place
+    return split_title(title)
 
 
 def _without_place(title: str, key: str, label: str) -> str:

@@ -108,6 +108,54 @@ def test_rows_that_are_passages_are_one_table(way: str, fenced: bool) -> None:
     assert grid.columns[0] == "opponent armor class"
 
 
+LEVELS = {
+    "the heading says what the label counts": (
+        "Warden Advancement — Level {}",
+        lambda level, cells: {"table": "Warden Advancement", "row": level, "columns": cells},
+    ),
+    "in parentheses": (
+        "Warden Advancement (Level {})",
+        lambda level, cells: {"table": "Warden Advancement", "row": f"{level}", "columns": cells},
+    ),
+    "the label says it": (
+        "Warden Advancement: row {}",
+        lambda level, cells: {"table": "Warden Advancement", "row": {"Level": level}, "columns": cells},
+    ),
+    "beside the label, a column a pair": (
+        "Warden Advancement: row {}",
+        lambda level, cells: {
+            "table": "Warden Advancement",
+            "row_label": "Level",
+            "row": level,
+            "columns": [{"column": name, "value": value} for name, value in cells.items()],
+        },
+    ),
+    "the passage alone has a title": (
+        "Warden Advancement (Level {})",
+        lambda level, cells: {"row": level, "columns": cells},
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LEVELS)
+@pytest.mark.parametrize("headed", [True, False])
+def test_a_row_may_call_its_label_row(way: str, headed: bool) -> None:
+    title, value = LEVELS[way]
+    rows = [
+        Passage(
+            f"row-{level}",
+            (f"#### {title.format(level)}\n\n" if headed else "")
+            + json.dumps(value(level, {"Experience Points": points, "Hit Dice": f"{level}d8"})),
+            {"title": title.format(level)},
+        )
+        for level, points in ((1, 0), (2, 2000), (3, 4000))
+    ]
+    (grid,) = read(rows).grids
+    assert (grid.title, grid.columns) == ("Warden Advancement", ("Level", "Experience Points", "Hit Dice"))
+    assert grid.passages == ["row-1", "row-2", "row-3"]
+    assert [row.cells for row in grid.rows] == [("1", "0", "1d8"), ("2", "2000", "2d8"), ("3", "4000", "3d8")]
+
+
 def test_values_beside_the_label_and_ranges_that_are_expanded() -> None:
     value = {
         "title": "SAVES -- level 4",
