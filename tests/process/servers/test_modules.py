@@ -140,3 +140,16 @@ def test_an_answered_request(program: CgiProgram, auth: AuthDouble, check: Check
     program.request("POST", "/api/query", {"question": "orc"}, token=token)
     reply = program.request("POST", "/api/query", {"question": "orc"}, token=token, probe=True)
     check(reply, 200, "answered")
+
+
+def test_a_request_that_the_books_figures_answer(program: CgiProgram, auth: AuthDouble, check: Check) -> None:
+    token = auth.token_for("alice")
+    asked = {"question": "What is the armor class of an owlbear?"}
+    program.request("POST", "/api/query", asked, token=token)
+    check(program.request("POST", "/api/query", asked, token=token, probe=True), 200, "exact")
+
+
+def test_the_books_figures_take_less_than_any_other_answer() -> None:
+    exact, other = Pinned.read("exact"), Pinned.read("answered")
+    assert len(exact.modules) < len(other.modules)
+    assert not exact.modules & {"app.retrieval.retriever", "app.retrieval.fusion", "app.adapters"}
