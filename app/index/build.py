@@ -13,6 +13,7 @@ from pathlib import Path
 from app import datadir
 from app.index import terms
 from app.index.grids import Grid, TableLabels, labels_of, to_json
+from app.index.labels import attribute
 from app.index.names import collect_names, common_words, ngrams
 from app.index.reader import Reading, read
 from app.index.search import NAME_KINDS, SCHEMA_VERSION, deletions
@@ -117,8 +118,7 @@ def _write_passages(
 def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage], grids: Sequence[Grid]) -> None:
     """The grids, which passages they stand in, and the words by which they are meant.
 
-    Of a table these are all its short texts: a row may be meant by any of them. Whether it is about something
-    is told by its labels, and by the text in which they stand.
+    Whether a table is about something is told by its labels, and by the text in which they stand.
     """
     texts = {passage.id: passage.text for passage in rows}
     for number, grid in enumerate(grids, start=1):
@@ -126,16 +126,10 @@ def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage], grids:
         connection.executemany(
             "INSERT INTO grid_passages VALUES (?, ?)", ((identity, number) for identity in grid.passages)
         )
-        labels = [
-            cell
-            for row in (grid.rows if grid.kind == "table" else ())
-            for place, cell in enumerate(row.cells)
-            if place == 0 or (len(cell) <= _LONGEST_MEANT and not cell.isdigit())
-        ]
-        words = (grid.title, grid.context, "\n".join(grid.columns), "\n".join(labels))
+        columns, labels = map("\n".join, _meant_by(grid))
         connection.execute(
             "INSERT INTO grid_words (rowid, title, context, columns, rows) VALUES (?, ?, ?, ?, ?)",
-            (number, *map(_in_both_forms, words)),
+            (number, *map(_in_both_forms, (grid.title, grid.context, columns, labels))),
         )
         if grid.kind == "table":
             of_rows = (row.cells[0] for row in grid.rows)
@@ -147,6 +141,17 @@ def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage], grids:
             )
     for table in ("grid_words", "table_words"):
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+
+
+def _meant_by(grid: Grid) -> tuple[list[str], list[str]]:
+    """The texts by which its columns are meant, their common names among them, and its rows: all short ones."""
+    columns = [name for label in grid.columns for name in (label, *map(attribute, label.split("/")))]
+    return columns, [
+        cell
+        for row in (grid.rows if grid.kind == "table" else ())
+        for place, cell in enumerate(row.cells)
+        if place == 0 or (len(cell) <= _LONGEST_MEANT and not cell.isdigit())
+    ]
 
 
 def _in_both_forms(text: str) -> str:
@@ -176,7 +181,9 @@ def _write_names(
         mentions.update(ngrams(stems) & names.keys())
     plain = {terms.stem(word) for word in common_words()} | terms.STOP_WORDS
     keys: list[tuple[str, int, bool]] = []
-    named: set[str] = set()
+    # A label that is misspelt is corrected as a name is.
+    labels = (text for grid in grids for texts in ([grid.title], *_meant_by(grid)) for text in texts)
+    named = {stem for text in labels for stem in terms.stems(text)}
     for key, (stems_of_name, owners) in names.items():
         # A class or a race stands in half the passages of a book and is still always meant.
         people = any(rows[number - 1].type in _PEOPLE and kind <= 1 for number, kind in owners.items())

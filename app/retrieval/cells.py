@@ -10,39 +10,39 @@ from typing import NamedTuple
 from app.index import labels, terms
 from app.index.grids import Grid
 from app.retrieval import wording
+from app.retrieval.naming import column_forms, entry_forms, head, row_forms, title_parts
 from app.retrieval.wording import Span, Word, Wording, words_of
 
 # More rows or columns named in one grid is no certain reading of it.
 _MOST_NAMED = 24
-# A longer cell is no name of its row.
+# A longer cell is no name of its row, and a longer label no number of its column.
 _LONGEST_NAME = 60
-_PARENTHESES = terms.expression(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
+_LONGEST_NUMBER = 24
 _LETTER = terms.expression(r"[^\W\d_]")
-_OR = terms.expression(r"(?<!\s)\s+or\s+|/")
-_LISTED = terms.expression(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
-_ALSO = terms.expression(r"(?:and|or|also|including)\s+|\s*,\s*(?:and |or )?")
-# What a price is for, not what is sold: "per vial", "50'", "(1 week)".
-_QUANTITY = terms.expression(
-    r",?\s*\b(?:per|each|for|a|an)\b.{0,40}$|,?\s*\b\d[\d,./]*\s*(?:['\"]|feet|foot|ft\.?|lbs?\.?|pounds?|inch(?:es)?|days?|weeks?)?\s*$"
-)
 _SIGNED = terms.expression(r"[+−-]|(?:none|nil|normal|no|0)\b", re.IGNORECASE)
 _CHANCE = terms.expression(r"\d+\s*%|\d+ in \d+|\d{1,3}\s*$")
-_ELSEWHERE = terms.expression(
-    r"\W*(?:(?:see|varies|variable|special|as|per|referee|dm)\b|[-–—]\W*$)", re.IGNORECASE
+_ELSEWHERE = terms.expression(r"\W*(?:(?:see|varies|variable|special)\b|[-–—]\W*$)", re.IGNORECASE)
+# The label of a column of rolls: "Roll 2d8", "d%", "Adjusted die roll".
+_DIE_ROLL = terms.expression(
+    r"(?:\W|\d*d(?:\d+|%)|die|dice|rolls?|results?|adjusted|scores?|percent|percentile|number)*"
 )
+_IN_ORDER = terms.expression(r"(?:level )?\d+(?:st|nd|rd|th)?(?: level)?")
 BONUS = wording.roots("bonus penalty modifier adjustment")
 CHANCE = wording.roots("chance percent")
-_SPELLS = wording.roots("spell slot")
-# Words of a label that a question leaves out.
-_LOOSE = CHANCE | wording.roots("survival base rate effect")
 UNITS = {
     "gp": "gp|gold", "sp": "sp|silver", "cp": "cp|copper", "pp": "pp|platinum", "ep": "ep|electrum",
     "foot": "f(?:ee|oo)?t|'", "pound": "lbs?|pound", "hour": "hour", "turn": "turn", "round": "round",
     "segment": "segment", "day": "day", "minut": "minute", "coin": "[gscpe]p",
 }  # fmt: skip
+_SPELLS = wording.roots("spell slot")
+# Whoever turns undead is a cleric of some level, though the table need not say so.
+TURNING = wording.roots("turning")
+TURNING_BY = frozenset(("level", *wording.roots("cleric clerics")))
+_UNDEAD = wording.roots("undead")
 # Words of a title that say nothing of what is in the table.
 _GENERAL = frozenset(("experience points", "hit dice")) | wording.roots(
     "advancement progression level ability abilities day round title function general statistics type gear"
+    " table chart matrix list character number encounters beyond"
 )
 # Words of a title that change what its figures mean.
 _QUALIFYING = wording.roots(
@@ -52,74 +52,110 @@ _QUALIFYING = wording.roots(
 )
 # What may be asked of an entry itself with "how many" and "how much".
 _COUNTED_ENTRIES = frozenset(("number appearing", "cost"))
-_DIE_ROLL = terms.expression(
-    r"\W*(?:\d*\s*d\s*(?:\d+|%)|%|die|dice|result|adjusted)?(?:\s+(?:die|dice|rolls?|scores?))*\W*"
-)
 
 
 class Selected(NamedTuple):
-    """A row, the column by which it was selected, and where the question does that."""
+    """A row (-1: no row has the number), the column by which it was selected, and where the question does.
+
+    `counts`: what the number that selects it counts, "" for a roll; None where a name selects it. `beside`:
+    how many words stand with it that belong there.
+    """
 
     row: int
     by: int
     span: Span
+    counts: str | None = None
     beside: int = 0
-    by_number: bool = False
+
+
+class Target(NamedTuple):
+    """The columns that are asked for, and where."""
+
+    columns: tuple[int, ...]
+    span: Span
+    beside: int = 0
 
 
 class Match(NamedTuple):
     """Cells of one row that a question may ask for.
 
-    `by`: the column by which the row is named. `row_span` and `column_span`: where the question names them;
-    `missing`: places of the words that nothing accounts for, -1 for a word of the title that it lacks;
-    `numbers`: places of its numbers; `distant`: how many words only the context has; `beside`: how well
-    numbers stand with what they count. `row` is None where the number that the question has is in no row.
+    `missing`: places of the words that nothing accounts for, -1 for a word of the title that is not asked
+    for; `numbers`: places of its numbers; `distant`: how many words only the context has.
     """
 
     grid: Grid
-    row: int | None
-    by: int
-    columns: tuple[int, ...]
-    row_span: Span
-    column_span: Span
+    selected: Selected
+    target: Target
     missing: tuple[int, ...]
     numbers: frozenset[int]
     distant: int
-    beside: int
 
     @property
     def named(self) -> frozenset[int]:
         """The places of the words that name row and columns."""
-        return frozenset((*range(*self.row_span), *range(*self.column_span)))
+        return frozenset((*range(*self.selected.span), *range(*self.target.span)))
+
+    @property
+    def beside(self) -> int:
+        """How well its numbers stand with what they count."""
+        return self.selected.beside + self.target.beside
+
+    @property
+    def cells(self) -> tuple[str, ...] | None:
+        """What is stated there; None where the number that the question has is in no row."""
+        if self.selected.row < 0:
+            return None
+        row = self.grid.rows[self.selected.row]
+        return tuple(row.cells[place] for place in self.target.columns)
 
 
 def matches(grid: Grid, question: Wording) -> list[Match]:
     """All ways to read `question` as one that asks for cells of one row of `grid`."""
-    found: list[Match] = []
     if grid.kind == "block":
-        selections = _title_named(grid, question)
-        columns = _columns_named(grid, question) if selections else []
+        spans = dict.fromkeys(
+            span for form in entry_forms(grid.title) for span in question.runs.get(form, ())
+        )
+        selections = [Selected(0, 0, span) for span in spans]
+        targets = _columns_named(grid, question) if selections else []
     else:
-        columns = _columns_named(grid, question) + _numbered(grid, question)
-        selections = [*(_rows_named(grid, question) if columns else ()), *_rows_numbered(grid, question)]
-    if len(selections) > _MOST_NAMED:
+        targets = [*_columns_named(grid, question), *_columns_numbered(grid, question)]
+        selections = [*(_rows_named(grid, question) if targets else ()), *_rows_numbered(grid, question)]
+    if len(selections) > _MOST_NAMED or len(targets) > _MOST_NAMED:
         return []
-    for selected in selections:
-        targets = [
-            (targets, span, beside)
-            for targets, span, beside in columns
-            if selected.by not in targets and not _overlap(span, selected.span)
-        ]
-        if not targets and selected.by_number:
-            targets = _unnamed(grid, selected, question)
-        for places, span, beside in targets[:_MOST_NAMED]:
-            match = _match(grid, selected, places, span, question)
-            found.append(match._replace(beside=selected.beside + beside))
-    return found
+    return [
+        _match(grid, selected, target, question)
+        for selected in selections
+        for target in _allowed(grid, selected, targets, question)
+    ]
 
 
-def _overlap(a: Span, b: Span) -> bool:
-    return a[0] < b[1] and b[0] < a[1]
+def elsewhere(value: str) -> bool:
+    """Whether a cell says that its value stands elsewhere, or nothing."""
+    return _ELSEWHERE.match(value) is not None
+
+
+def _allowed(
+    grid: Grid, selected: Selected, targets: Sequence[Target], question: Wording
+) -> Iterator[Target]:
+    """The targets that go with a row; where none is named, the only one there is, or all numbered ones."""
+    found = False
+    for target in targets:
+        # Labels are looked up by value only where the value is a number that one range holds.
+        backwards = 0 in target.columns and (selected.counts is None or selected.by == 0)
+        apart = selected.span[1] <= target.span[0] or target.span[1] <= selected.span[0]
+        if apart and selected.by not in target.columns and not backwards:
+            found = True
+            yield target
+    if (
+        found
+        or selected.counts is None
+        or not any(word.text in _specific(grid.title) for word in question.words)
+    ):
+        return
+    others = tuple(place for place in range(len(grid.columns)) if place != selected.by)
+    in_order = selected.by == 0 and all(_IN_ORDER.fullmatch(grid.columns[n].lower()) for n in others)
+    if len(others) == 1 or in_order:
+        yield Target(others, (0, 0))
 
 
 def _longest(spans: list[tuple[Span, int]]) -> list[tuple[Span, int]]:
@@ -131,72 +167,47 @@ def _longest(spans: list[tuple[Span, int]]) -> list[tuple[Span, int]]:
     ]
 
 
-def _columns_named(grid: Grid, question: Wording) -> list[tuple[tuple[int, ...], Span, int]]:
+def _columns_named(grid: Grid, question: Wording) -> list[Target]:
     """The columns whose labels the question has, each alone, or those that begin alike together."""
     spans = [
         (span, place)
         for place, label in enumerate(grid.columns)
         if label
-        for form in _column_forms(label)
+        for form in column_forms(label)
         for span in question.runs.get(form, ())
     ]
-    named: list[tuple[tuple[int, ...], Span, int]] = []
-    seen = set()
-    for span, place in _longest(spans):
-        if (span, place) not in seen:
-            seen.add((span, place))
-            named.append(((place,), span, 0))
+    named = list(dict.fromkeys(Target((place,), span) for span, place in _longest(spans)))
     heads: dict[tuple[str, ...], list[int]] = {}
     for place, label in enumerate(grid.columns):
-        if place and (head := _head(label)):
-            heads.setdefault(head, []).append(place)
-    for head, places in heads.items():
-        if len(places) > 1:
-            for form in wording.forms(head):
-                for span in question.runs.get(form, ()):
-                    if not any(_overlap(span, other) for _, other, _ in named):
-                        named.append((tuple(places), span, 0))
-                        break
-                else:
-                    continue
-                break
+        if place and (common := head(label)):
+            heads.setdefault(common, []).append(place)
+    for common, places in heads.items():
+        for span in {span for form in wording.forms(common) for span in question.runs.get(form, ())}:
+            alone = all(other.span[1] <= span[0] or span[1] <= other.span[0] for other in named)
+            if len(places) > 1 and alone:
+                named.append(Target(tuple(places), span))
     return named
 
 
-@lru_cache(maxsize=4096)
-def _head(label: str) -> tuple[str, ...]:
-    """What a column may share with others: "damage" of "Damage vs. large", "spell" of "Spells: 3"."""
-    words = words_of(label)
-    numbered = tuple(word for word in words if not word[0].isdigit() and word != "level")
-    if len(numbered) < len(words):
-        return numbered
-    before, found, _ = label.partition(" vs")
-    if not found:
-        before, found, _ = label.partition(": ")
-    return words_of(before) if found else ()
-
-
-def _numbered(grid: Grid, question: Wording) -> list[tuple[tuple[int, ...], Span, int]]:
+def _columns_numbered(grid: Grid, question: Wording) -> list[Target]:
     """The columns under a number that the question has: "7-8" for "7th level"."""
-    found: list[tuple[tuple[int, ...], Span, int]] = []
+    found = []
     for n, word in enumerate(question.words):
         if word.number is None:
             continue
         places = [
             place
             for place, label in enumerate(grid.columns)
-            if place and len(label) < 24 and labels.holds(label, word.number)
+            if place and len(label) <= _LONGEST_NUMBER and labels.holds(label, word.number)
         ]
         if len(places) != 1:
             continue
-        place = places[0]
-        own = set(words_of(grid.columns[place]))
+        own = set(words_of(grid.columns[places[0]]))
+        near = own | _meant(grid.title) | _words(grid.context)
         for span, noun in _counted(question.words, n):
-            known = not noun or noun in own or noun in _words(grid.title) or noun in _words(grid.context)
-            if known:
+            if not noun or noun in near:
                 around = _around(question.words, span)
-                beside = len(around & (own | _SPELLS))
-                found.append(((place,), span, beside))
+                found.append(Target((places[0],), span, len(around & (own | _SPELLS))))
     return found
 
 
@@ -204,14 +215,23 @@ def _counted(words: Sequence[Word], n: int) -> Iterator[tuple[Span, str]]:
     """The number at `n` with what it counts, behind it or before it, and alone."""
     if n + 1 < len(words) and words[n + 1].number is None and not _apart(words[n + 1]):
         yield (n, n + 2), words[n + 1].text
-    if n and words[n - 1].number is None and not _apart(words[n]):
-        yield (n - 1, n + 1), words[n - 1].text
+    first = n
+    while first and words[first - 1].number is None and not _apart(words[first]) and not words[n].ordinal:
+        first -= 1
+        yield (first, n + 1), words[first].text
+        if not words[first].soft:
+            break
+    if n and words[n].ordinal and words[n - 1].text == "level":
+        yield (n - 1, n + 1), "level"
     yield (n, n + 1), ""
 
 
 def _apart(word: Word) -> bool:
     """Whether it begins another phrase than the word before."""
-    return not set(word.before).isdisjoint(wording.CONDITIONS | wording.JOINERS | {"for", "does", "do"})
+    return not wording.CONDITIONS.isdisjoint(word.before) or not _BOUNDS.isdisjoint(word.before)
+
+
+_BOUNDS = wording.JOINERS | {"for", "does", "do", "have", "has", "can", "on", ":"}
 
 
 def _around(words: Sequence[Word], span: Span) -> set[str]:
@@ -225,127 +245,97 @@ def _around(words: Sequence[Word], span: Span) -> set[str]:
 
 
 def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
-    """The rows that the question names by a text in any column."""
+    """The rows that the question names by the text of a column that names them."""
     spans: list[tuple[Span, int]] = []
-    texts: list[Selected] = []
-    for place in range(len(grid.columns)):
+    found: list[Selected] = []
+    first = set(words_of(grid.columns[0]))
+    for place, label in enumerate(grid.columns):
+        if place and not (set(words_of(label)) & (first | _NAMING)):
+            continue
         for number, row in enumerate(grid.rows):
             cell = row.cells[place]
-            if not cell or len(cell) > _LONGEST_NAME:
+            if (
+                not 0 < len(cell) <= _LONGEST_NAME
+                or not question.beginnings.search(cell)
+                or not _LETTER.search(cell)
+            ):
                 continue
-            if not question.beginnings.search(cell) or not _LETTER.search(cell):
-                continue
-            for form in _row_forms(cell):
+            for form in row_forms(cell):
                 for span in question.runs.get(form, ()):
-                    if any(word.text[0].isalpha() for word in question.words[span[0] : span[1]]):
-                        spans.append((span, len(texts)))
-                        texts.append(Selected(number, place, span))
-    longest = {what for _, what in _longest(spans)}
-    return list(dict.fromkeys(texts[what] for what in sorted(longest)))
+                    if any(_says(word.text) for word in question.words[slice(*span)]):
+                        spans.append((span, len(found)))
+                        found.append(Selected(number, place, span))
+    return list(dict.fromkeys(found[what] for _, what in _longest(spans)))
+
+
+# The words of a column's label whose cells are names.
+_NAMING = wording.roots("title name")
+
+
+def _says(text: str) -> bool:
+    return text[0].isalpha() and text != "level"
 
 
 def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
     """The rows in whose range a number of the question is."""
-    return [
-        selected
-        for n, word in enumerate(question.words)
-        if word.number is not None and not word.typed.startswith("+")
-        for selected in _rows_holding(grid, question, n, word.number)
-    ]
-
-
-def _rows_holding(grid: Grid, question: Wording, n: int, number: float) -> list[Selected]:
+    asked = {word.text for word in question.words}
     found = []
     for place, label in enumerate(grid.columns):
         own = set(words_of(label))
+        if place and "level" not in own:
+            continue
         general = _DIE_ROLL.fullmatch(label.lower()) is not None
-        for span, noun in _counted(question.words, n):
-            if noun not in own if noun else not general:
+        for n, word in enumerate(question.words):
+            if word.number is None or word.typed.startswith("+"):
                 continue
-            rest = _specific(label) - {noun}
-            asked = {word.text for word in question.words}
-            if rest and not rest & asked:
-                continue
-            rows = [row for row, cells in enumerate(grid.rows) if labels.holds(cells.cells[place], number)]
-            beside = len(_around(question.words, span) & (own | _words(grid.title) - _SPELLS))
-            if len(rows) == 1:
-                found.append(Selected(rows[0], place, span, beside, True))
-            elif place == 0 and not rows:
-                found.append(Selected(-1, place, span, beside, True))
-            break
+            for span, noun in _counted(question.words, n):
+                if noun not in own if noun else not general:
+                    continue
+                rest = frozenset() if general else _specific(label) - {noun}
+                if rest and not rest & asked:
+                    continue
+                rows = [at for at, row in enumerate(grid.rows) if labels.holds(row.cells[place], word.number)]
+                beside = len(_around(question.words, span) & (own | _meant(grid.title) - _SPELLS))
+                if len(rows) == 1 or (place == 0 and not rows):
+                    found.append(Selected(rows[0] if rows else -1, place, span, noun, beside))
+                break
     return found
 
 
-def _title_named(grid: Grid, question: Wording) -> list[Selected]:
-    """The entry itself where the question has its name."""
-    spans = [span for form in _entry_forms(grid.title) for span in question.runs.get(form, ())]
-    return [Selected(0, 0, span) for span in dict.fromkeys(spans)]
-
-
-def _unnamed(grid: Grid, selected: Selected, question: Wording) -> list[tuple[tuple[int, ...], Span, int]]:
-    """The columns that are meant where none is named: the only one, or those that are numbered in order."""
-    others = [place for place in range(len(grid.columns)) if place != selected.by]
-    titled = any(word.text in _specific(grid.title) for word in question.words)
-    if not titled:
-        return []
-    if len(others) == 1:
-        return [((others[0],), (0, 0), 0)]
-    if selected.by == 0 and all(
-        re.fullmatch(r"(?:level )?\d+(?:st|nd|rd|th)?(?: level)?", grid.columns[p].lower()) for p in others
-    ):
-        return [(tuple(others), (0, 0), 0)]
-    return []
-
-
-def _match(grid: Grid, selected: Selected, places: tuple[int, ...], span: Span, question: Wording) -> Match:
-    named = frozenset((*range(*selected.span), *range(*span)))
-    own = {word for place in (*places, selected.by) for word in words_of(grid.columns[place])}
-    row = grid.rows[selected.row] if selected.row >= 0 else None
-    if row is not None and grid.kind == "table":
-        own |= set(words_of(row.cells[selected.by][: labels.LONGEST_LABEL]))
-    title, context = _words(grid.title), _words(grid.context)
+def _match(grid: Grid, selected: Selected, target: Target, question: Wording) -> Match:
+    named = {*range(*selected.span), *range(*target.span)}
+    own = {word for place in (*target.columns, selected.by) for word in words_of(grid.columns[place])}
+    cells: list[str] = []
+    if selected.row >= 0:
+        cells = [grid.rows[selected.row].cells[place] for place in (*target.columns, selected.by)]
+        own |= set(words_of(cells[-1])) if grid.kind == "table" else set()
     own |= {question.words[n].text for n in named}
-    value = " ".join(row.cells[place] for place in (*places, selected.by)) if row is not None else ""
+    title, context = _meant(grid.title), _words(grid.context)
+    titled = grid.title.lower().split()
     missing, distant = [], 0
     for n, word in enumerate(question.words):
-        if n in named:
+        condition = not wording.CONDITIONS.difference(titled).isdisjoint(word.before)
+        known = word.text in own or word.text in title or _goes_with(word.text, cells, own) or word.soft
+        # "con for an elf as an elf"
+        again = condition and any(other.text == word.text for other in question.words if other is not word)
+        if (n in named and not again) or (known and not condition):
             continue
-        condition = not wording.CONDITIONS.isdisjoint(word.before)
-        if condition and word.text not in own:
-            missing.append(n)
-        elif word.text in own or word.text in title or _goes_with(word.text, value, own):
-            continue
-        elif word.text in context and word.number is None:
+        if word.text in context and word.number is None and not condition:
             distant += 1
         else:
             missing.append(n)
-    first = question.words[selected.span[0]]
-    if (
-        not wording.COUNTING.isdisjoint(first.before)
-        and not own & _COUNTED_ENTRIES
-        and not selected.by_number
-    ):
+    counting = not wording.COUNTING.isdisjoint(question.words[selected.span[0]].before)
+    if counting and selected.counts is None and not own & _COUNTED_ENTRIES:
         missing.append(selected.span[0])
-    # What the title says must be asked for, too.
-    if grid.kind == "table":
-        asked = {word.text for word in question.words}
-        missing += [-1] * (not _titled(grid, selected, places, asked))
-    return Match(
-        grid,
-        None if row is None else selected.row,
-        selected.by,
-        places,
-        selected.span,
-        span,
-        tuple(missing),
-        frozenset(n for n in named if question.words[n].number is not None),
-        distant,
-        0,
-    )
+    if grid.kind == "table" and not _titled(grid, selected, target, {word.text for word in question.words}):
+        missing.append(-1)
+    numbers = frozenset(n for n in named if question.words[n].number is not None)
+    return Match(grid, selected, target, tuple(missing), numbers, distant)
 
 
-def _goes_with(word: str, value: str, own: set[str]) -> bool:
+def _goes_with(word: str, cells: Sequence[str], own: set[str]) -> bool:
     """Whether a word that only says what kind of figure is wanted is borne out by the value."""
+    value = " ".join(cells)
     if word in BONUS:
         return bool(_SIGNED.match(value)) or not own.isdisjoint(BONUS)
     if word in CHANCE:
@@ -353,48 +343,29 @@ def _goes_with(word: str, value: str, own: set[str]) -> bool:
     return word in UNITS and re.search(UNITS[word], value.lower()) is not None
 
 
-def _titled(grid: Grid, selected: Selected, places: tuple[int, ...], asked: set[str]) -> bool:
+def _titled(grid: Grid, selected: Selected, target: Target, asked: set[str]) -> bool:
     """Whether the question says enough of the title.
 
-    All of it where a number selects the row, one at least of things in a list; where a name selects it, what
-    changes the meaning of the figures.
+    All of it where a level or a roll selects the row, one at least of things in a list; where something more
+    telling does, what changes the meaning of the figures.
     """
-    by_name = not selected.by_number and any(
-        word[0].isalpha() and word not in wording.ATTRIBUTES
-        for word in words_of(grid.rows[selected.row].cells[selected.by])
-    )
-    own = {word for place in (*places, selected.by) for word in words_of(grid.columns[place])}
+    own = {word for place in (*target.columns, selected.by) for word in words_of(grid.columns[place])}
     if "to hit" in asked:
-        own |= {"number of attacks", "matrix", "armor class"}
+        own |= {"number of attacks", "armor class"}
+    if not TURNING.isdisjoint(asked):
+        own |= _UNDEAD
+    telling = selected.counts not in (None, "", "level")
+    if selected.counts is None:
+        cell = grid.rows[selected.row].cells[selected.by]
+        telling = any(_says(word) and word not in wording.ATTRIBUTES for word in words_of(cell))
     beginnings = {word[:7] for word in asked if len(word) >= 7}
-    for words in _title_parts(grid.title):
+    for words in title_parts(grid.title):
         if words & (asked | own) or any(word[:7] in beginnings for word in words if len(word) >= 7):
             continue
-        needed = words & (_QUALIFYING | wording.ATTRIBUTES) if by_name else words - _GENERAL - _QUALIFYING
-        if by_name and "cost" in own:
-            needed = needed - {"cost"}
-        if needed:
+        needed = words & (_QUALIFYING | wording.ATTRIBUTES) if telling else words - _GENERAL - _QUALIFYING
+        if needed - {"cost", "level"}:
             return False
     return True
-
-
-@lru_cache(maxsize=1024)
-def _title_parts(title: str) -> tuple[frozenset[str], ...]:
-    """Each word of `title`, those of a list together: "Clerics, Druids and Monks" are one."""
-    text = _PARENTHESES.sub("", title)
-    parts: list[frozenset[str]] = []
-    group: set[str] = set()
-    pieces = re.split(r"(\s+(?:and|or)\s+|[,/&])", text)
-    for n in range(0, len(pieces), 2):
-        words = words_of(pieces[n])
-        if not words:
-            continue
-        if n and parts:
-            group = set(parts.pop()) | {words[0]}
-            parts.append(frozenset(group))
-            words = words[1:]
-        parts += [frozenset((word,)) for word in words]
-    return tuple(parts)
 
 
 def _specific(text: str) -> frozenset[str]:
@@ -406,73 +377,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(word for line in text.split("\n") for word in words_of(line))
 
 
-@lru_cache(maxsize=8192)
-def _column_forms(label: str) -> frozenset[str]:
-    """The forms in which a column is named in full: its words, one of those it offers, its common name."""
-    bare = _PARENTHESES.sub("", label).strip() or label
-    if (known := labels.attribute(bare)) in wording.ATTRIBUTES:
-        return frozenset((known.replace(" ", ""),))
-    texts = [label, bare]
-    parts = [part.strip() for part in _LISTED.split(bare) if part.strip()]
-    if len(parts) > 1:
-        texts += parts if "/" not in bare or all(" " not in part for part in parts) else []
-        if len(parts) == 2:
-            first, second = parts[0].split(), parts[1].split()
-            # "Find/remove traps", "small/medium sized"
-            if len(first) == 1 and len(second) > 1:
-                texts.append(" ".join((*first, *second[1:])))
-                texts.append(parts[1])
-            if len(first) > 1 and len(second) == 1:
-                texts.append(" ".join((*first[:-1], *second)))
-                texts.append(parts[0])
-    forms: set[str] = set()
-    for text in texts:
-        words = words_of(text)
-        forms |= wording.forms(words) if words else set()
-        fewer = tuple(word for word in words if word not in _LOOSE)
-        forms |= wording.forms(fewer) if fewer else set()
-    return frozenset(forms)
-
-
-@lru_cache(maxsize=16384)
-def _row_forms(label: str) -> frozenset[str]:
-    """The forms in which a row is named in full."""
-    bare = _PARENTHESES.sub("", label).strip() or label
-    texts = [label, bare, *_PARENTHESES.findall(label)]
-    if (without := _QUANTITY.sub("", bare).strip()) and without != bare:
-        texts.append(without)
-    if "," not in bare:
-        texts += [part for part in _OR.split(bare) if " " not in part.strip()]
-    forms: set[str] = set()
-    for text in texts:
-        if _LETTER.search(text):
-            forms |= _inverted_forms(text)
-    return frozenset(forms)
-
-
-@lru_cache(maxsize=4096)
-def _entry_forms(title: str) -> frozenset[str]:
-    """The forms of an entry's name: "Ghoul (and Ghast)" is "ghoul", "ghast" and both."""
-    bare = _PARENTHESES.sub("", title).strip() or title
-    forms = _inverted_forms(title) | _inverted_forms(bare)
-    for inside in _PARENTHESES.findall(title):
-        for part in _ALSO.split(inside):
-            if part and len(part) > 3:
-                forms |= _inverted_forms(part)
-    return frozenset(forms)
-
-
-def _inverted_forms(text: str) -> set[str]:
-    words = words_of(text)
-    if not words:
-        return set()
-    forms = wording.forms(words)
-    parts = text.split(",")
-    if 1 < len(parts) < 5:
-        forms |= wording.forms([word for part in reversed(parts) for word in words_of(part)])
-    return forms
-
-
-def elsewhere(value: str) -> bool:
-    """Whether a cell says that its value stands elsewhere, or nothing."""
-    return _ELSEWHERE.match(value) is not None
+def _meant(title: str) -> frozenset[str]:
+    """The words of a title, and what goes without saying there."""
+    words = _words(title)
+    return words if TURNING.isdisjoint(words) else words | TURNING_BY

@@ -8,15 +8,15 @@ condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise, product
 from typing import NamedTuple
 
 from app.deadline import Deadline
 from app.index import terms
 from app.index.search import LexicalIndex
 from app.models import Fact
-from app.retrieval import cells, wording
+from app.retrieval import cells, spelling, wording
 from app.retrieval.cells import Match
 from app.retrieval.named import Reading
 from app.retrieval.wording import Word
@@ -29,6 +29,9 @@ _MOST_FACTS = 8
 # So many questions are tried for one that asks for several things, of so many words for one thing.
 _MOST_TRIED = 24
 _LONGEST_PART = 4
+# More unknown words are no slips; of those that are, so many readings are tried.
+_MOST_UNKNOWN = 4
+_MOST_SPELT = 8
 _FREE = cells.BONUS | cells.CHANCE | cells.UNITS.keys()
 _AUXILIARIES = wording.listed("is are do does did can could will would has have was were may am")
 _POLITE = wording.listed("tell give show say know have get see")
@@ -63,9 +66,16 @@ def find(reading: Reading, index: LexicalIndex, deadline: Deadline, *, followed:
     if len(words) > wording.MOST_WORDS:
         return Stated(reason="too long to ask for facts alone")
     asked = _Asked(index, deadline)
-    stated = (
-        Stated(reason="asks whether something is so") if _is_doubt(words) else asked.whole(words, followed)
-    )
+    # Of several ways to spell a question right one at most may have an answer.
+    found = {
+        stated.facts: stated
+        for spelt in _spelt(reading, index)
+        if (stated := asked.whole(wording.read(reading.text, spelt), followed)).facts
+    }
+    exact = [stated for stated in found.values() if stated.exact]
+    if len(exact) == 1:
+        return exact[0]
+    stated = Stated(reason="several spellings") if exact else asked.whole(words, followed)
     return stated if stated.facts else stated._replace(facts=asked.named(words, reading))
 
 
@@ -77,6 +87,8 @@ class _Asked:
         self._tried = 0
 
     def whole(self, words: list[Word], followed: bool) -> Stated:
+        if _is_doubt(words):
+            return Stated(reason="asks whether something is so")
         words = _priced(words)
         stated = self._one(words)[0]
         if stated.exact:
@@ -113,7 +125,7 @@ class _Asked:
         if new <= {word.text for word in old}:
             return stated
         found = []
-        for span in (match.row_span, match.column_span):
+        for span in (match.selected.span, match.target.span):
             rest = [word for n, word in enumerate(old) if not span[0] <= n < span[1]]
             again, _ = self._one([*rest, *last])
             if again.exact:
@@ -143,7 +155,9 @@ class _Asked:
                     for item in items:
                         if self._tried > _MOST_TRIED:
                             return stated
-                        part = self._parts([*words[:start], *item, *words[end:]])
+                        # What joined it to the others says nothing of it alone.
+                        alone = item[0]._replace(before=())
+                        part = self._parts([*words[:start], alone, *item[1:], *words[end:]])
                         if not part.exact:
                             break
                         parts.append(part)
@@ -154,15 +168,17 @@ class _Asked:
     def _one(self, words: list[Word]) -> tuple[Stated, Match | None]:
         """What the books state on a question that asks for one thing, and the cells that say so."""
         question = wording.wording(words)
-        groups = [
-            _spellings(question.words, n)
-            for n, word in enumerate(question.words)
-            if word.number is None and word.text not in _FREE
-        ]
-        if not groups:
+        texts = {word.text for word in question.words}
+        free = _FREE if cells.TURNING.isdisjoint(texts) else _FREE | cells.TURNING_BY
+        worded = [(n, word) for n, word in enumerate(question.words) if word.number is None]
+        telling = [(n, word) for n, word in worded if word.text not in free and not word.soft]
+        if not telling:
             return Stated(reason="nothing is asked for"), None
         self._tried += 1
-        grids = self._index.grids_with(groups, MOST_GRIDS)
+        grids = self._index.grids_with([_spellings(question.words, n) for n, _ in telling], MOST_GRIDS)
+        if len(grids) >= MOST_GRIDS and len(worded) > len(telling):
+            # What names less in other tables is no rival of what names all.
+            grids = self._index.grids_with([_spellings(question.words, n) for n, _ in worded], MOST_GRIDS)
         found: list[Match] = []
         for grid in grids:
             self._deadline.check("the tables")
@@ -175,6 +191,7 @@ class _Asked:
         values = {_value(match) for match in best}
         if len(values) > 1 or None in values:
             return Stated(reason="several values"), None
+        best.sort(key=lambda match: match.grid.kind != "block")
         facts = tuple(_facts(best[0]))
         if not facts:
             return Stated(reason="nothing is stated"), None
@@ -198,7 +215,7 @@ class _Asked:
             found += [
                 match
                 for match in cells.matches(grid, question)
-                if match.row is not None and -1 not in match.missing and _stands_alone(match, question.words)
+                if match.cells and -1 not in match.missing and _stands_alone(match, question.words)
             ]
         best = [match for match in found if not any(_dominates(other, match) for other in found)]
         values: dict[frozenset[int], set[tuple[str, ...] | None]] = {}
@@ -212,6 +229,26 @@ class _Asked:
             if not cells.elsewhere(fact.value)
         ]
         return tuple(dict.fromkeys(facts)) if len(facts) <= _MOST_FACTS else ()
+
+
+def _spelt(reading: Reading, index: LexicalIndex) -> list[Mapping[str, str]]:
+    """The ways to spell a question's words: as they are, and each unknown one as one that may be meant."""
+    typed = dict.fromkeys(terms.tokens(reading.text))
+    unknown = [
+        word
+        for word in typed.keys() - spelling.known(typed, index, wording.VOCABULARY)
+        if terms.bare(word).isalpha()
+    ]
+    if not unknown:
+        return [{}]
+    if len(unknown) > _MOST_UNKNOWN:
+        return [reading.corrected]
+    names = spelling.corrections(unknown, index)
+    choices = [
+        [(word, other) for other in dict.fromkeys((*names.get(word, ()), *wording.mistyped(word), word))]
+        for word in sorted(unknown)
+    ]
+    return [dict(pairs) for pairs in islice(product(*choices), _MOST_SPELT)]
 
 
 def _joined(parts: Sequence[Stated]) -> Stated:
@@ -241,7 +278,7 @@ def _priced(words: list[Word]) -> list[Word]:
     for n, word in enumerate(words[:-1]):
         if "how much" in word.before and word.before[-1] != "how much":
             named = any(other.text in _COUNTED for other in words)
-            return words if named else [*words[:n], Word("cost", None, "cost", ()), *words[n:]]
+            return words if named else [*words[:n], Word("cost", typed="cost"), *words[n:]]
     return words
 
 
@@ -252,10 +289,10 @@ def _clauses(words: list[Word]) -> list[list[Word]]:
         said = set(word.before)
         opens = not said.isdisjoint(_OPENING) and not said.isdisjoint(wording.JOINERS)
         if n and (opens or not said.isdisjoint(wording.STOPS)) and word.text:
-            clauses[-1].append(Word("", None, "", ()))
+            clauses[-1].append(Word(""))
             clauses.append([])
         clauses[-1].append(word)
-    return clauses
+    return [clause for clause in clauses if len(clause) > 1]
 
 
 def _spellings(words: Sequence[Word], n: int) -> list[str]:
@@ -275,43 +312,35 @@ def _spellings(words: Sequence[Word], n: int) -> list[str]:
 
 
 def _value(match: Match) -> tuple[str, ...] | None:
-    if match.row is None:
-        return None
-    row = match.grid.rows[match.row]
-    return tuple(" ".join(row.cells[place].split()).lower() for place in match.columns)
+    return match.cells and tuple(" ".join(cell.split()).lower() for cell in match.cells)
 
 
 def _dominates(a: Match, b: Match) -> bool:
     """Whether `a` reads the question better: it names more, or the same words by what stands beside them."""
     if a is b:
         return False
-    if b.named < a.named:
-        return True
-    if a.grid is b.grid and a.numbers == b.numbers and a.beside > b.beside:
-        return True
-    return a.named == b.named and (a.beside, -a.distant) > (b.beside, -b.distant)
+    if a.grid is b.grid and a.numbers == b.numbers and a.beside != b.beside:
+        return a.beside > b.beside
+    if a.named == b.named:
+        return (a.beside, -a.distant) > (b.beside, -b.distant)
+    return b.named < a.named
 
 
 def _stands_alone(match: Match, words: Sequence[Word]) -> bool:
     """Whether no word that is not accounted for belongs to the name: "ogre mage" is no ogre."""
-    start, end = match.row_span
-    beside = [
-        n
+    start, end = match.selected.span
+    return not any(
+        (n == start - 1 and not words[start].before) or (n == end and not words[end].before)
         for n in match.missing
-        if (n == start - 1 and not words[start].before) or (n == end and not words[end].before)
-    ]
-    return not beside
+    )
 
 
 def _facts(match: Match) -> Iterator[Fact]:
-    grid = match.grid
-    assert match.row is not None
-    row = grid.rows[match.row]
-    for place in match.columns:
+    grid, by = match.grid, match.selected.by
+    row = grid.rows[match.selected.row]
+    for place in match.target.columns:
         value, column = row.cells[place], grid.columns[place]
         if value and grid.kind == "block":
             yield Fact(row.cells[0], column, value, row.passage)
         elif value:
-            yield Fact(
-                grid.title, column, value, row.passage, row.cells[match.by], column, grid.columns[match.by]
-            )
+            yield Fact(grid.title, column, value, row.passage, row.cells[by], column, grid.columns[by])

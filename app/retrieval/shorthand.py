@@ -49,8 +49,8 @@ def written_out(text: str) -> Written:
     end, left = 0, MOST_GROWTH
     for n, piece in enumerate(pieces):
         typed, new = piece[0], " ".join(out_of[n])
-        # "w/shield", "spells/day" have no blanks of their own.
-        if new != typed and typed.endswith("/"):
+        # "w/shield", "spells/day", "#AT" have no blanks of their own.
+        if new != typed and typed.endswith(("/", "#")):
             blank = "" if text[piece.end() : piece.end() + 1].isspace() else " "
             new = f"{' ' if typed == '/' else ''}{new}{blank}"
         growth = len(new.encode()) - len(typed.encode())

@@ -7,25 +7,21 @@ only needs to be a question ("what is the", "do I need to roll") is left out; th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from app.index import labels, terms
+from app.retrieval import spelling
 
 # More words no question has that asks for facts alone.
 MOST_WORDS = 60
+# Shorter words are not taken for others typed badly.
+_SHORTEST_MISTYPED = 4
 # No label of more words is named in full.
-LONGEST_RUN = 9
+_LONGEST_RUN = 9
 
 Span = tuple[int, int]
-
-_PIECE = re.compile(
-    r"[+-]?\d[\d,]*(?:/\d+)?(?:\+\d+)?(?:\.\d+)?(?:st|nd|rd|th)?(?![a-z0-9])|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]"
-)
-_NUMBER = re.compile(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(?:st|nd|rd|th)?")
-_PARENTHESES = re.compile(r"\s*[(\[]([^)\]]*)[)\]]")
-_ENDING = re.compile(r"^(.*[aeiouy].*?)(?:ing|(?<!e)ed)$")
 
 
 def listed(words: str) -> frozenset[str]:
@@ -33,65 +29,95 @@ def listed(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+_PIECE = re.compile(
+    r"[+-]?\d[\d,]*(?:/\d+)?(?:\+\d+)?(?:\.\d+)?(?:st|nd|rd|th)?(?![a-z0-9])"
+    r"|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]"
+)
+_NUMBER = re.compile(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd|th)?")
+_ENDING = re.compile(r"^(.*[aeiouy].*?)(?:ing|(?<!e)ed)$")
+# What is asked for without its name.
+_ASKED_FOR = (
+    (re.compile(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"), r"duration of \1"),
+    (re.compile(r"\bhow long (?:does|do|will|would) it take to cast\b"), "casting time of"),
+    (re.compile(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
+    (re.compile(r"\bhow (?:big|large) (?=is|are)\b"), "size of "),
+    (re.compile(r"\bhow (?:smart|intelligent|clever)\b"), "intelligence of"),
+    (re.compile(r"\bhow (?:common|rare)\b"), "frequency of"),
+    (re.compile(r"\bhow (?:heavy)\b"), "weight of"),
+    (re.compile(r"\bhow expensive\b"), "cost of"),
+)
 # Words that make a question and say nothing of what it asks for.
 ASKING = listed(
     "what whats which is are was were be been the a an of for to in on by from at do does did has have"
     " having had get gets got getting give gives gain gains need needs needed require requires required must"
     " can could will would may i my me we our us you your their some any each every per tell show say says"
-    " know want see please just exactly there so ok okay well hey hi about and or"
+    " know want see please just exactly there so ok okay well hey hi hello thanks thank thx sorry about"
+    " and or #"
 )
-# Nouns and verbs that go with any figure.
+# Nouns and verbs that go with any figure. They count where a label has them.
 SOFT = listed(
     "number amount score value figure roll rolled point character creature monster opponent target player"
-    " person table chart matrix listed list stat class race reach attain become make deal inflict use cast"
-    " memorize cause"
+    " person table chart matrix list listed stat class race reach attain become make deal inflict use cast"
+    " memorize cause worth spell item speak"
 )
 # What follows one of these is a condition, unless it names a row or a column.
 CONDITIONS = listed("with as against vs versus")
 JOINERS = listed("and or , / & vs versus than")
-COUNTING = frozenset(("how many", "how much"))
-STOPS = listed("? ! . ; :")
+STOPS = listed("? ! ;")
+_SIGNS = listed("? ! ; . :")
 _SMALL = listed("of the a an")
-# Measures and verbs as attributes: "how heavy", "what does it weigh".
-_MEASURED = {
-    "fast": "movement", "quick": "movement", "quickly": "movement", "heavy": "weight", "big": "size",
-    "smart": "intelligence", "intelligent": "intelligence", "rare": "frequency", "expensive": "cost",
-}  # fmt: skip
+# Other words for the same, and runs of words that say nothing.
 _SAID = {
     "weigh": "weight", "pay": "cost", "buy": "cost", "purchase": "cost", "appear": "number appearing",
     "odds": "chance", "odd": "chance", "probability": "chance", "chance": "chance", "percentage": "percent",
-    "percent": "percent", "%": "percent",
-    "paralyzation": "paralyz", "paralysis": "paralyz", "paralyze": "paralyz", "petrify": "petrifi",
-    "petrification": "petrifi", "gold piece": "gp", "silver piece": "sp", "copper piece": "cp",
-    "platinum piece": "pp", "electrum piece": "ep", "to hit": "to hit", "magic user": "magic user",
-    "mu": "magic user",
+    "percent": "percent", "%": "percent", "paralyzation": "paralyz", "paralysis": "paralyz",
+    "paralyze": "paralyz", "petrify": "petrifi", "petrification": "petrifi", "gold piece": "gp",
+    "silver piece": "sp", "copper piece": "cp", "platinum piece": "pp", "electrum piece": "ep",
+    "to hit": "to hit", "magic user": "magic user", "mu": "magic user", "chance in lair": "percent in lair",
+    "quick question": "", "quick one": "", "look up": "", "how many": "", "how much": "", "is that": "",
+    "thank you": "", "what is it": "", "area": "area of effect",
 }  # fmt: skip
+_SHORT = listed("ac hd hp xp mr")
 _NAMES = {
     **{
         alias: name
         for alias, name in labels.CANONICAL.items()
-        if len(alias) > 2 or alias in listed("ac hd hp xp mr")
+        if (len(alias) > 2 or alias in _SHORT) and not alias.endswith("0")
     },
     **_SAID,
 }
 _LONGEST_NAME = max(name.count(" ") + 1 for name in _NAMES)
+COUNTING = frozenset(("how many", "how much"))
+ATTRIBUTES = frozenset(labels.CANONICAL.values())
 # One name → what books may write for it.
 ALIASES: dict[str, list[str]] = {}
 for _alias, _name in [*labels.CANONICAL.items(), *_SAID.items()]:
     ALIASES.setdefault(_name, [_name]).append(_alias)
-ATTRIBUTES = frozenset(labels.CANONICAL.values())
+_MEASURES = (
+    "common rare fast quick heavy large intelligent smart expensive long last much many levels spells compare"
+)
+# The words of questions that may be typed badly.
+VOCABULARY = frozenset(
+    word
+    for text in (*ASKING, *SOFT, *_NAMES, *ATTRIBUTES, *CONDITIONS, *terms.NUMBER_WORDS, _MEASURES)
+    for word in text.split()
+    if len(word) >= _SHORTEST_MISTYPED
+)
 
 
 class Word(NamedTuple):
     """A word that counts. `text` is its one form; `number` what it says, if it is one; `typed` the word.
 
-    `before`: the words and signs that do not count between it and the last one.
+    `before`: the words and signs that do not count between it and the last one. A `soft` one need not be
+    accounted for. `ordinal`: it is a number such as "5th".
     """
 
     text: str
-    number: float | None
-    typed: str
-    before: tuple[str, ...]
+    number: float | None = None
+    typed: str = ""
+    before: tuple[str, ...] = ()
+    soft: bool = False
+    ordinal: bool = False
 
 
 class Wording(NamedTuple):
@@ -106,8 +132,13 @@ class Wording(NamedTuple):
 
 
 def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
-    """The words of `text` in order, those of ASKING, joiners and stops among them, with an empty `text`."""
-    pieces = [corrected.get(piece, piece) for piece in _PIECE.findall(terms.fold(text))]
+    """The words of `text` that count, in order, and at the end one without text for what comes behind."""
+    text = terms.fold(text)
+    if corrected:
+        text = _PIECE.sub(lambda piece: corrected.get(piece[0], piece[0]), text)
+    for pattern, written in _ASKED_FOR:
+        text = pattern.sub(written, text)
+    pieces = _PIECE.findall(text)
     stems = [terms.stem(piece) if piece[0].isalpha() else piece for piece in pieces]
     found: list[Word] = []
     before: list[str] = []
@@ -115,42 +146,69 @@ def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
     while place < len(pieces):
         name, size = _named(stems, place)
         typed = " ".join(pieces[place : place + size])
-        number = None
-        if name is None and pieces[place][0] in "+-0123456789":
-            name, number = _number(pieces[place])
-        elif name is None and (
-            pieces[place] in terms.NUMBER_WORDS and pieces[place] not in ("one", "second")
-        ):
-            name = terms.NUMBER_WORDS[pieces[place]]
-            number = float(name)
-        elif name is None and pieces[place] == "how" and place + 1 < len(pieces):
-            after = pieces[place + 1]
-            size = 2 if after in ("many", "much", *_MEASURED) else 1
-            name = _MEASURED.get(after, "" if size == 2 else "how")
-            typed = " ".join(pieces[place : place + size])
+        word = Word(name or "", None, typed, tuple(before))
         if name is None:
-            word = stems[place]
-            asking = pieces[place] in ASKING or pieces[place] in JOINERS or pieces[place] in STOPS
-            asking = asking or pieces[place] in CONDITIONS or word in SOFT
-            name = "" if asking else root(word)
-        if name:
-            found.append(Word(name, number, typed, tuple(before)))
-            before.clear()
+            word = _plain(pieces, stems, place, tuple(before))
+        if word.text:
+            found.append(word)
+            before = []
         else:
             before.append(typed)
         place += size
-    found.append(Word("", None, "", tuple(before)))
-    return found
+    return [*found, Word("", before=tuple(before))]
 
 
-def wording(words: list[Word]) -> Wording:
+def _plain(pieces: Sequence[str], stems: Sequence[str], place: int, before: tuple[str, ...]) -> Word:
+    """A word that is none of the game's common names; without text where it does not count."""
+    piece, stem = pieces[place], stems[place]
+    if piece[0] in "+-0123456789":
+        return _number(piece, before)
+    beside_level = "level" in (*stems[max(0, place - 1) : place], *stems[place + 1 : place + 2])
+    if piece in terms.NUMBER_WORDS and (beside_level or piece not in ("one", "second")):
+        number = terms.NUMBER_WORDS[piece]
+        return Word(number, float(number), piece, before, ordinal=piece.endswith(("th", "rd", "nd", "st")))
+    bare = terms.bare(piece) if piece[0].isalpha() else piece
+    if not {piece, bare}.isdisjoint(ASKING | CONDITIONS | JOINERS | _SIGNS):
+        return Word("", None, piece, before)
+    return Word(root(stem), None, piece, before, soft=stem in SOFT)
+
+
+def _named(stems: Sequence[str], place: int) -> tuple[str | None, int]:
+    """The one name of what stands at `place`, None where it has none, and of how many words it is there."""
+    for size in range(_LONGEST_NAME, 0, -1):
+        window = [
+            "number" if word in ("no", "#") and size > 1 else word
+            for word in stems[place : place + size]
+            if word != "."
+        ]
+        if window and place + size <= len(stems) and window[0] not in _SMALL and window[-1] not in _SMALL:
+            name = _NAMES.get(" ".join(word for word in window if word not in _SMALL))
+            if name is not None and stems[place + size - 1] != ".":
+                return name, size
+    return None, 1
+
+
+def _number(piece: str, before: tuple[str, ...]) -> Word:
+    found = _NUMBER.fullmatch(piece)
+    if found is None:
+        return Word(piece, None, piece, before)
+    spans = labels.spans(f"{found[1]}{found[2]}{found[3]}")
+    text = f"{found[1].strip('+')}{found[2].replace(',', '')}{found[3]}"
+    number = spans[0].low if len(spans) == 1 and spans[0].low == spans[0].high else None
+    return Word(text, number, piece, before, ordinal=found[4] is not None)
+
+
+def wording(words: Sequence[Word]) -> Wording:
     """`words` (as `read` gives them) ready to be compared with labels."""
-    texts = [word.text for word in words[:-1]]
-    runs: dict[str, list[Span]] = {}
-    for start in range(len(texts)):
-        for end in range(start + 1, min(start + LONGEST_RUN, len(texts)) + 1):
-            for form in forms(texts[start:end]):
-                runs.setdefault(form, []).append((start, end))
+    runs: dict[str, dict[Span, None]] = {}
+    counted = range(len(words) - 1)
+    # With the soft words, and without: "monster hit dice" is also "hit dice".
+    for places in (counted, [n for n in counted if not words[n].soft]):
+        for start in range(len(places)):
+            for end in range(start + 1, min(start + _LONGEST_RUN, len(places)) + 1):
+                span = places[start], places[end - 1] + 1
+                for form in forms([words[n].text for n in places[start:end]]):
+                    runs.setdefault(form, {})[span] = None
     beginnings = {
         written[:3] for word in words[:-1] for written in (word.typed, word.text, *ALIASES.get(word.text, ()))
     }
@@ -158,30 +216,12 @@ def wording(words: list[Word]) -> Wording:
     return Wording(tuple(words[:-1]), {form: tuple(spans) for form, spans in runs.items()}, pattern)
 
 
-def _named(stems: list[str], place: int) -> tuple[str | None, int]:
-    """The one name that stands at `place`, and of how many words it is there."""
-    for size in range(_LONGEST_NAME, 0, -1):
-        window = stems[place : place + size]
-        if len(window) == size and window[0] not in _SMALL and window[-1] not in _SMALL:
-            spelt = " ".join(
-                "number" if word in ("no", "#") and size > 1 else word
-                for word in window
-                if word not in _SMALL
-            )
-            if (name := _NAMES.get(spelt.replace("number . ", "number "))) is not None:
-                return name, size
-    return None, 1
-
-
-def _number(piece: str) -> tuple[str, float | None]:
-    found = _NUMBER.fullmatch(piece)
-    if found is None:
-        return piece, None
-    spans = labels.spans(f"{found[1]}{found[2]}{found[3]}")
-    sign = "-" if found[1] == "-" else ""
-    text = f"{sign}{found[2].replace(',', '')}{found[3]}"
-    known = len(spans) == 1 and spans[0].low == spans[0].high
-    return text, spans[0].low if known else None
+def mistyped(word: str) -> list[str]:
+    """The words of questions that `word`, which no book has, may be."""
+    if len(word) < _SHORTEST_MISTYPED:
+        return []
+    near = (other for other in VOCABULARY if abs(len(other) - len(word)) < 2 and word[0] in other[:2])
+    return sorted(other for other in near if spelling.distance(word, other, 1) == 1)
 
 
 def root(stem: str) -> str:
@@ -198,15 +238,16 @@ def roots(words: str) -> frozenset[str]:
     return frozenset(_SAID.get(terms.stem(word)) or root(terms.stem(word)) for word in words.split())
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
 def words_of(label: str) -> tuple[str, ...]:
-    """The words of a label that count."""
+    """The words of a label that count, soft ones among them."""
     one = labels.attribute(label)
     if one in ATTRIBUTES:
         return (one,)
     return tuple(word.text for word in read(label[: labels.LONGEST_LABEL], {})[:-1])
 
 
-def forms(words: list[str] | tuple[str, ...]) -> set[str]:
+def forms(words: Iterable[str]) -> set[str]:
     """`words` in order as one string, and in any order: "longsword" and "long sword" are the same."""
-    return {"".join(words).replace(" ", ""), "\n".join(sorted(words))}
+    words = list(words)
+    return {"".join(words).replace(" ", ""), "\n".join(sorted(words))} if words else set()

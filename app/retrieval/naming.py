@@ -1,0 +1,126 @@
+"""The forms in which a question may name a label in full: a column's, a row's, an entry's.
+
+Forms are those of `app.retrieval.wording.forms`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from app.index import labels, terms
+from app.retrieval import wording
+from app.retrieval.wording import words_of
+
+_PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
+_LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+_OR = re.compile(r"(?<!\s)\s+or\s+|/")
+_LISTED = re.compile(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
+_ALSO = re.compile(r"(?:and|or|also|including)\s+|\s*,\s*(?:and |or )?")
+# What a price is for, not what is sold: "per vial", "50'", "(1 week)".
+_QUANTITY = re.compile(
+    r",?\s*\b(?:per|each)\b.{0,40}$"
+    r"|,?\s*\b\d[\d,./]*\s*(?:['\"]|feet|foot|ft\.?|lbs?\.?|pounds?|inch(?:es)?|days?|weeks?)?\s*$"
+)
+# Words of a column's label that a question leaves out.
+_NOTHING = frozenset[str]()
+_LOOSE = wording.roots("chance percent survival base rate effect")
+_UNITS = wording.roots("gp sp cp lb lbs pounds feet")
+_GENERAL = wording.roots("number amount score value figure roll points listed")
+_UNTELLING = _LOOSE | _GENERAL | wording.SOFT | wording.roots("bonus penalty modifier adjustment")
+_MARKS = re.compile(r"[*†‡§]+")
+
+
+@lru_cache(maxsize=8192)
+def column_forms(label: str) -> frozenset[str]:
+    """A column's words, one of those that it offers, its common name."""
+    bare = _bare(label)
+    if (known := labels.attribute(bare)) in wording.ATTRIBUTES:
+        return frozenset((known.replace(" ", ""),))
+    texts = [label, bare]
+    parts = [part.strip() for part in _LISTED.split(bare) if part.strip()]
+    if len(parts) > 1:
+        texts += [part for part in parts if labels.attribute(part) in wording.ATTRIBUTES]
+        texts += parts if "/" not in bare or all(" " not in part for part in parts) else []
+    if len(parts) == 2:
+        first, second = parts[0].split(), parts[1].split()
+        # "Find/remove traps", "Damage vs. small/medium"
+        if len(first) == 1 < len(second):
+            texts += [" ".join((*first, *second[1:])), parts[1]]
+        if len(first) > 1 == len(second):
+            texts += [" ".join((*first[:-1], *second)), parts[0]]
+    forms: set[str] = set()
+    for text in texts:
+        words = words_of(text)
+        for left_out in (_NOTHING, _LOOSE, _GENERAL, _UNITS):
+            left = [word for word in words if word not in left_out]
+            if not left_out or not _UNTELLING.issuperset(left):
+                forms |= wording.forms(left)
+    return frozenset(forms)
+
+
+@lru_cache(maxsize=4096)
+def head(label: str) -> tuple[str, ...]:
+    """What a column may share with others: "damage" of "Damage vs. large", "spell" of "Spells: 3"."""
+    words = words_of(label)
+    plain = tuple(word for word in words if not word[0].isdigit() and word != "level")
+    if len(plain) < len(words):
+        return plain
+    before, found, _ = label.partition(" vs")
+    if not found:
+        before, found, _ = label.partition(": ")
+    return words_of(before) if found else ()
+
+
+@lru_cache(maxsize=16384)
+def row_forms(label: str) -> frozenset[str]:
+    """A row's name, with and without its quantity, and either of two."""
+    bare = _bare(label)
+    texts = [label, bare]
+    texts += [inside for inside in _PARENTHESES.findall(label) if not _DIGIT.search(inside)]
+    if (without := _QUANTITY.sub("", bare).strip()) and without != bare:
+        texts.append(without)
+    if "," not in bare:
+        texts += [part for part in _OR.split(bare) if " " not in part.strip()]
+    return frozenset(form for text in texts if _LETTER.search(text) for form in _inverted(text))
+
+
+@lru_cache(maxsize=4096)
+def entry_forms(title: str) -> frozenset[str]:
+    """An entry's names: of "Ghoul (and Ghast)" "ghoul", "ghast" and both."""
+    forms = _inverted(title) | _inverted(_bare(title))
+    for inside in _PARENTHESES.findall(title):
+        for part in _ALSO.split(inside):
+            if len(part) > 3:
+                forms |= _inverted(part)
+    return frozenset(forms)
+
+
+@lru_cache(maxsize=1024)
+def title_parts(title: str) -> tuple[frozenset[str], ...]:
+    """Each word of `title`, those of a list together: "Clerics, Druids and Monks" are one part."""
+    parts: list[frozenset[str]] = []
+    for n, piece in enumerate(_LISTED.split(_PARENTHESES.sub("", title))):
+        words = words_of(piece)
+        if n and parts and words:
+            parts.append(parts.pop() | {words[0]})
+            words = words[1:]
+        parts += [frozenset((word,)) for word in words]
+    return tuple(parts)
+
+
+def _bare(label: str) -> str:
+    """`label` without what stands in parentheses, and without the marks of footnotes."""
+    return _MARKS.sub("", _PARENTHESES.sub("", label)).strip() or label
+
+
+def _inverted(text: str) -> set[str]:
+    """The forms of `text`, and of "red dragon" for "Dragon, Red"; with the number for a Roman one."""
+    parts = text.split(",")
+    forms: set[str] = set()
+    for order in (parts, parts[::-1]) if 1 < len(parts) < 5 else (parts,):
+        words = [word for part in order for word in words_of(part)]
+        forms |= wording.forms(words)
+        forms |= wording.forms(terms.ROMAN.get(word, word) for word in words)
+    return forms
