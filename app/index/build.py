@@ -144,7 +144,7 @@ def _write_grids(connection: sqlite3.Connection, rows: Sequence[Passage], grids:
 
 
 def _meant_by(grid: Grid) -> tuple[list[str], list[str]]:
-    """The texts by which its columns are meant, their common names among them, and its rows: all short ones."""
+    """The texts by which its columns are meant, also by their common names, and its rows: all short ones."""
     columns = [name for label in grid.columns for name in (label, *map(attribute, label.split("/")))]
     return columns, [
         cell

@@ -21,7 +21,9 @@ _LONGEST_NUMBER = 24
 _LETTER = terms.expression(r"[^\W\d_]")
 _SIGNED = terms.expression(r"[+−-]|(?:none|nil|normal|no|0)\b", re.IGNORECASE)
 _CHANCE = terms.expression(r"\d+\s*%|\d+ in \d+|\d{1,3}\s*$")
-_ELSEWHERE = terms.expression(r"\W*(?:(?:see|varies|variable|special)\b|[-–—]\W*$)", re.IGNORECASE)
+_ELSEWHERE = terms.expression(
+    r"\W*(?:(?:see|varies|variable|special)\b|[-–—*]\W*$|[\w ]{1,30}\bvaries$)", re.IGNORECASE
+)
 # The label of a column of rolls: "Roll 2d8", "d%", "Adjusted die roll".
 _DIE_ROLL = terms.expression(
     r"(?:\W|\d*d(?:\d+|%)|die|dice|rolls?|results?|adjusted|scores?|percent|percentile|number)*"

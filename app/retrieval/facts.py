@@ -24,11 +24,12 @@ from app.retrieval.wording import Word
 # So many grids are looked at for one question; where more have all its words, nothing is certain.
 MOST_GRIDS = 40
 # Of what is named in a question that asks for more, so many passages are looked at, and so many facts given.
-_MOST_PASSAGES = 24
+_MOST_PASSAGES = 12
 _MOST_FACTS = 8
 # So many questions are tried for one that asks for several things, of so many words for one thing.
-_MOST_TRIED = 24
+_MOST_TRIED = 40
 _LONGEST_PART = 4
+_MOST_SIDES = 8
 # More unknown words are no slips; of those that are, so many readings are tried.
 _MOST_UNKNOWN = 4
 _MOST_SPELT = 8
@@ -103,6 +104,8 @@ class _Asked:
                 if not parts[-1].exact:
                     return parts[-1]
             return _joined(parts)
+        if self._has_strange(words):
+            return stated
         several = self._several(words)
         return several if several.exact else stated
 
@@ -145,25 +148,44 @@ class _Asked:
         if stated.exact:
             return stated
         bounds = [n for n, word in enumerate(words[:-1]) if n and not wording.JOINERS.isdisjoint(word.before)]
-        for count in range(min(len(bounds), 8), 0, -1):
-            first, last = bounds[0], bounds[count - 1]
-            for start in range(first - 1, max(-1, first - 1 - _LONGEST_PART), -1):
-                for end in range(last + 1, min(len(words) - 1, last + _LONGEST_PART) + 1):
-                    edges = [start, *bounds[:count], end]
-                    items = [words[a:b] for a, b in pairwise(edges)]
-                    parts = []
-                    for item in items:
-                        if self._tried > _MOST_TRIED:
-                            return stated
-                        # What joined it to the others says nothing of it alone.
-                        alone = item[0]._replace(before=())
-                        part = self._parts([*words[:start], alone, *item[1:], *words[end:]])
-                        if not part.exact:
-                            break
-                        parts.append(part)
-                    else:
-                        return _joined(parts)
+        for count in range(min(len(bounds), _MOST_SIDES), 0, -1):
+            if found := self._split(words, bounds[:count]):
+                # What one word before or behind belongs to may be said of one side or of all.
+                return found[0] if len(found) == 1 else stated._replace(reason="several ways to divide it")
         return stated
+
+    def _split(self, words: list[Word], bounds: list[int]) -> list[Stated]:
+        """What is stated on a question that has several things, the later ones from `bounds` on: each way."""
+        found: dict[tuple[Fact, ...], Stated] = {}
+        first, last = bounds[0], bounds[-1]
+        for start in range(first - 1, max(-1, first - 1 - _LONGEST_PART), -1):
+            # "A giant wasp and a sea horse": what has its own article shares no word with the first.
+            if not _ARTICLES.isdisjoint(words[first].before) and start and not words[start].before:
+                continue
+            for end in range(last + 1, min(len(words) - 1, last + _LONGEST_PART) + 1):
+                items = [words[a:b] for a, b in pairwise([start, *bounds, end])]
+                parts: list[Stated] = []
+                for item in items:
+                    if self._tried > _MOST_TRIED:
+                        return list(found.values())
+                    # What joined it to the others says nothing of it alone.
+                    alone = item[0]._replace(before=())
+                    parts.append(self._parts([*words[:start], alone, *item[1:], *words[end:]]))
+                    if not parts[-1].exact:
+                        break
+                else:
+                    found.setdefault(
+                        tuple(sorted(fact for part in parts for fact in part.facts)), _joined(parts)
+                    )
+        return list(found.values())
+
+    def _has_strange(self, words: list[Word]) -> bool:
+        """Whether a word is in no table or block at all."""
+        return any(
+            not self._index.grids_with([_spellings(words[:-1], n)], 1)
+            for n, word in enumerate(words[:-1])
+            if word.number is None and word.text not in _FREE | _COMPARING and not word.soft
+        )
 
     def _one(self, words: list[Word]) -> tuple[Stated, Match | None]:
         """What the books state on a question that asks for one thing, and the cells that say so."""
@@ -206,7 +228,7 @@ class _Asked:
             for entity in reading.entities
             if entity.certain
             for identity, kind in entity.owners.items()
-            if kind in ("full", "variant", "row")
+            if kind in ("full", "variant") or (kind == "row" and not entity.is_people)
         ]
         question = wording.wording(words)
         found: list[Match] = []
@@ -259,11 +281,11 @@ def _joined(parts: Sequence[Stated]) -> Stated:
 def _is_doubt(words: list[Word]) -> bool:
     """Whether a question asks if something is so, or what does something, not for a figure."""
     opening = words[0].before
-    first, second, third = (*opening, "", "", "")[:3]
+    first, second, third = (*opening, words[0].typed, "", "")[:3]
     if first in _AUXILIARIES:
         return not (second in ("you", "i", "we") and third in _POLITE | {"please"})
     # "What attacks an ogre?"
-    between = {said for word in words for said in word.before}
+    between = {said for word in words for said in (*word.before, word.typed if word.soft else "")}
     return (
         first in ("what", "which", "who")
         and len(words) > 2

@@ -49,16 +49,15 @@ _ASKED_FOR = (
 # Words that make a question and say nothing of what it asks for.
 ASKING = listed(
     "what whats which is are was were be been the a an of for to in on by from at do does did has have"
-    " having had get gets got getting give gives gain gains need needs needed require requires required must"
-    " can could will would may i my me we our us you your their some any each every per tell show say says"
-    " know want see please just exactly there so ok okay well hey hi hello thanks thank thx sorry about"
-    " and or #"
+    " having had must can could will would may i my me we our us you your their some any each every per"
+    " please just exactly there so ok okay well hey hi hello thanks thank thx sorry about and or #"
 )
-# Nouns and verbs that go with any figure. They count where a label has them.
+# Words that go with any question for figures. They count where a label has them.
 SOFT = listed(
     "number amount score value figure roll rolled point character creature monster opponent target player"
     " person table chart matrix list listed stat class race reach attain become make deal inflict use cast"
-    " memorize cause worth spell item speak"
+    " memorize cause worth spell item speak get got getting give gain need needed require required tell"
+    " show say know want see"
 )
 # What follows one of these is a condition, unless it names a row or a column.
 CONDITIONS = listed("with as against vs versus")
