@@ -174,7 +174,7 @@ def test_what_several_names_have_in_common_is_there_for_the_first_of_them(tmp_pa
     index = index_of([turning, *pages], tmp_path / "i.sqlite3")
     found = ask(index, "Can a level 9 cleric turn a mummy, wight, wraith, spectre, vampire or lich?")
     assert {chosen.passage.id: (chosen.role, chosen.entity) for chosen in found.chosen}["turn"] == (
-        "table",
+        "fact",
         "mummy",
     )
 
