@@ -21,13 +21,13 @@ _LONGEST_NUMBER = 24
 _LETTER = terms.expression(r"[^\W\d_]")
 _SIGNED = terms.expression(r"[+−-]|(?:none|nil|normal|no|0)\b", re.IGNORECASE)
 _CHANCE = terms.expression(r"\d+\s*%|\d+ in \d+|\d{1,3}\s*$")
-_ELSEWHERE = terms.expression(
-    r"\W*(?:(?:see|varies|variable|special)\b|[-–—*]\W*$|[\w ]{1,30}\bvaries$)", re.IGNORECASE
+# A cell that begins so does not say what it is asked for.
+_ELSEWHERE = frozenset(("see", "varies", "variable", "special"))
+# The words of the label of a column of rolls: "Roll 2d8", "d%", "Adjusted die roll".
+_ROLLED = wording.listed(
+    "d die dice roll rolls result results adjusted score scores percent percentile number"
 )
-# The label of a column of rolls: "Roll 2d8", "d%", "Adjusted die roll".
-_DIE_ROLL = terms.expression(
-    r"(?:\W|\d*d(?:\d+|%)|die|dice|rolls?|results?|adjusted|scores?|percent|percentile|number)*"
-)
+_DIE = terms.expression(r"\d*d\d*")
 _IN_ORDER = terms.expression(r"(?:level )?\d+(?:st|nd|rd|th)?(?: level)?")
 BONUS = wording.roots("bonus penalty modifier adjustment")
 CHANCE = wording.roots("chance percent")
@@ -133,7 +133,8 @@ def matches(grid: Grid, question: Wording) -> list[Match]:
 
 def elsewhere(value: str) -> bool:
     """Whether a cell says that its value stands elsewhere, or nothing."""
-    return _ELSEWHERE.match(value) is not None
+    words = terms.tokens(value)
+    return not words or words[0] in _ELSEWHERE or words[-1] == "varies"
 
 
 def _allowed(
@@ -286,7 +287,7 @@ def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
         own = set(words_of(label))
         if place and "level" not in own:
             continue
-        general = _DIE_ROLL.fullmatch(label.lower()) is not None
+        general = all(word in _ROLLED or _DIE.fullmatch(word) for word in terms.tokens(label))
         for n, word in enumerate(question.words):
             if word.number is None or word.typed.startswith("+"):
                 continue

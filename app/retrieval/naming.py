@@ -5,31 +5,28 @@ Forms are those of `app.retrieval.wording.forms`.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from app.index import labels, terms
 from app.retrieval import wording
 from app.retrieval.wording import words_of
 
-_PARENTHESES = re.compile(r"(?<!\s)\s*[(\[]([^)\]]*)[)\]]")
-_LETTER = re.compile(r"[^\W\d_]")
-_DIGIT = re.compile(r"\d")
-_OR = re.compile(r"(?<!\s)\s+or\s+|/")
-_LISTED = re.compile(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
-_ALSO = re.compile(r"(?:and|or|also|including)\s+|\s*,\s*(?:and |or )?")
-# What a price is for, not what is sold: "per vial", "50'", "(1 week)".
-_QUANTITY = re.compile(
-    r",?\s*\b(?:per|each)\b.{0,40}$"
-    r"|,?\s*\b\d[\d,./]*\s*(?:['\"]|feet|foot|ft\.?|lbs?\.?|pounds?|inch(?:es)?|days?|weeks?)?\s*$"
-)
+_PARENTHESES = terms.expression(r"[(\[]([^()\[\]]*)[)\]]")
+_LETTER = terms.expression(r"[^\W\d_]")
+_DIGIT = terms.expression(r"\d")
+_OR = terms.expression(r"(?<!\s)\s+or\s+|/")
+_LISTED = terms.expression(r"(?<!\s)\s+(?:or|and)\s+|[,/&]")
+_ALSO = terms.expression(r"\b(?:and|or|also|including)\b|,")
+# What a price is for, not what is sold: "per vial", "50'".
+_FOR_EACH = frozenset(("per", "each"))
+_MEASURES = wording.listed("feet foot ft lb lbs pound pounds inch inches day days week weeks")
 # Words of a column's label that a question leaves out.
 _NOTHING = frozenset[str]()
 _LOOSE = wording.roots("chance percent survival base rate effect")
 _UNITS = wording.roots("gp sp cp lb lbs pounds feet")
 _GENERAL = wording.roots("number amount score value figure roll points listed")
 _UNTELLING = _LOOSE | _GENERAL | wording.SOFT | wording.roots("bonus penalty modifier adjustment")
-_MARKS = re.compile(r"[*†‡§]+")
+_MARKS = terms.expression(r"[*†‡§]+")
 
 
 @lru_cache(maxsize=8192)
@@ -79,8 +76,7 @@ def row_forms(label: str) -> frozenset[str]:
     bare = _bare(label)
     texts = [label, bare]
     texts += [inside for inside in _PARENTHESES.findall(label) if not _DIGIT.search(inside)]
-    if (without := _QUANTITY.sub("", bare).strip()) and without != bare:
-        texts.append(without)
+    texts.append(_without_quantity(bare))
     if "," not in bare:
         texts += [part for part in _OR.split(bare) if " " not in part.strip()]
     return frozenset(form for text in texts if _LETTER.search(text) for form in _inverted(text))
@@ -92,7 +88,7 @@ def entry_forms(title: str) -> frozenset[str]:
     forms = _inverted(title) | _inverted(_bare(title))
     for inside in _PARENTHESES.findall(title):
         for part in _ALSO.split(inside):
-            if len(part) > 3:
+            if len(part.strip()) > 3:
                 forms |= _inverted(part)
     return frozenset(forms)
 
@@ -110,9 +106,21 @@ def title_parts(title: str) -> tuple[frozenset[str], ...]:
     return tuple(parts)
 
 
+def _without_quantity(text: str) -> str:
+    """ "Holy water" of "Holy water, per vial", "rope" of "Rope, 50 feet"."""
+    words = text.split()
+    of_each = [n for n, word in enumerate(words) if n and word.lower() in _FOR_EACH]
+    words = words[: of_each[0]] if of_each else words
+    if len(words) > 2 and words[-1].lower().strip(".,'") in _MEASURES and words[-2][0].isdigit():
+        words.pop()
+    if len(words) > 1 and words[-1][0].isdigit():
+        words.pop()
+    return " ".join(words).rstrip(", ")
+
+
 def _bare(label: str) -> str:
     """`label` without what stands in parentheses, and without the marks of footnotes."""
-    return _MARKS.sub("", _PARENTHESES.sub("", label)).strip() or label
+    return " ".join(_MARKS.sub("", _PARENTHESES.sub(" ", label)).split()).replace(" ,", ",") or label
 
 
 def _inverted(text: str) -> set[str]:

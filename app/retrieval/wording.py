@@ -34,17 +34,17 @@ _PIECE = re.compile(
     r"|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]"
 )
 _NUMBER = re.compile(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd|th)?")
-_ENDING = re.compile(r"^(.*[aeiouy].*?)(?:ing|(?<!e)ed)$")
+_VOWELS = frozenset("aeiouy")
 # What is asked for without its name.
 _ASKED_FOR = (
-    (re.compile(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"), r"duration of \1"),
-    (re.compile(r"\bhow long (?:does|do|will|would) it take to cast\b"), "casting time of"),
-    (re.compile(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
-    (re.compile(r"\bhow (?:big|large) (?=is|are)\b"), "size of "),
-    (re.compile(r"\bhow (?:smart|intelligent|clever)\b"), "intelligence of"),
-    (re.compile(r"\bhow (?:common|rare)\b"), "frequency of"),
-    (re.compile(r"\bhow (?:heavy)\b"), "weight of"),
-    (re.compile(r"\bhow expensive\b"), "cost of"),
+    (terms.expression(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"), r"duration of \1"),
+    (terms.expression(r"\bhow long (?:does|do|will|would) it take to cast\b"), "casting time of"),
+    (terms.expression(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
+    (terms.expression(r"\bhow (?:big|large) (?=is|are)\b"), "size of "),
+    (terms.expression(r"\bhow (?:smart|intelligent|clever)\b"), "intelligence of"),
+    (terms.expression(r"\bhow (?:common|rare)\b"), "frequency of"),
+    (terms.expression(r"\bhow (?:heavy)\b"), "weight of"),
+    (terms.expression(r"\bhow expensive\b"), "cost of"),
 )
 # Words that make a question and say nothing of what it asks for.
 ASKING = listed(
@@ -225,10 +225,11 @@ def mistyped(word: str) -> list[str]:
 
 def root(stem: str) -> str:
     """`stem` without the endings of a verb: "opening" is "open", "hiding" is "hid" as "hide" is."""
-    if len(stem) > 4 and (ending := _ENDING.match(stem)) is not None and len(ending[1]) > 2:
-        stem = ending[1]
-        if stem[-1] == stem[-2] and stem[-1] not in "lsz":
-            stem = stem[:-1]
+    for ending in ("ing", "ed"):
+        rest = stem.removesuffix(ending)
+        if rest != stem and len(rest) > 2 and rest[-1] != "e" and not _VOWELS.isdisjoint(rest):
+            stem = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
+            break
     return stem[:-1] if len(stem) > 3 and stem.endswith("e") else stem
 
 
