@@ -50,9 +50,22 @@ def main() -> int:
         metavar="N",
         help="instead: N true answers and what they become with one number swapped, through the check",
     )
+    parser.add_argument(
+        "--judged",
+        type=Path,
+        metavar="FILE",
+        help="instead: answers of models with every claim judged by people, through the check",
+    )
     given = parser.parse_args()
     console = arguments.console(given)
-    wanted = Wanted(given.corpus, given.layout, given.half, listed=given.listed, answers=given.answers)
+    wanted = Wanted(
+        given.corpus,
+        given.layout,
+        given.half,
+        listed=given.listed,
+        answers=given.answers,
+        judged=given.judged,
+    )
     return console.run(lambda: evaluate(wanted, console))
 
 

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from app.grounding.figures import PENALTY, Token, Value, first_stem, read
+from app.grounding.figures import PENALTY, UNITS, Token, Value, first_stem, read
 from app.index import labels, terms
 from app.index.grids import Grid
 from app.models import Passage
@@ -413,6 +413,10 @@ def _forms(name: str) -> set[tuple[str, ...]]:
 def _attribute_forms(label: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     """How a column is called, and the attribute's one name."""
     bare = _PARENTHESES.sub(" ", label)
+    *others, last = bare.split() or [""]
+    if others and first_stem(last) in UNITS:
+        # "Cost Gp"
+        bare = " ".join(others)
     pieces = _SEVERAL.split(bare)
     found: dict[tuple[str, ...], str] = {}
     whole = tuple(filter(None, map(_word, read(label))))

@@ -82,9 +82,10 @@ _ANYBODY_WORDS = (
 )
 _ANYBODY = _ITSELF | frozenset(_ANYBODY_WORDS.split())
 _MARKUP = re.compile(r"\*\*|__|`|(?<!\s)\*|\*(?!\s)")
+_NOTHING = frozenset(("nil", "none"))
 _ORDINAL = re.compile(r"\d(?:st|nd|rd|th)")
 # Likeness from which on a value in prose is the one that is meant, certainly so, and word for word.
-_ALIKE, _CERTAIN, _WORD_FOR_WORD = 0.3, 0.6, 0.8
+_ALIKE, _DICE_CERTAIN, _CERTAIN, _WORD_FOR_WORD = 0.3, 0.45, 0.6, 0.8
 # So many of a statement's words stand together in a passage that says the same.
 _TOGETHER = 0.75
 # A line of so few words and no figure is a label of what follows.
@@ -180,9 +181,13 @@ class Said:
         return " ".join(_MARKUP.sub("", text).split())
 
     def in_name(self, place: int) -> bool:
-        """Whether the value is part of a name or a label: "potion of 3 wishes", the column "5-8"."""
+        """Whether the value is part of a name or a label: "potion of 3 wishes", the column "5-8" of a row."""
         mention = self._covering.get(place)
-        return mention is not None and (mention.start < mention.end or self.value(place).kind == "range")
+        if mention is None or self.value(place).kind != "range":
+            return mention is not None and mention.start < mention.end
+        cells = [c for found in self.coordinates.values() for c in found]
+        rows = {c.grid for c in (*cells, *(c for m in self.subjects for c in m.cells)) if c.row >= 0}
+        return not rows.isdisjoint(c.grid for c in mention.cells)
 
     def named_before(self, place: int) -> list[Mention]:
         """What is named shortly before a value."""
@@ -272,10 +277,23 @@ class Said:
                 extra += 10 * (self.words_of([mention]) <= self.books.counting(self.coordinates[at]))
         if mention.start > place and self.stem(mention.start - 1) in ("/", "per"):
             extra += 4
+        for at, step in ((mention.start - 1, -1), (mention.end + 1, 1)):
+            # "12th-level": that number's.
+            at += step * (self.stem(at) == "-")
+            extra += 3 * bool(at != place and 0 <= at < len(self.tokens) and self.tokens[at].value)
         after = mention.end + 1
         if mention.start > place and after < len(self.tokens):
             extra += 2 * bool(self.tokens[after].value or self.stem(after) in (":", "of", "is", "="))
         return extra
+
+    def apart(self, place: int, at: int) -> bool:
+        """Whether a value stands in another part of the sentence than the number at `at`, with a number of
+        its own."""
+        part = self._part[place]
+        if part == self._part[at]:
+            return False
+        near = range(max(0, place - _WINDOW), min(len(self.tokens), place + _WINDOW))
+        return any(self.tokens[i].value and self._part[i] == part and i != place for i in near)
 
     def adjoin(self, one: Mention, other: Mention) -> bool:
         """Whether nothing but small words stands between two names of attributes."""
@@ -289,8 +307,11 @@ class Said:
         heads: set[str] = set()
         for at in range(self.first, len(self.tokens)):
             stem, following = self.stem(at), self.stem(at + 1)
-            if stem in _VERBS or stem in (",", ":", ";", "("):
+            if stem in _VERBS or stem == ":":
                 return at, frozenset(heads)
+            if stem in (",", ";", "("):
+                # "Instead, it gains": of nobody yet.
+                heads.clear()
             owner = self.source[self.tokens[at].start : self.tokens[at].end].endswith(("'s", "’s"))
             last = following in terms.STOP_WORDS or following in _VERBS or not following[:1].isalpha()
             if stem[:1].isalpha() and stem not in terms.STOP_WORDS and (last or owner):
@@ -326,6 +347,7 @@ class Checker:
         self._carried: list[Mention] = []
         self._carried_subject = _NONE
         self._carried_words = _NONE
+        self._carried_attributes: list[Mention] = []
 
     def check(self, statement: Statement) -> list[Claim]:
         """What the statement claims, each with its verdict."""
@@ -351,12 +373,15 @@ class Checker:
         if statement.entry and (statement.above or not label):
             return
         if said.subjects:
-            self._carried = said.subjects[:1]
+            # What has an entry of its own, rather than a row somewhere.
+            entries = [m for m in said.subjects if not self._books.entries.isdisjoint(m.pages)]
+            self._carried = (entries or said.subjects)[:1]
             self._carried_subject = said.words_of(self._carried)
         elif label and (own := said.words - terms.STOP_WORDS - _ANYBODY):
             # A heading that nothing in the passages is called by.
             self._carried, self._carried_subject = [], own
         self._carried_words = said.words
+        self._carried_attributes = said.attributes if statement.heading else []
 
     # Figures
 
@@ -403,7 +428,10 @@ class Checker:
                         bound[place] = candidate
                         break
                 attributed = bound.get(place)
-                if not attributed:
+                if not attributed and said.statement.entry and len(self._carried_attributes) == 1:
+                    # "The costs are:" and a list of things.
+                    meant = self._meant(said, place, self._carried_attributes[0], values)
+                elif not attributed:
                     meant = self._meant(said, place, None, values)
                 verdict = self._in_grids(said, place, attributed, meant, values)
                 if verdict.status == "contradicted" and attributed:
@@ -523,9 +551,11 @@ class Checker:
             )
             for at in near:
                 cells = source.coordinates.get(at, ()) if at != place or not own else ()
+                # "Double at levels 1-4, triple at 5-8": not what the other part counts.
+                apart = bool(cells) and own and said.apart(place, at)
                 for cell in cells:
                     if cell.row >= 0 and (own or 3.0 not in rows.get(cell.grid, {}).values()):
-                        rows.setdefault(cell.grid, {}).setdefault(cell.row, surely)
+                        rows.setdefault(cell.grid, {}).setdefault(cell.row, 0.9 if apart else surely)
                     elif cell.column >= 0 and (own or cell.grid not in columns):
                         columns.setdefault(cell.grid, set()).add(cell.column)
                     else:
@@ -565,6 +595,8 @@ class Checker:
             return False
         said_of = bounds(value)
         stated = [t.value for t in self._books.cell_tokens(cell) if t.value]
+        if self._books.cell(cell).strip(" .").lower() in _NOTHING:
+            return said_of is not None and said_of[1] > 0
         if not stated or said_of is None:
             return False
         for one in stated:
@@ -586,8 +618,10 @@ class Checker:
         alike: _Best = (0.0, None, 0)
         other: _Best = (0.0, None, 0)
         page: Page | None
+        # Dice are said of few things.
+        enough = _DICE_CERTAIN if value.kind == "dice" else _CERTAIN
         for pages in (own, others):
-            if pages is others and (stated or alike[0] >= _ALIKE or other[0] >= _CERTAIN):
+            if pages is others and (stated or alike[0] >= _ALIKE or other[0] >= enough):
                 break
             for page in pages:
                 # A passage about something else has to say it clearly.
@@ -614,7 +648,7 @@ class Checker:
             sure = likeness >= _CERTAIN
             return Verdict("contradicted", page.number, page.snippet(first, last, at)) if sure else Verdict()
         certain, page, at = other
-        if page in own and certain >= max(_CERTAIN, likeness / 0.7) and place not in said.coordinates:
+        if page in own and certain >= max(enough, likeness / 0.7) and place not in said.coordinates:
             assert page is not None
             if not self._stranger(said, place, page):
                 return Verdict("contradicted", page.number, page.snippet(*page.around(at), at))
@@ -690,7 +724,8 @@ class Checker:
         if stem in ("harder", "difficult", "easier"):
             return ("armor class", 2 * more, at + 1 + following.index("hit")) if "hit" in following else None
         for mention in said.attributes:
-            if at < mention.start <= at + 3 and not _weak(mention):
+            near = at < mention.start <= at + 3 or at - 5 <= mention.end < at
+            if near and not _weak(mention):
                 cell = next(c for c in mention.cells if c.row < 0 and c.column > 0)
                 return (
                     self._books.column_name(cell),

@@ -36,18 +36,18 @@ _COUNTED = dict(pair.split("/", 1) for pair in _MULTIPLES.split())
 _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: 10 * n for n, word in enumerate(_TENS_WORDS.split(), 2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
-_UNITS = {
+UNITS = {
     alias: name
     for name, aliases in {
         "foot": "ft", "inch": "", "yard": "yd", "mile": "", "gp": "gold", "sp": "silver", "cp": "copper",
         "ep": "electrum", "pp": "platinum", "pound": "lb", "%": "percent", "day": "", "week": "", "month": "",
-        "year": "", "round": "", "turn": "", "segment": "", "hour": "", "minute": "",
+        "year": "", "action": "", "round": "", "turn": "", "segment": "", "hour": "", "minute": "",
     }.items()
     for alias in (name, *aliases.split())
 }  # fmt: skip
 _COMPOUND = re.compile(r"-([^\W\d_]+)")
 _COUNTING = terms.NUMBER_WORDS.keys() | _COUNTED.keys() | _TENS.keys() | _SCALES.keys()
-_SPECIAL = _UNITS.keys() | _COUNTING
+_SPECIAL = UNITS.keys() | _COUNTING
 _MARKS = {"'": "foot", '"': "inch", "%": "%"}
 _STATED_IN = frozenset(("foot", "inch", "yard"))
 PENALTY = frozenset(
@@ -120,7 +120,7 @@ def _stems(word: str) -> tuple[str, ...]:
 def _in_compound(word: re.Match[str]) -> bool:
     """Whether it is the beginning of a word that counts nothing: "half-orc", "two-handed"."""
     behind = _COMPOUND.match(word.string, word.end())
-    return behind is not None and not {terms.stem(behind[1].lower())} & (_UNITS.keys() | _COUNTING)
+    return behind is not None and not {terms.stem(behind[1].lower())} & (UNITS.keys() | _COUNTING)
 
 
 def first_stem(word: str) -> str:
@@ -173,7 +173,7 @@ def _count(found: list[Token]) -> None:
         before = found[-3] if len(found) > 2 and found[-3].value else None
     stem = word.stem
     if before is not None and (value := before.value):
-        unit = _UNITS.get(stem)
+        unit = UNITS.get(stem)
         if (
             unit
             and found[-2].stem != "and"

@@ -21,7 +21,7 @@ from app.models import Passage, Question
 from app.operator.console import EXIT_OK, Console
 from app.retrieval.asked import Reader
 from app.retrieval.facts import Stated
-from tests.evaluation import exactness, flagging, truth
+from tests.evaluation import exactness, flagging, grounding, truth
 from tests.evaluation.asking import Writer
 from tests.evaluation.methods import Methods
 from tests.evaluation.questions import read_corpus
@@ -52,10 +52,16 @@ class Wanted:
     refused: int = 60
     listed: int = 1000
     answers: int = 0
+    judged: Path | None = None
 
 
 def evaluate(wanted: Wanted, console: Console) -> int:
     """Measure and print; returns the exit status. Raises UsageError, DndChatError."""
+    if wanted.judged:
+        found = grounding.judged(wanted.judged)
+        for line in (*grounding.table(found), *list(grounding.mistakes(found))[: wanted.listed]):
+            console.line(line)
+        return EXIT_OK
     book = read_corpus(wanted.corpus) if wanted.corpus else list(sample_rules.passages())
     stored = _laid_out(book, wanted.layout)
     stated = truth.as_stored(truth.cells(book), stored)
