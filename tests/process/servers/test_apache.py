@@ -167,9 +167,11 @@ def test_deep_health_names_what_is_down(local: Outside, running: Host, token: st
 def test_embedded_the_fighters_figure_is_in_the_answer_and_its_table_cited(host: Host, token: str) -> None:
     document = answer(host.ask(FIGHTER, token))
     assert "250,001" in document["answer"]
-    assert "st-fighter-experience" in cited(document)
-    assert "No language model was asked" in document["answer"]
-    assert document["meta"]["model"] is None
+    assert cited(document) == {"st-fighter-experience"}
+    assert (document["meta"]["answered_by"], document["meta"]["model"]) == ("facts", None)
+    quoted = answer(host.ask(FIGHTER, token, exact=False))
+    assert "No language model was asked" in quoted["answer"] and quoted["meta"]["model"] is None
+    assert cited(quoted) > cited(document)
 
 
 def test_embedded_a_monster_is_quoted_with_its_book(host: Host, token: str) -> None:

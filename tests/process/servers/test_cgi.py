@@ -661,12 +661,16 @@ def _frame(name: str, document: Mapping[str, Any]) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
+@pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("asked", ["stream", "Accept"])
 def test_the_stream_says_the_same_as_the_json_reply(
-    program: CgiProgram, auth: AuthDouble, asked: str
+    program: CgiProgram, auth: AuthDouble, asked: str, exact: bool
 ) -> None:
     token = auth.token_for("alice")
-    question = {"question": "How many experience points does a fighter need to reach 9th level?"}
+    question = {
+        "question": "How many experience points does a fighter need to reach 9th level?",
+        "exact": exact,
+    }
     whole = program.request("POST", "/api/query", question, token=token).json()
     if asked == "stream":
         reply = program.request("POST", "/api/query", {**question, "stream": True}, token=token)
@@ -685,7 +689,8 @@ def test_the_stream_says_the_same_as_the_json_reply(
     assert all(events), frames
     names = [match[1].decode() for match in events if match]
     documents = [json.loads(match[2]) for match in events if match]
-    assert names == ["sources", *["delta"] * (len(names) - 2), "done"]
+    assert names == ["sources", "facts", *["delta"] * (len(names) - 3), "done"]
+    assert whole["meta"]["answered_by"] == ("facts" if exact else "passages")
 
     # What differs from one request to the next is taken from the stream; everything else from the JSON reply.
     done = {name: value for name, value in whole.items() if name != "answer"}
@@ -693,11 +698,12 @@ def test_the_stream_says_the_same_as_the_json_reply(
         done["meta"][name] = documents[-1]["meta"][name]
     expected = [
         _frame("sources", {"sources": [{**source, "cited": None} for source in whole["sources"]]}),
-        *(_frame("delta", {"text": document["text"]}) for document in documents[1:-1]),
+        _frame("facts", {"facts": whole["facts"]}),
+        *(_frame("delta", {"text": document["text"]}) for document in documents[2:-1]),
         _frame("done", done),
     ]
     assert reply.body == b"".join(expected)
-    assert "".join(document["text"] for document in documents[1:-1]) == whole["answer"]
+    assert "".join(document["text"] for document in documents[2:-1]) == whole["answer"]
     assert "250,001" in whole["answer"]
     assert documents[-1]["meta"]["request_id"] == reply.header("X-Request-ID")
     assert len(names) > 2

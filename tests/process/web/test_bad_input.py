@@ -143,7 +143,7 @@ def test_a_field_that_breaks_the_contract_is_named(
         pytest.param({"question": "x" * 1999 + "é"}, id="2,000 characters"),
         pytest.param({"question": " " * 3000 + QUESTION}, id="blanks around it do not count"),
         pytest.param({"k": 1}, id="k 1"),
-        pytest.param({"exact": False, "fresh": True}, id="without effect yet"),
+        pytest.param({"exact": False, "fresh": True}, id="of the contract"),
         pytest.param({"k": 50}, id="k 50"),
         pytest.param(
             {"history": [{"role": "user", "content": "x" * 800}] * 10}, id="10 messages of 8,000 characters"
