@@ -18,8 +18,8 @@ from app.retrieval.vocabulary import ATTRIBUTES
 
 # "-3" is negative where nothing stands before it: the 13 of "10-13" is 13. No part of "7.5" is a number.
 _TOKEN = re.compile(
-    r"(?<![\w.])-\d{1,9}(?![\w.]*\w)|\d{1,3}(?:,\d{3})+(?![\w,])|\d+(?:\.\d+)+|\d{1,2}\+\d(?!\w)"
-    r"|18/\d\d(?!\w)|[a-z0-9]+(?:'[a-z]+)*"
+    r"(?<![\w.])-\d{1,9}(?![\w.]*\w)|(?<!\d)(?<!\d,)\d{1,3}(?:,\d{3})+(?![\w,])|\d+(?:\.\d+)+"
+    r"|\d{1,2}\+\d(?!\w)|18/\d\d(?!\w)|[a-z0-9]+(?:'[a-z]+)*"
 )
 _INITIALS = re.compile(r"\b(?:[a-z]\.){2,}")
 _NUMBER = re.compile(r"(-?\d{1,9})(st|nd|rd|th)?")
