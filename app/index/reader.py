@@ -30,6 +30,7 @@ _CAPTION = re.compile(
     r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
 )
 _CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
+_MOST_TRIES = 20
 _IS_ROW = re.compile(r" (?:--|—|–) |--|—")
 _VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "detail", "description", "rating"))
 
@@ -151,18 +152,21 @@ def _contents(passage: Passage) -> _Contents:
         if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
             at += 1
     above = caption = ""
+    tries = _MOST_TRIES
     while at < len(lines):
         line = lines[at].strip()
         if not line:
             found.lines.append("")
             at += 1
             continue
-        if read_json := json_tables.find(lines, at, title):
+        if tries > 0 and (read_json := json_tables.find(lines, at, title)):
             stated, at = read_json
             found.json += stated.tables
             found.whys += stated.whys
             found.lines.append("")
             continue
+        # What begins like JSON and is none is looked at to its end: not for every line of a passage.
+        tries -= line[0] in "[{"
         if drawn := _drawn(lines, at):
             raws, at = drawn
             below = next((row.strip() for row in lines[at : at + 2] if row.strip()), "")

@@ -20,6 +20,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 # Fewer lines that happen to have tabs or wide blanks are no table.
 _FEWEST_LINES = 3
+# A table of rows of several lines ends within so many.
+_MOST_LINES = 2_000
 Found = tuple[list[RawTable], int] | None
 
 
@@ -91,7 +93,7 @@ def ruled(lines: Sequence[str], start: int) -> Found:
     if len(places) > MOST_COLUMNS:
         return [], at + 1
     at += 1
-    several = top and bool(head) and not _is_columns(lines[start]) and any(map(_is_one_rule, lines[at:]))
+    several = top and bool(head) and not _is_columns(lines[start]) and _is_closed(lines, at)
     rows: list[list[str]] = []
     whys: list[str] = []
     current: list[str] = []
@@ -160,6 +162,10 @@ def _is_one_rule(line: str) -> bool:
 def _is_columns(line: str) -> bool:
     line = line.strip()
     return " " in line and _DASHES.fullmatch(line) is not None
+
+
+def _is_closed(lines: Sequence[str], at: int) -> bool:
+    return any(_is_one_rule(lines[number]) for number in range(at, min(at + _MOST_LINES, len(lines))))
 
 
 def _is_row(line: str) -> bool:

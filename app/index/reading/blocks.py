@@ -20,6 +20,8 @@ _LONGEST_VALUE = 400
 _LONGEST_SENTENCES = 120
 # Longer lines are prose.
 _LONGEST_LINE = 1_000
+# The lines of a passage after these are looked at for no block.
+MOST_LINES = 20_000
 
 # Attributes of monsters, spells, items and classes that have one name; `app.index.labels` has the others.
 _OTHERS = (
@@ -123,7 +125,9 @@ def read(lines: Sequence[str]) -> tuple[list[Block], list[str]]:
     sections = [_Section("")]
     whys: list[str] = []
     at_head = True
-    for paragraph in _paragraphs(lines):
+    if len(lines) > MOST_LINES:
+        whys.append(f"more than {MOST_LINES:,} lines")
+    for paragraph in _paragraphs(lines[:MOST_LINES]):
         if len(paragraph) == 1 and (heading := _heading(paragraph[0])) is not None:
             at_head = at_head or bool(heading)
             sections.append(_Section(heading))
@@ -205,11 +209,12 @@ def _pairs(paragraph: Sequence[str], at_head: bool) -> tuple[list[Pair], list[st
     rest: list[str] = []
     plain = [line for line in paragraph if (start := _PLAIN_START.match(line)) and _strict(start[1])]
     for line in paragraph:
+        may_be = ":" in line or "=" in line or line.startswith(("**", "__")) or _PLAIN_START.match(line)
         if len(line) > _LONGEST_LINE:
             rest.append(line)
-        elif several := _several(line):
+        elif may_be and (several := _several(line)):
             pairs += several
-        elif pair := _pair(line):
+        elif may_be and (pair := _pair(line)):
             pairs.append(pair)
         elif len(plain) > 1 and (start := _PLAIN_START.match(line)):
             pairs.append(Pair(start[1], clean(line[start.end() :]), True))

@@ -9,6 +9,9 @@ from html.parser import HTMLParser
 
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS, RawTable, squared
 
+MOST_CHARACTERS = 500_000
+# The parser reads on to the end for each tag that is not closed.
+_MOST_OPEN = 20
 _KEPT = {"b", "strong", "i", "em", "br"}
 
 
@@ -19,10 +22,16 @@ def find(lines: Sequence[str], start: int) -> tuple[list[RawTable], int] | None:
     end = start
     while end < len(lines) and "</table" not in lines[end].lower():
         end += 1
+    text = "\n".join(lines[start : end + 1])
+    after = min(end + 1, len(lines))
+    if len(text) > MOST_CHARACTERS or text.count("<") > text.count(">") + _MOST_OPEN:
+        return [
+            RawTable([], [], whys=(f"damaged HTML, or more than {MOST_CHARACTERS:,} characters of it",))
+        ], after
     parser = _Parser()
-    parser.feed("\n".join(lines[start : end + 1]))
+    parser.feed(text)
     parser.close()
-    return parser.tables, min(end + 1, len(lines))
+    return parser.tables, after
 
 
 class _Parser(HTMLParser):

@@ -29,6 +29,8 @@ _SMALL = frozenset(_SMALL_WORDS.split())
 _SHORT = re.compile(
     r"[(\[]?(?:[IVX]+|AC|HD|HP|XP|GP|NPC|PC|DM|[A-Z](?:\.[A-Z])*\.?|[IVX]+\.[A-Z]?\.?)[)\].,:;]*"
 )
+# Of one table so many properties with parts are compared with one another.
+_MOST_PARENTS = 50
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -199,6 +201,8 @@ def _same_parents(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
         for name in cells:
             leaves.setdefault(_parent(name), set()).add(_leaf(name))
             at.setdefault(_parent(name), set()).add(number)
+    if len(at) > _MOST_PARENTS:
+        return {}
     by_use = sorted(at, key=lambda parent: -len(at[parent]))
     same: dict[str, str] = {}
     for index, parent in enumerate(by_use[1:], start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from app.index.reading.raw import MOST_COLUMNS, RawTable, squared
@@ -31,7 +32,8 @@ def find(lines: Sequence[str], start: int) -> tuple[list[RawTable], int] | None:
 
 def _tables(block: list[str], rules: list[int]) -> list[RawTable]:
     """A line of dashes ends a table's headings; a later one begins another table if headings are above it."""
-    rows = [[] if number in set(rules) else _cells(line) for number, line in enumerate(block)]
+    is_rule = set(rules)
+    rows = [[] if number in is_rule else _cells(line) for number, line in enumerate(block)]
     if not rules:
         return [_table([], rows)]
     first = rules[0]
@@ -48,7 +50,7 @@ def _tables(block: list[str], rules: list[int]) -> list[RawTable]:
             begins.append(rule - 1)
     tables = []
     for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
-        dashes = next(rule for rule in rules if rule >= begin)
+        dashes = rules[bisect_left(rules, begin)]
         tables.append(_table(rows[begin:dashes], [row for row in rows[dashes:end] if row]))
     return tables
 
