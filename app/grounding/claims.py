@@ -145,11 +145,14 @@ class Said:
         self.mentions = books.mentions(tokens)
         self.attributes = [m for m in self.mentions if any(c.row < 0 for c in m.cells)]
         ends = {m.end for m in self.attributes}
+        # Some tables have their attributes in rows.
+        columns = [m for m in self.attributes if any(c.column > 0 for c in m.cells)]
+        self.rows = [c for m in columns for c in m.cells if c.row >= 0]
         # "Save as: fighter": that is no subject, but what is said of one.
         self.subjects = [
             m
             for m in self.mentions
-            if (m.pages or any(c.row >= 0 for c in m.cells))
+            if (m.pages or (any(c.row >= 0 for c in m.cells) and m not in columns))
             and (m.start < self.first or not self._behind(m.start, ends))
         ]
         self.about_words = self.words_of(self.subjects)
@@ -390,7 +393,11 @@ class Checker:
         value = said.value(place)
         if said.stem(place - 1) in _PLACES:
             return True
-        if value.spelled and ((value.amount == "1" and not value.unit) or said.stem(place + 1) in _COUNTS):
+        stem, following = said.stem(place), said.stem(place + 1)
+        if value.spelled and not value.unit and (value.amount == "1" or following in _COUNTS):
+            return True
+        if value.spelled and stem.endswith(("st", "nd", "rd", "th")) and following != "level":
+            # "First, … Second, …"
             return True
         if said.in_name(place):
             return True
@@ -401,7 +408,8 @@ class Checker:
                 return True
         near = said.beside(place)
         return any(
-            same(value, other) and near & beside for other, beside in self._asked.get(value.amount, ())
+            same(value, other) and (near & beside or (value.unit and value.unit == other.unit))
+            for other, beside in self._asked.get(value.amount, ())
         )
 
     def _figures(self, said: Said, values: list[int]) -> list[Claim]:
@@ -535,6 +543,8 @@ class Checker:
             for cell in (cell for mention in mentions for cell in mention.cells):
                 if cell.row >= 0 and (surely > 1 or cell.grid not in rows):
                     rows.setdefault(cell.grid, {}).setdefault(cell.row, surely)
+        for cell in said.rows:
+            rows.setdefault(cell.grid, {}).setdefault(cell.row, 2.0)
         return rows
 
     def _counted(

@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     rf"(?:(?P<plus>\+\d{{1,2}}(?!\w))|(?P<ordinal>st|nd|rd|th)\b|(?P<over>/\d{{1,2}}(?:-(?:\d\d/)?\d\d)?(?![\w/]))"
     rf"|(?P<part>\s?[½¼¾⅓⅔]|\s1/[234](?![\w/]))|(?P<high>-(?:\d\d/)?{_N}(?:/\d\d)?(?![\w]))?)?"
     r"(?P<unit>[%'\"](?!\w))?"
-    r"|(?P<word>[^\W\d_]+(?:'[^\W\d_]+)?)|(?P<end>[.!?](?=\s|$)|\n)|(?P<mark>[,;:()|/=×*+-])"
+    r"|(?P<word>\b(?:[A-Za-z]\.){2,4}|[^\W\d_]+(?:'[^\W\d_]+)?)|(?P<end>[.!?](?=\s|$)|\n)|(?P<mark>[,;:()|/=×*+-])"
 )
 _DICE = re.compile(r"(\d{1,4}|%)(?:([-+x])(\d{1,5}))?")
 _MULTIPLES = (
@@ -87,7 +87,8 @@ def read(text: str) -> list[Token]:
         kind = match.lastgroup
         start, end = match.span()
         if kind == "word":
-            written = match[0]
+            # "A.C." is AC.
+            written = match[0].replace(".", "")
             stems = _stems(written)
             for stem in stems:
                 found.append(Token(stem, start, end, sentence))
@@ -331,7 +332,9 @@ def _worked_out(tokens: Sequence[Token], end: int) -> tuple[int, tuple[float, fl
             break
     if wanted:
         operators = operators[1:]
-    if len(numbers) < 2 or len(operators) != len(numbers) - 1:
+    # Dice and what is added to them are one value.
+    summed = len(numbers) > 1 or (len(numbers) == 1 and numbers[0][0] < numbers[0][1])
+    if not summed or len(operators) != len(numbers) - 1:
         return None
     # Products first.
     added = [("+", numbers[0])]

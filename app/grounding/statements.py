@@ -24,7 +24,7 @@ _END = re.compile(r"[.!?][\"'”’)*_]{0,4}(?:[ \t]?\[[0-9 ,;–-]{1,40}\]){0,2
 _STOP = re.compile(r"[.!?]")
 _LONGEST_END = 80
 _ABBREVIATED = re.compile(
-    r"(?:^|[\s(])(?:vs|ft|in|lbs?|no|e\.g|i\.e|approx|pp?|st|mr|dr|etc|cf|max|min|yds?)\.$", re.I
+    r"(?:^|[\s(.])(?:[a-z]|vs|ft|in|lbs?|no|e\.g|i\.e|approx|pp?|st|mr|dr|etc|cf|max|min|yds?)\.$", re.I
 )
 _LIST = re.compile(r"[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+")
 _HEADING = re.compile(r"[ \t]*#{1,6}[ \t]")
