@@ -6,6 +6,7 @@ Nothing is read out of a label that is longer than LONGEST_LABEL characters.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ class Span(NamedTuple):
         return self.low <= number <= self.high
 
 
+@lru_cache(maxsize=16384)
 def spans(label: str) -> tuple[Span, ...]:
     """The numbers and ranges that `label` names, in order; dice are none.
 

@@ -91,7 +91,7 @@ class Reader:
         asked = Asked(question, text, reading, Stated(), (), index, degraded, tuple(notes))
         if index is None or not self.knows_facts:
             return asked
-        stated = facts.find(reading, index, deadline, followed=text != alone)
+        stated = facts.find(reading, index, deadline, history=question.history if text != alone else ())
         known = index.passages(fact.passage for fact in stated.facts)
         owners = dict.fromkeys(fact.passage for fact in stated.facts if fact.passage in known)
         return asked._replace(stated=stated, passages=tuple(known[identity] for identity in owners))

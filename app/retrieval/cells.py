@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from app.index import labels, terms
@@ -114,18 +115,19 @@ class Match(NamedTuple):
 def matches(grid: Grid, question: Wording) -> list[Match]:
     """All ways to read `question` as one that asks for cells of one row of `grid`."""
     if grid.kind == "block":
-        spans = dict.fromkeys(
-            span for form in entry_forms(grid.title) for span in question.runs.get(form, ())
-        )
-        selections = [Selected(0, 0, span) for span in spans]
+        names = (span for form in entry_forms(grid.title) for span in question.runs.get(form, ()))
+        selections = [Selected(0, 0, span) for span in dict.fromkeys(names)]
         targets = _columns_named(grid, question) if selections else []
     else:
         targets = [*_columns_named(grid, question), *_columns_numbered(grid, question)]
         selections = [*(_rows_named(grid, question) if targets else ()), *_rows_numbered(grid, question)]
     if len(selections) > _MOST_NAMED or len(targets) > _MOST_NAMED:
         return []
+    # A word that names a row or a column is asked for: what leaves it out is no reading.
+    spans = [*(selected.span for selected in selections), *(target.span for target in targets)]
+    naming = {n for span in spans for n in range(*span)}
     return [
-        _match(grid, selected, target, question)
+        _match(grid, selected, target, question, naming)
         for selected in selections
         for target in _allowed(grid, selected, targets, question)
     ]
@@ -142,11 +144,13 @@ def _allowed(
 ) -> Iterator[Target]:
     """The targets that go with a row; where none is named, the only one there is, or all numbered ones."""
     found = False
+    sides = _sides(grid.columns)
     for target in targets:
         # Labels are looked up by value only where the value is a number that one range holds.
         backwards = 0 in target.columns and (selected.counts is None or selected.by == 0)
         apart = selected.span[1] <= target.span[0] or target.span[1] <= selected.span[0]
-        if apart and selected.by not in target.columns and not backwards:
+        beside = all(sides[place] == sides[selected.by] for place in target.columns)
+        if apart and beside and selected.by not in target.columns and not backwards:
             found = True
             yield target
     if (
@@ -159,6 +163,16 @@ def _allowed(
     in_order = selected.by == 0 and all(_IN_ORDER.fullmatch(grid.columns[n].lower()) for n in others)
     if len(others) == 1 or in_order:
         yield Target(others, (0, 0))
+
+
+@lru_cache(maxsize=1024)
+def _sides(columns: tuple[str, ...]) -> list[int]:
+    """For each column which of the tables set side by side it belongs to ("Weapon, Cost, Weapon, Cost")."""
+    first = set(words_of(columns[0]))
+    begins = [place for place, label in enumerate(columns) if not place or first & set(words_of(label))]
+    if any(after - before < 2 for before, after in pairwise([*begins, len(columns)])):
+        return [0] * len(columns)
+    return [max(begin for begin in begins if begin <= place) for place in range(len(columns))]
 
 
 def _longest(spans: list[tuple[Span, int]]) -> list[tuple[Span, int]]:
@@ -257,11 +271,8 @@ def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
             continue
         for number, row in enumerate(grid.rows):
             cell = row.cells[place]
-            if (
-                not 0 < len(cell) <= _LONGEST_NAME
-                or not question.beginnings.search(cell)
-                or not _LETTER.search(cell)
-            ):
+            low = cell[: _LONGEST_NAME + 1].lower()
+            if len(low) > _LONGEST_NAME or not any(begun in low for begun in question.beginnings):
                 continue
             for form in row_forms(cell):
                 for span in question.runs.get(form, ()):
@@ -305,7 +316,9 @@ def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
     return found
 
 
-def _match(grid: Grid, selected: Selected, target: Target, question: Wording) -> Match:
+def _match(
+    grid: Grid, selected: Selected, target: Target, question: Wording, naming: Collection[int]
+) -> Match:
     named = {*range(*selected.span), *range(*target.span)}
     own = {word for place in (*target.columns, selected.by) for word in words_of(grid.columns[place])}
     cells: list[str] = []
@@ -323,7 +336,8 @@ def _match(grid: Grid, selected: Selected, target: Target, question: Wording) ->
         again = condition and any(other.text == word.text for other in question.words if other is not word)
         if (n in named and not again) or (known and not condition):
             continue
-        if word.text in context and word.number is None and not condition:
+        asked = n in naming or word.text in wording.ATTRIBUTES
+        if word.text in context and word.number is None and not condition and not asked:
             distant += 1
         else:
             missing.append(n)

@@ -8,14 +8,14 @@ condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, pairwise, product
 from typing import NamedTuple
 
 from app.deadline import Deadline
 from app.index import terms
 from app.index.search import LexicalIndex
-from app.models import Fact
+from app.models import Fact, Turn
 from app.retrieval import cells, spelling, wording
 from app.retrieval.cells import Match
 from app.retrieval.named import Reading
@@ -27,7 +27,10 @@ MOST_GRIDS = 40
 _MOST_PASSAGES = 12
 _MOST_FACTS = 8
 # So many questions are tried for one that asks for several things, of so many words for one thing.
-_MOST_TRIED = 40
+_MOST_TRIED = 24
+_LONGEST_DIVIDED = 24
+# So much of the question before is looked at.
+_MOST_CHARACTERS = 600
 _LONGEST_PART = 4
 _MOST_SIDES = 8
 # More unknown words are no slips; of those that are, so many readings are tried.
@@ -38,7 +41,8 @@ _AUXILIARIES = wording.listed("is are do does did can could will would has have 
 _POLITE = wording.listed("tell give show say know have get see")
 _ARTICLES = frozenset(("a", "an", "the"))
 _OPENING = frozenset(("what", "whats", "which", "how many", "how much"))
-_PRONOUNS = wording.roots("it its they their them he his she her that this those these one ones")
+_SINGULAR = wording.roots("it its he him his she her that this one")
+_PRONOUNS = _SINGULAR | wording.roots("they their them those these ones")
 # What "how much" may ask for that is no price.
 _COUNTED = frozenset(("cost", "weight", "experience points", "damage"))
 _COMPARING = wording.roots(
@@ -58,45 +62,46 @@ class Stated(NamedTuple):
     reason: str = ""
 
 
-def find(reading: Reading, index: LexicalIndex, deadline: Deadline, *, followed: bool = False) -> Stated:
+def find(
+    reading: Reading, index: LexicalIndex, deadline: Deadline, *, history: Sequence[Turn] = ()
+) -> Stated:
     """What `index` states on the question `reading`, whose text is the question as it was read.
 
-    `followed`: its subject was taken from the conversation. Raises DatabaseError, TimedOut.
+    `history`: the conversation, where something of it was put into the question. Raises DatabaseError,
+    TimedOut.
     """
     words = wording.read(reading.text, reading.corrected)
     if len(words) > wording.MOST_WORDS:
         return Stated(reason="too long to ask for facts alone")
-    asked = _Asked(index, deadline)
+    asked = _Asked(index, deadline, history)
     # Of several ways to spell a question right one at most may have an answer.
-    found = {
-        stated.facts: stated
-        for spelt in _spelt(reading, index)
-        if (stated := asked.whole(wording.read(reading.text, spelt), followed)).facts
-    }
-    exact = [stated for stated in found.values() if stated.exact]
+    ways = [asked.whole(wording.read(reading.text, spelt)) for spelt in _spelt(reading, index)]
+    exact = {stated.facts: stated for stated in ways if stated.exact}
     if len(exact) == 1:
-        return exact[0]
-    stated = Stated(reason="several spellings") if exact else asked.whole(words, followed)
+        return next(iter(exact.values()))
+    stated = Stated(reason="several spellings") if exact else ways[0]
     return stated if stated.facts else stated._replace(facts=asked.named(words, reading))
 
 
 class _Asked:
     """One question, and the questions that it is made of, looked up in `index`."""
 
-    def __init__(self, index: LexicalIndex, deadline: Deadline) -> None:
+    def __init__(self, index: LexicalIndex, deadline: Deadline, history: Sequence[Turn]) -> None:
         self._index, self._deadline = index, deadline
+        asked = [turn.content[:_MOST_CHARACTERS] for turn in history if turn.role == "user"]
+        self._before = wording.read(asked[-1], {}) if asked else []
         self._tried = 0
 
-    def whole(self, words: list[Word], followed: bool) -> Stated:
+    def whole(self, words: list[Word]) -> Stated:
         if _is_doubt(words):
             return Stated(reason="asks whether something is so")
+        if self._before:
+            return self._followed(words)
         words = _priced(words)
-        stated = self._one(words)[0]
+        stated, _ = self._one(words)
         if stated.exact:
             return stated
         clauses = _clauses(words)
-        if followed:
-            return self._followed(clauses) or stated
         if len(clauses) > 1 and _COMPARING.isdisjoint(word.text for word in words):
             parts = []
             for clause in clauses:
@@ -104,42 +109,36 @@ class _Asked:
                 if not parts[-1].exact:
                     return parts[-1]
             return _joined(parts)
-        if self._has_strange(words):
-            return stated
-        several = self._several(words)
-        return several if several.exact else stated
+        return stated if self._has_strange(words) else self._several(words)
 
-    def _followed(self, clauses: list[list[Word]]) -> Stated | None:
-        """What a question asks that leaves its subject, or what it wants to know, to the question before."""
-        *before, last = [
-            [word for word in clause if word.text not in _PRONOUNS or not word.text] for clause in clauses
-        ]
-        if not before:
-            return None
-        whole = [*(word for clause in before for word in clause[:-1]), *last]
-        stated, _ = self._one(whole)
-        if stated.exact:
+    def _followed(self, words: list[Word]) -> Stated:
+        """What is stated on a question that leaves its subject, or what it asks for, to the one before."""
+        pointing = {word.text for word in words} & _PRONOUNS
+        if pointing & _SINGULAR and any(_joins(self._before, n) for n in range(len(self._before))):
+            return Stated(reason="more than one thing was spoken of")
+        words = _priced(_without(words, _PRONOUNS))
+        stated = self._several(words)
+        *before, last = _clauses(words) or [words]
+        if stated.exact or not before:
             return stated
-        stated, match = self._one([*(word for clause in before for word in clause[:-1]), last[-1]])
-        if match is None or not stated.exact:
-            return None
         old = [word for clause in before for word in clause[:-1]]
-        new = {word.text for word in last[:-1]}
-        if new <= {word.text for word in old}:
+        first, match = self._one([*old, Word("")])
+        if match is None or not first.exact:
             return stated
+        if {word.text for word in last[:-1]} <= {word.text for word in old}:
+            return first
+        # "And at 9th level?", "and his hit dice?": it stands for the row, or for the column, named before.
         found = []
-        for span in (match.selected.span, match.target.span):
-            rest = [word for n, word in enumerate(old) if not span[0] <= n < span[1]]
-            again, _ = self._one([*rest, *last])
-            if again.exact:
-                found.append(again)
-        return found[0] if len(found) == 1 else None
+        for start, end in (match.selected.span, match.target.span):
+            again, _ = self._one([*old[:start], *old[end:], *last])
+            found += [again] if again.exact else []
+        return found[0] if len(found) == 1 else stated
 
     def _several(self, words: list[Word]) -> Stated:
         """What a question states that asks for several things side by side."""
         if not any(word.text in _COMPARING for word in words):
             return self._parts(words)
-        stated = self._parts([word for word in words if word.text not in _COMPARING])
+        stated = self._parts(_without(words, _COMPARING))
         sides = {(fact.subject, fact.row) for fact in stated.facts}
         return stated if len(sides) > 1 else Stated(reason="compares with nothing")
 
@@ -147,11 +146,12 @@ class _Asked:
         stated, _ = self._one(words)
         if stated.exact:
             return stated
-        bounds = [n for n, word in enumerate(words[:-1]) if n and not wording.JOINERS.isdisjoint(word.before)]
-        for count in range(min(len(bounds), _MOST_SIDES), 0, -1):
-            if found := self._split(words, bounds[:count]):
-                # What one word before or behind belongs to may be said of one side or of all.
-                return found[0] if len(found) == 1 else stated._replace(reason="several ways to divide it")
+        bounds = [n for n in range(len(words)) if _joins(words, n)][:_MOST_SIDES]
+        for count in range(len(bounds) if len(words) <= _LONGEST_DIVIDED else 0, 0, -1):
+            for first in range(len(bounds) - count + 1):
+                if found := self._split(words, bounds[first : first + count]):
+                    # What one word before or behind belongs to may be said of one side or of all.
+                    return found[0] if len(found) == 1 else Stated(reason="several ways to divide it")
         return stated
 
     def _split(self, words: list[Word], bounds: list[int]) -> list[Stated]:
@@ -237,7 +237,7 @@ class _Asked:
             found += [
                 match
                 for match in cells.matches(grid, question)
-                if match.cells and -1 not in match.missing and _stands_alone(match, question.words)
+                if match.cells and -1 not in match.missing and _is_certain(match, question.words)
             ]
         best = [match for match in found if not any(_dominates(other, match) for other in found)]
         values: dict[frozenset[int], set[tuple[str, ...] | None]] = {}
@@ -271,6 +271,27 @@ def _spelt(reading: Reading, index: LexicalIndex) -> list[Mapping[str, str]]:
         for word in sorted(unknown)
     ]
     return [dict(pairs) for pairs in islice(product(*choices), _MOST_SPELT)]
+
+
+def _without(words: Sequence[Word], left_out: Collection[str]) -> list[Word]:
+    """`words` but those `left_out`; what stood before one of these stands before the next."""
+    kept: list[Word] = []
+    before: tuple[str, ...] = ()
+    for word in words:
+        before += word.before
+        if word.text not in left_out:
+            kept.append(word._replace(before=before))
+            before = ()
+    return kept
+
+
+def _joins(words: Sequence[Word], n: int) -> bool:
+    """Whether the word at `n` begins one more of several things: "AC and HD", "AC HD", no "fighter/thief"."""
+    of_kind = {words[n - 1].text, words[n].text} <= wording.ATTRIBUTES
+    joined = wording.JOINERS.intersection(words[n].before)
+    return bool(n and words[n].text) and (
+        bool(joined - {"/"}) or (of_kind and (bool(joined) or not words[n].before))
+    )
 
 
 def _joined(parts: Sequence[Stated]) -> Stated:
@@ -348,10 +369,12 @@ def _dominates(a: Match, b: Match) -> bool:
     return b.named < a.named
 
 
-def _stands_alone(match: Match, words: Sequence[Word]) -> bool:
-    """Whether no word that is not accounted for belongs to the name: "ogre mage" is no ogre."""
+def _is_certain(match: Match, words: Sequence[Word]) -> bool:
+    """Whether what is left over neither belongs to the name ("ogre mage" is no ogre) nor is what is asked."""
     start, end = match.selected.span
-    return not any(
+    asked = {words[n].text for n in range(*match.target.span)} & wording.ATTRIBUTES
+    other = {words[n].text for n in match.missing} & wording.ATTRIBUTES
+    return (bool(asked) or not other) and not any(
         (n == start - 1 and not words[start].before) or (n == end and not words[end].before)
         for n in match.missing
     )

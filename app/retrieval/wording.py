@@ -15,7 +15,7 @@ from app.index import labels, terms
 from app.retrieval import spelling
 
 # More words no question has that asks for facts alone.
-MOST_WORDS = 60
+MOST_WORDS = 40
 # Shorter words are not taken for others typed badly.
 _SHORTEST_MISTYPED = 4
 # No label of more words is named in full.
@@ -127,7 +127,7 @@ class Wording(NamedTuple):
 
     words: tuple[Word, ...]
     runs: Mapping[str, tuple[Span, ...]]
-    beginnings: re.Pattern[str]
+    beginnings: frozenset[str]
 
 
 def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
@@ -211,8 +211,8 @@ def wording(words: Sequence[Word]) -> Wording:
     beginnings = {
         written[:3] for word in words[:-1] for written in (word.typed, word.text, *ALIASES.get(word.text, ()))
     }
-    pattern = re.compile("|".join(map(re.escape, sorted(beginnings))), re.IGNORECASE)
-    return Wording(tuple(words[:-1]), {form: tuple(spans) for form, spans in runs.items()}, pattern)
+    found = {form: tuple(spans) for form, spans in runs.items()}
+    return Wording(tuple(words[:-1]), found, frozenset(beginnings))
 
 
 def mistyped(word: str) -> list[str]:
