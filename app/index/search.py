@@ -189,7 +189,8 @@ class LexicalIndex:
 
     def grids_with(self, groups: Sequence[Sequence[str]], limit: int) -> list[Grid]:
         """At most `limit` grids that have one of each of `groups` (words or phrases), best first."""
-        matched = " AND ".join(f"({_phrases(group)})" for group in groups[:_MOST_ALTERNATIVES])
+        different = dict.fromkeys(_phrases(group) for group in groups[:_MOST_ALTERNATIVES])
+        matched = " AND ".join(f"({phrases})" for phrases in different)
         rows = self._best("grid_words", GRID_WEIGHTS, matched, limit, "grid", "grids")
         return [from_json(grid) for _, grid in rows]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app.deadline import Deadline
 from app.index import terms
-from app.index.search import LexicalIndex
+from app.index.search import LONGEST_WORD, LexicalIndex
 from app.models import Fact, Turn
 from app.retrieval import cells, spelling, wording
 from app.retrieval.cells import Match
@@ -70,9 +70,9 @@ def find(
     `history`: the conversation, where something of it was put into the question. Raises DatabaseError,
     TimedOut.
     """
-    words = wording.read(reading.text, reading.corrected)
-    if len(words) > wording.MOST_WORDS:
+    if len(reading.words) > wording.MOST_WORDS:
         return Stated(reason="too long to ask for facts alone")
+    words = wording.read(reading.text, reading.corrected)
     asked = _Asked(index, deadline, history)
     # Of several ways to spell a question right one at most may have an answer.
     ways = [asked.whole(wording.read(reading.text, spelt)) for spelt in _spelt(reading, index)]
@@ -345,7 +345,7 @@ def _spellings(words: Sequence[Word], n: int) -> list[str]:
         return [word.typed, *names]
     plain = terms.bare(word.typed)
     found = [plain, terms.stem(plain)]
-    for cut in range(3, len(plain) - 2):
+    for cut in range(3, min(len(plain), LONGEST_WORD) - 2):
         found += (f"{plain[:cut]} {plain[cut:]}", f"{plain[cut:]} {plain[:cut]}")
     for other in (n - 1, n + 1):
         if 0 <= other < len(words) and words[other].number is None:

@@ -14,12 +14,12 @@ from typing import NamedTuple
 from app.index import labels, terms
 from app.retrieval import spelling
 
-# More words no question has that asks for facts alone.
+# More words, of whatever kind, no question has that asks for facts alone.
 MOST_WORDS = 40
 # Shorter words are not taken for others typed badly.
 _SHORTEST_MISTYPED = 4
 # No label of more words is named in full.
-_LONGEST_RUN = 9
+_LONGEST_RUN = 7
 
 Span = tuple[int, int]
 
