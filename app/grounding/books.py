@@ -258,7 +258,9 @@ class Books:
                 if length <= _ALIAS_WORDS.get(word, 0) and (name := _ALIASES.get(" ".join(phrase))):
                     meant += self._named.get(name, [])[:_MOST_MEANT]
                 end = said[at + length - 1][0]
-                if kinds := [m for m in dict.fromkeys(meant) if covered[_kind(m)] < end]:
+                if kinds := [
+                    m for m in dict.fromkeys(meant) if max(covered[k] for k in _KIN[_kind(m)]) < end
+                ]:
                     cells = tuple(m for m in kinds if isinstance(m, Cell))
                     found.append(Mention(place, end, cells, tuple(m for m in kinds if isinstance(m, int))))
                     for one in kinds:
@@ -393,6 +395,10 @@ def words(tokens: Iterable[Token]) -> list[str]:
     return [token.stem for token in tokens if token.stem[:1].isalpha()]
 
 
+# By kind (page, row, column, grid) what a longer name must not be of: "magic" of "magic wands" is no table.
+_KIN = ((0,), (1,), (2,), (2, 3))
+
+
 def _kind(meaning: Cell | int) -> int:
     """Page, row, column, grid."""
     if isinstance(meaning, int):
@@ -437,19 +443,19 @@ def _head(title: str) -> str:
     """What a table states: "range" of "Missile Weapon Ranges", "spell" of "Cleric Spells per Day"."""
     head = ""
     for token in read(title):
-        if token.stem in terms.STOP_WORDS or token.stem == "per" or not token.stem[:1].isalpha():
+        if token.stem in terms.STOP_WORDS or token.stem in ("per", ",", "(", ":"):
             if head:
                 break
-        elif token.stem not in _KINDS:
+        elif token.stem[:1].isalpha() and token.stem not in _KINDS:
             head = token.stem
     return head
 
 
-def beside(tokens: Sequence[Token], place: int) -> list[int]:
-    """The words beside a value, two at most on each side, up to the next value or sign."""
+def beside(tokens: Sequence[Token], place: int, most: int = 2) -> list[int]:
+    """The words beside a value, `most` on each side, up to the next value or sign."""
     found: list[int] = []
     for step in (-1, 1):
-        at, left = place + step, 2
+        at, left = place + step, most
         while 0 <= at < len(tokens) and left:
             if value := tokens[at].value:
                 # "d100: 91"

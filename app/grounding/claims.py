@@ -200,7 +200,8 @@ class Said:
         return frozenset(self.tokens[i].stem for m in mentions for i in range(m.start, m.end + 1))
 
     def beside(self, place: int) -> frozenset[str]:
-        return frozenset(self.tokens[i].stem for i in b.beside(self.tokens, place))
+        """The word on each side."""
+        return frozenset(self.tokens[i].stem for i in b.beside(self.tokens, place, 1))
 
     def about(self, place: int) -> list[Mention]:
         """The subjects of the value at `place`: in the labels above it, else named in its part of the
@@ -302,7 +303,11 @@ class Said:
         """Whether nothing but small words stands between two names of attributes."""
         first, last = sorted((one, other), key=lambda m: m.start)
         between = [self.stem(i) for i in range(first.end + 1, last.start)]
-        return one != other and len(between) <= 2 and all(s in terms.STOP_WORDS or s == "/" for s in between)
+        return (
+            first.end < last.start
+            and len(between) <= 2
+            and all(s in terms.STOP_WORDS or s == "/" for s in between)
+        )
 
     @cached_property
     def opening(self) -> tuple[int, frozenset[str]]:
