@@ -73,6 +73,7 @@ def _rows(passage: Passage, hand: Hand) -> Iterator[Passage]:
     if len(table) < 4 or passage.type != "table" or not _by_number(table):
         return
     labels, body = table[0], table[2:]
+    caption = re.search(r"^\*\*Table: (.+)\*\*$", passage.text, re.MULTILINE)
     if any(len(row) != len(labels) for row in body) or "" in labels:
         return
     for place, row in enumerate(body):
@@ -80,7 +81,7 @@ def _rows(passage: Passage, hand: Hand) -> Iterator[Passage]:
         title = f"{passage.name.upper()} -- {label} {row[0].lower()}"
         stated: dict[str, Any] = {
             "title": title,
-            "description": f"{passage.name} for {label} {row[0]}",
+            "description": f"{caption[1] if caption else passage.name}, for {label} {row[0]}",
             label: _typed(row[0]),
         }
         values = _values(labels[1:], row[1:], hand)
