@@ -397,4 +397,6 @@ def _words(text: str) -> frozenset[str]:
 def _meant(title: str) -> frozenset[str]:
     """The words of a title, and what goes without saying there."""
     words = _words(title)
+    # "Attack matrix"
+    words |= {"to hit"} if "number of attacks" in words else frozenset()
     return words if TURNING.isdisjoint(words) else words | TURNING_BY

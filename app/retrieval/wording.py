@@ -95,6 +95,7 @@ for _alias, _name in [*labels.CANONICAL.items(), *_SAID.items()]:
 _MEASURES = (
     "common rare fast quick heavy large intelligent smart expensive long last much many levels spells compare"
 )
+ALIASES["to hit"].append("attack")
 # The words of questions that may be typed badly.
 VOCABULARY = frozenset(
     word
