@@ -32,7 +32,7 @@ _CAPTION = re.compile(
 _CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
 _MOST_TRIES = 20
 _IS_ROW = re.compile(r" (?:--|—|–) |--|—")
-_VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "detail", "description", "rating"))
+_VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "rating"))
 
 
 class Unread(NamedTuple):
@@ -218,7 +218,7 @@ def _pairs_of(table: Table, name: str) -> list[tuple[str, str]]:
     elif terms.key(heads[1]) not in _VALUE_HEADS and terms.key(heads[1]) != terms.key(name):
         return []
     known = sum(blocks.is_known(key) for key, _ in rows)
-    if len(rows) < 2 or known * 2 < len(rows):
+    if known < 2 or known * 2 < len(rows):
         return []
     return [(key, value) for key, value in rows if key and value]
 
@@ -265,7 +265,10 @@ def _blocks(passage: Passage, name: str, contents: _Contents, pairs: list[tuple[
     own = next((block.pairs for block in read_blocks if not block.heading), [])
     stated = {labels.attribute(key): (key, value) for key, value in own}
     others = blocks.of_metadata(passage.metadata)
-    for key, value in (*pairs, *(others if stated or pairs or len(others) > 1 else ())):
+    for key, value in (
+        *pairs,
+        *(others if stated or pairs or any(map(blocks.is_certain, dict(others))) else ()),
+    ):
         stated.setdefault(labels.attribute(key), (key.replace("_", " "), value))
     for subject, some in (
         (name, list(stated.values())),

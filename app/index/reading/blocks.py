@@ -207,7 +207,7 @@ def _pairs(paragraph: Sequence[str], at_head: bool) -> tuple[list[Pair], list[st
     """The pairs in lines that stand together, and the lines that are none."""
     pairs: list[Pair] = []
     rest: list[str] = []
-    plain = [line for line in paragraph if (start := _PLAIN_START.match(line)) and _strict(start[1])]
+    plain = [line for line in paragraph if (start := _PLAIN_START.match(line)) and is_certain(start[1])]
     for line in paragraph:
         may_be = ":" in line or "=" in line or line.startswith(("**", "__")) or _PLAIN_START.match(line)
         if len(line) > _LONGEST_LINE:
@@ -228,7 +228,8 @@ def _pairs(paragraph: Sequence[str], at_head: bool) -> tuple[list[Pair], list[st
     return pairs, rest
 
 
-def _strict(key: str) -> bool:
+def is_certain(key: str) -> bool:
+    """Whether an attribute called so is one of a monster or a character, and nothing else."""
     return labels.attribute(key) in _STRICT
 
 
@@ -253,7 +254,7 @@ def _pair(line: str) -> Pair | None:
     if _SENTENCE.search(key):
         return None
     start = _PLAIN_START.match(key)
-    sure = is_known(key) or (start is not None and _strict(start[1]))
+    sure = is_known(key) or (start is not None and is_certain(start[1]))
     if not sure and (_BOLD.match(line) or key[0].islower()):
         return None
     return Pair(key, value, sure)
@@ -321,8 +322,8 @@ def of_metadata(metadata: Mapping[str, object]) -> list[tuple[str, str]]:
         (key, str(value))
         for key, value in metadata.items()
         if labels.attribute(key) in labels.KNOWN
-        and isinstance(value, str | int | float)
-        and not isinstance(value, bool)
+        # "level" and "size" as numbers are those of a piece of text.
+        and (isinstance(value, str) or (type(value) in (int, float) and is_certain(key)))
         and 0 < len(str(value)) <= _LONGEST_VALUE
     ]
 

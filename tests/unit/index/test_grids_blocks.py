@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.index.reader import read
-from tests.unit.index.stated import blocks, passage, whys
+from tests.unit.index.stated import blocks, passage, reading, whys
 
 TOLD = {"Armor Class": "5", "Hit Dice": "5+2", "Move": '12"', "No. of Attacks": "3"}
 
@@ -150,7 +150,16 @@ def test_metadata_say_what_the_text_does_not() -> None:
         "armor class": "5",
         "hit dice": "5+2",
     }
-    assert blocks("A rule on size.", size="large") == {}
+    assert blocks("A rule on size.", size="large", level="2") == {}
+    assert blocks("AC: 5\nHD: 3", size=812, level=2) == {"Owlbear": {"AC": "5", "HD": "3"}}
+
+
+def test_a_table_of_attributes_is_a_table() -> None:
+    for table in (
+        "| Alignment | Chance |\n|---|---|\n| Lawful | 10% |",
+        "| Ability | Description |\n|---|---|\n| Strength | might |\n| Wisdom | sense |",
+    ):
+        assert [grid.kind for grid in reading(table).grids] == ["table"]
 
 
 @pytest.mark.parametrize(
