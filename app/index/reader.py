@@ -12,25 +12,17 @@ from typing import NamedTuple
 
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
-from app.index.reading import aligned_tables, blocks, html_tables, json_tables, pipe_tables
-from app.index.reading.cells import clean, heading
+from app.index.reading import blocks, json_rows, json_tables
+from app.index.reading.contents import Contents, Found, contents_of
 from app.index.reading.joining import JsonPart, called, follows, goes_on, json_grids, spoken
-from app.index.reading.raw import MOST_CELLS, RawTable
-from app.index.reading.shaping import Table, shape
+from app.index.reading.pairs import is_certain, is_known, of_metadata
+from app.index.reading.raw import MOST_CELLS
+from app.index.reading.row_labels import Table
 from app.models import Passage
 
-# Longer passages are read to here: a rule book has none of a tenth of it.
-MOST_CHARACTERS = 2_000_000
 # Of what was not read, so much is told.
 _TOLD = 120
-# Longer lines are no lines of a table that is set in columns.
-_LONGEST_ALIGNED = 2_000
 
-_CAPTION = re.compile(
-    r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
-)
-_CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
-_MOST_TRIES = 20
 _IS_ROW = re.compile(r" (?:--|—|–) |--|—")
 _VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "rating"))
 
@@ -47,29 +39,6 @@ class Reading(NamedTuple):
     unread: list[Unread]
 
 
-class _Found(NamedTuple):
-    """A table in a passage. `heading`: the last one above it inside the passage; `caption`: its own.
-
-    `raw`: the number of the drawn table that it was in, alone or beside others.
-    """
-
-    table: Table
-    heading: str
-    caption: str
-    raw: int
-
-
-class _Contents:
-    """What stands in one passage."""
-
-    def __init__(self) -> None:
-        self.tables: list[_Found] = []
-        self.raws = 0
-        self.json: list[json_tables.JsonTable] = []
-        self.lines: list[str] = []
-        self.whys: list[str] = []
-
-
 def read(passages: Sequence[Passage]) -> Reading:
     """All grids of `passages`: tables and blocks in their order, a table of many passages at its first."""
     grids: list[Grid] = []
@@ -77,7 +46,7 @@ def read(passages: Sequence[Passage]) -> Reading:
     unread: list[Unread] = []
     rows = _rows(passages)
     for number, passage in enumerate(passages):
-        contents = _contents(passage)
+        contents = contents_of(passage)
         pairs: list[tuple[str, str]] = []
         name = called(passage)
         row = rows.get(passage.id)
@@ -118,7 +87,7 @@ class _Row(NamedTuple):
     place: str
 
     def of(self, cells: dict[str, str]) -> json_tables.JsonTable:
-        row = json_tables.row_of(cells, self.place, list(cells)) or json_tables.JsonRow("", self.place, cells)
+        row = json_rows.row_of(cells, self.place, list(cells)) or json_rows.JsonRow("", self.place, cells)
         return json_tables.JsonTable(self.title, self.place, "", [row])
 
 
@@ -127,105 +96,32 @@ def _rows(passages: Sequence[Passage]) -> dict[str, _Row]:
     found: dict[tuple[str, ...], dict[str, _Row]] = {}
     for passage in passages:
         title = str(passage.metadata.get("title") or passage.metadata.get("name") or "")
-        base, place = json_tables.split_title(title)
+        base, place = json_rows.split_title(title)
         if _IS_ROW.search(title) and any(map(str.isdigit, place)):
             key = (passage.book, *sorted(terms.stems(base)))
             found.setdefault(key, {})[passage.id] = _Row(base, place)
     return {identity: row for rows in found.values() if len(rows) > 1 for identity, row in rows.items()}
 
 
-def _contents(passage: Passage) -> _Contents:
-    """The tables of a passage, and the lines that are none."""
-    found = _Contents()
-    text = passage.text
-    if len(text) > MOST_CHARACTERS:
-        found.whys.append(f"more than {MOST_CHARACTERS:,} characters")
-        text = text[:MOST_CHARACTERS]
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    at = 0
-    while at < len(lines) and not lines[at].strip():
-        at += 1
-    headed_by = (heading(lines[at]) if at < len(lines) else None) or ""
-    title = str(passage.metadata.get("title") or passage.metadata.get("name") or headed_by)
-    if headed_by:
-        at += 1
-        if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
-            at += 1
-    above = caption = ""
-    tries = _MOST_TRIES
-    while at < len(lines):
-        line = lines[at].strip()
-        if not line:
-            found.lines.append("")
-            at += 1
-            continue
-        if tries > 0 and (read_json := json_tables.find(lines, at, title)):
-            stated, at = read_json
-            found.json += stated.tables
-            found.whys += stated.whys
-            found.lines.append("")
-            continue
-        # What begins like JSON and is none is looked at to its end: not for every line of a passage.
-        tries -= line[0] in "[{"
-        if drawn := _drawn(lines, at):
-            raws, at = drawn
-            below = next((row.strip() for row in lines[at : at + 2] if row.strip()), "")
-            if not caption and raws and (said := _CAPTION_BELOW.match(below)):
-                caption = clean(said[1])
-            for raw in raws:
-                found.raws += 1
-                shaped = shape(raw)
-                found.whys += shaped.whys
-                said_of_it = clean(raw.caption) or caption
-                found.tables += [_Found(table, above, said_of_it, found.raws) for table in shaped.tables]
-            caption = ""
-            found.lines.append("")
-            continue
-        if (headed := heading(line)) is not None:
-            above, caption = headed, ""
-        elif said := _CAPTION.match(line):
-            caption = clean(said[1] or said[2]).rstrip(":")
-        else:
-            caption = ""
-        found.lines.append(lines[at])
-        at += 1
-    return found
-
-
-def _drawn(lines: Sequence[str], at: int) -> tuple[list[RawTable], int] | None:
-    """The tables that begin in the line `at`, in whatever dialect."""
-    if html := html_tables.find(lines, at):
-        return html
-    if len(lines[at]) <= _LONGEST_ALIGNED and (framed := aligned_tables.grid(lines, at)):
-        return framed
-    if piped := pipe_tables.find(lines, at):
-        return piped
-    if len(lines[at]) <= _LONGEST_ALIGNED:
-        return aligned_tables.ruled(lines, at) or aligned_tables.spaced(lines, at)
-    return None
-
-
 def _pairs_of(table: Table, name: str) -> list[tuple[str, str]]:
     """The attributes of an entry that are set as a table: two columns, names and values, or one row."""
     rows = [row for row in table.rows if any(row)]
-    if len(table.columns) > 1 and len(rows) == 1 and all(map(blocks.is_known, table.columns)):
+    if len(table.columns) > 1 and len(rows) == 1 and all(map(is_known, table.columns)):
         return [(key, value) for key, value in zip(table.columns, rows[0], strict=True) if value]
     if not rows or len(rows[0]) != 2:
         return []
     heads = table.columns or ("", "")
-    if all(heads) and blocks.is_known(heads[0]):
+    if all(heads) and is_known(heads[0]):
         rows = [heads, *rows]
     elif terms.key(heads[1]) not in _VALUE_HEADS and terms.key(heads[1]) != terms.key(name):
         return []
-    known = sum(blocks.is_known(key) for key, _ in rows)
+    known = sum(is_known(key) for key, _ in rows)
     if known < 2 or known * 2 < len(rows):
         return []
     return [(key, value) for key, value in rows if key and value]
 
 
-def _appended(
-    grids: list[Grid], before: Passage | None, passage: Passage, found: _Found, first: bool
-) -> bool:
+def _appended(grids: list[Grid], before: Passage | None, passage: Passage, found: Found, first: bool) -> bool:
     """Whether the table was the rest of the one at the end of the passage before, and is now its rows."""
     above = grids[-1] if grids else None
     if not (first and above and before and above.rows[-1].passage == before.id):
@@ -243,7 +139,7 @@ def _appended(
     return True
 
 
-def _grid(passage: Passage, name: str, found: _Found, one_of_several: bool) -> Grid:
+def _grid(passage: Passage, name: str, found: Found, one_of_several: bool) -> Grid:
     """Among several tables, and inside an entry, a table is called as it is headed itself."""
     own = spoken(found.caption or found.heading)
     inside = one_of_several or passage.type not in ("table", "")
@@ -258,16 +154,16 @@ def _grid(passage: Passage, name: str, found: _Found, one_of_several: bool) -> G
     )
 
 
-def _blocks(passage: Passage, name: str, contents: _Contents, pairs: list[tuple[str, str]]) -> Iterator[Grid]:
+def _blocks(passage: Passage, name: str, contents: Contents, pairs: list[tuple[str, str]]) -> Iterator[Grid]:
     """The statistics of the entry, from its text, its tables, and what its metadata have beside them."""
     read_blocks, whys = blocks.read(contents.lines)
     contents.whys += whys
     own = next((block.pairs for block in read_blocks if not block.heading), [])
     stated = {labels.attribute(key): (key, value) for key, value in own}
-    others = blocks.of_metadata(passage.metadata)
+    others = of_metadata(passage.metadata)
     for key, value in (
         *pairs,
-        *(others if stated or pairs or any(map(blocks.is_certain, dict(others))) else ()),
+        *(others if stated or pairs or any(map(is_certain, dict(others))) else ()),
     ):
         stated.setdefault(labels.attribute(key), (key.replace("_", " "), value))
     for subject, some in (

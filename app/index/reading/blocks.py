@@ -7,59 +7,26 @@ in a list of pairs under the heading. A line of prose that has a colon is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from app.index import labels
 from app.index.reading.cells import clean
+from app.index.reading.pairs import (
+    COLON,
+    LONGEST_LINE,
+    LONGEST_VALUE,
+    PLAIN_START,
+    Pair,
+    is_certain,
+    one,
+    several,
+    unnamed,
+)
 
-_LONGEST_KEY = 40
-_MOST_KEY_WORDS = 6
-# Longer values, and those of more than one sentence that are longer than the second, are prose.
-_LONGEST_VALUE = 400
-_LONGEST_SENTENCES = 120
-# Longer lines are prose.
-_LONGEST_LINE = 1_000
 # The lines of a passage after these are looked at for no block.
 MOST_LINES = 20_000
-
-# Attributes of monsters, spells, items and classes that have one name; `app.index.labels` has the others.
-_OTHERS = (
-    "saving throw/skill/sense/language/proficiency bonus/damage immunity/damage resistance"
-    "/damage vulnerability/condition immunity/climate terrain/climate/terrain/organization/activity cycle"
-    "/diet/school/sphere/initiative/rarity/reversible/level xp value/class level/requirement"
-    "/prime requisite/race/class/subtype/type/value/casting time/xp value/attack bonus/base attack/armor"
-    "/weapon/tool/source/prerequisite/special/habitat/ecology/swim/fly/burrow/climb/caster level"
-    "/material component/attune/attunement/target/effect/charge/usable by/gp value/experience level/save"
-    "/saf/language known/gender/hoard/surprise"
-)
-_KNOWN = labels.KNOWN | {labels.attribute(name) for name in _OTHERS.split("/")}
-# Those that are certain without a colon where a line or a piece of one begins: "Armor Class 13", "HP 225".
-_WORDS = (
-    "armou?r class/hit points/hit dice/speed/challenge(?: rating)?/saving throws/skills/senses/languages"
-    "/damage immunities/damage resistances/damage vulnerabilities/condition immunities/proficiency bonus"
-    r"/morale/no\. ?appearing/no\. ?of attacks/save as/treasure(?: type)?/alignment/movement/move/damage"
-    "/size/casting time/range/duration/components/area of effect/frequency/% in lair/intelligence"
-    "/strength/dexterity/constitution/wisdom/charisma/attacks?"
-)
-_SHORT = (
-    "AC/HP/hp/HD/THAC0/MV/ML/AL/XP/CR/SZ/MR/NA/TT/SA/SD/DMG/Dmg/#?AT/#AP?P?/SV"
-    "/STR/DEX/CON/INT/WIS/CHA/Str/Dex/Con/Int/Wis/Cha"
-)
-_PLAIN_START = re.compile(
-    rf"((?i:{_WORDS.replace('/', '|')})|{_SHORT.replace('/', '|')})(?![\w:])\.? ?(?=\S)"
-)
-_STRICT = frozenset(
-    ("armor class", "hit points", "hit dice", "movement", "challenge rating", "morale", "thac0", "alignment")
-)
-
 _MARK = re.compile(r"^(?:>\s?)*(?:[-*+•·]\s+|\d{1,2}[.)]\s+(?=\*\*))?")
-_COLON = re.compile(r"(\*\*|__|\*|_|)([^:*|]{1,40}?)(?: ?: ?\1|\1 ?[:=]| =) ?(?![/:])(\S.*)")
-_BOLD = re.compile(r"(\*\*|__)([^:*_|]{1,40}?)\1 (?![-–—:])(\S.*)")
-_SENTENCE_END = re.compile(r"[.!?]\s+[A-Z]")
-# A sentence before the colon is no key; "No." and "X.P." are no sentences.
-_SENTENCE = re.compile(r"\w{3}\. ")
-_KEY = re.compile(r"[A-Z#%][\w#%.,'’/&()\- ]*|[a-z]+(?:[ _/][a-z]+){0,5}")
 _HEADING = re.compile(r"^(?:#{1,6}\s+\S|(\*\*|__)[^*_]{1,60}\1:?$|(\*\*|__)[^*_]{1,60}:\2$)")
 # Headings that only lay an entry out.
 _LAYOUT_NAMES = (
@@ -67,34 +34,6 @@ _LAYOUT_NAMES = (
     "/ability scores/general/characteristics/properties/overview/notes"
 )
 _LAYOUT = frozenset(_LAYOUT_NAMES.split("/"))
-_LIST_END = re.compile(r"\s*[;|•]\s*|\s{2,}|\t+|,\s+")
-# What some books write without a name, in the first line of an entry.
-_UNNAMED = (
-    (
-        re.compile(
-            r"(Tiny|Small|Medium|Large|Huge|Gargantuan) ([a-z][\w ]{2,40}(?: \([^()]{1,60}\))?), "
-            r"([a-z].{2,80})"
-        ),
-        ("Size", "Type", "Alignment"),
-    ),
-    (re.compile(r"(\d(?:st|nd|rd|th))-level ([a-z]{4,20})(?: \(ritual\))?"), ("Level", "School")),
-    (re.compile(r"([A-Z][a-z]{4,20}) (cantrip)"), ("School", "Level")),
-    (
-        re.compile(
-            r"((?:Armor|Potion|Ring|Rod|Scroll|Staff|Wand|Weapon|Wondrous item)(?: \([^()]{1,80}\))?), "
-            r"((?:common|uncommon|rare|very rare|legendary|artifact|rarity|unique)\b.{0,80})"
-        ),
-        ("Type", "Rarity"),
-    ),
-)
-
-
-class Pair(NamedTuple):
-    """`sure`: whether the key is a name of the game for an attribute."""
-
-    key: str
-    value: str
-    sure: bool
 
 
 class Block(NamedTuple):
@@ -166,7 +105,7 @@ def _heading(line: str) -> str | None:
     """The heading that `line` is, "" for one that only lays an entry out; None where it is none."""
     if not _HEADING.match(line):
         words = line.rstrip("*").split()
-        short = len(words) <= 6 and len(line) <= 60 and not _COLON.match(line) and line[-1] not in ".:;,!?"
+        short = len(words) <= 6 and len(line) <= 60 and not COLON.match(line) and line[-1] not in ".:;,!?"
         if (
             not short
             or not all(word[0].isupper() or len(word) < 4 for word in words)
@@ -187,7 +126,7 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
             blank = True
             continue
         if (current and (_HEADING.match(line) or _HEADING.match(current[-1]))) or (
-            blank and current and not (_goes_on(line) and _pair(current[-1]))
+            blank and current and not (_goes_on(line) and one(current[-1]))
         ):
             yield current
             current = []
@@ -199,7 +138,7 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
 
 def _goes_on(line: str) -> bool:
     """Whether `line`, a paragraph by itself, may belong to the pairs above it."""
-    pair = _pair(line)
+    pair = one(line)
     return pair is not None and (pair.sure or line.startswith("**"))
 
 
@@ -207,127 +146,22 @@ def _pairs(paragraph: Sequence[str], at_head: bool) -> tuple[list[Pair], list[st
     """The pairs in lines that stand together, and the lines that are none."""
     pairs: list[Pair] = []
     rest: list[str] = []
-    plain = [line for line in paragraph if (start := _PLAIN_START.match(line)) and is_certain(start[1])]
+    plain = [line for line in paragraph if (start := PLAIN_START.match(line)) and is_certain(start[1])]
     for line in paragraph:
-        may_be = ":" in line or "=" in line or line.startswith(("**", "__")) or _PLAIN_START.match(line)
-        if len(line) > _LONGEST_LINE:
+        may_be = ":" in line or "=" in line or line.startswith(("**", "__")) or PLAIN_START.match(line)
+        if len(line) > LONGEST_LINE:
             rest.append(line)
-        elif may_be and (several := _several(line)):
-            pairs += several
-        elif may_be and (pair := _pair(line)):
+        elif may_be and (more := several(line)):
+            pairs += more
+        elif may_be and (pair := one(line)):
             pairs.append(pair)
-        elif len(plain) > 1 and (start := _PLAIN_START.match(line)):
+        elif len(plain) > 1 and (start := PLAIN_START.match(line)):
             pairs.append(Pair(start[1], clean(line[start.end() :]), True))
-        elif at_head and not pairs and (unnamed := _unnamed(line)):
-            pairs += unnamed
-        elif pairs and not rest and line[0].islower() and len(pairs[-1].value) < _LONGEST_VALUE:
+        elif at_head and not pairs and (first := unnamed(line)):
+            pairs += first
+        elif pairs and not rest and line[0].islower() and len(pairs[-1].value) < LONGEST_VALUE:
             # A line that was broken goes on in the case it began in.
             pairs[-1] = pairs[-1]._replace(value=f"{pairs[-1].value} {clean(line)}")
         else:
             rest.append(line)
     return pairs, rest
-
-
-def is_certain(key: str) -> bool:
-    """Whether an attribute called so is one of a monster or a character, and nothing else."""
-    return labels.attribute(key) in _STRICT
-
-
-def _pair(line: str) -> Pair | None:
-    if len(line) > _LONGEST_LINE:
-        return None
-    line = " ".join(line.split())
-    found = _COLON.match(line) or _BOLD.match(line)
-    if found is None:
-        return None
-    key, value = clean(found[2]), clean(found[3])
-    if (
-        not _KEY.fullmatch(key)
-        or len(key.split()) > _MOST_KEY_WORDS
-        or (key.endswith(".") and "no" not in key.lower())
-    ):
-        return None
-    if not value or len(value) > _LONGEST_VALUE:
-        return None
-    if len(value) > _LONGEST_SENTENCES and _SENTENCE_END.search(value):
-        return None
-    if _SENTENCE.search(key):
-        return None
-    start = _PLAIN_START.match(key)
-    sure = is_known(key) or (start is not None and is_certain(start[1]))
-    if not sure and (_BOLD.match(line) or key[0].islower()):
-        return None
-    return Pair(key, value, sure)
-
-
-def _several(line: str) -> list[Pair]:
-    """The pairs of a line that has more than one: `AC 19; HP 225`, `AC: 5, HD: 3+1`; [] where it has not."""
-    pieces: list[str] = []
-    for piece, end in _pieces(line):
-        # A piece in lower case goes on with the value before it: "12\", fly 18\"", "one creature, range 10".
-        start = None if pieces and piece[:1].islower() and piece[:2] != "hp" else _PLAIN_START.match(piece)
-        colon = _COLON.match(piece) or _BOLD.match(piece)
-        named = bool(start) or bool(colon and is_known(clean(colon[2])))
-        if not named and not pieces:
-            return []
-        if named:
-            pieces.append(piece)
-        else:
-            # A separator inside a value: "Treasure C, D", "MV 12\\", fly 18\\"".
-            pieces[-1] += end + piece
-    pairs = []
-    plain = []
-    for piece in pieces if len(pieces) > 1 else ():
-        colon = _COLON.match(piece) or _BOLD.match(piece)
-        start = _PLAIN_START.match(piece)
-        if colon and is_known(clean(colon[2])):
-            pairs.append(Pair(clean(colon[2]), clean(colon[3]), True))
-        elif start:
-            plain.append(clean(piece[start.end() :]))
-            pairs.append(Pair(start[1], plain[-1], True))
-    if any(_PLAIN_START.match(pair.value) for pair in pairs):
-        # "Saving Throws Con +6, Int +8" is one value.
-        return []
-    if not all(pair.value for pair in pairs) or sum(map(_figure, plain)) * 2 < len(plain):
-        return []
-    return pairs
-
-
-def _pieces(line: str) -> Iterator[tuple[str, str]]:
-    """The pieces of a line and, with each, what parts it from the piece before."""
-    begin, before, depth = 0, "", 0
-    for end in _LIST_END.finditer(line):
-        depth += line.count("(", begin, end.start()) - line.count(")", begin, end.start())
-        if depth <= 0 and line[begin : end.start()].strip():
-            yield line[begin : end.start()].strip(), before
-            before, begin, depth = end[0], end.end(), 0
-    yield line[begin:].strip().rstrip("."), before
-
-
-def _figure(value: str) -> bool:
-    return any(sign.isnumeric() for sign in value)
-
-
-def _unnamed(line: str) -> list[Pair]:
-    line = clean(line)
-    for pattern, keys in _UNNAMED:
-        if found := pattern.fullmatch(line):
-            return [Pair(key, value, True) for key, value in zip(keys, found.groups(), strict=True)]
-    return []
-
-
-def of_metadata(metadata: Mapping[str, object]) -> list[tuple[str, str]]:
-    """The attributes that an entry has as flat metadata: `armor_class`, `hit_dice`, …"""
-    return [
-        (key, str(value))
-        for key, value in metadata.items()
-        if labels.attribute(key) in labels.KNOWN
-        # "level" and "size" as numbers are those of a piece of text.
-        and (isinstance(value, str) or (type(value) in (int, float) and is_certain(key)))
-        and 0 < len(str(value)) <= _LONGEST_VALUE
-    ]
-
-
-def is_known(key: str) -> bool:
-    """Whether the game calls an attribute so."""
-    return labels.attribute(key) in _KNOWN

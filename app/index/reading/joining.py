@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
 from app.index.reading.cells import heading
-from app.index.reading.json_tables import JsonRow, JsonTable, split_place, split_title
+from app.index.reading.json_rows import JsonRow, split_place, split_title
+from app.index.reading.json_tables import JsonTable
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
-from app.index.reading.shaping import other_labels
+from app.index.reading.row_labels import other_labels
 from app.models import Passage
 
 _PART = re.compile(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.index.reader import read
-from app.index.reading.json_tables import MOST_LEVELS, split_title
+from app.index.reading.json_rows import MOST_LEVELS, split_title
 from app.models import Passage
 from tests.unit.index.stated import cells, cells_of, reading, whys
 
