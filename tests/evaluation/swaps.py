@@ -18,7 +18,7 @@ from tests.evaluation.truth import Cell, numbers, same_value
 
 Kind = Literal["true", "same passage", "other passage", "other subject"]
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
-_TOKEN = re.compile(rf"(?<![\w.,/+-])(?:\d*d\d+|{_NUMBER}-{_NUMBER}|{_NUMBER})(?![,/.+-]?\d)(?!\w)")
+_TOKEN = re.compile(rf"(?<![\w.,/+-])(?:\d*d\d+|{_NUMBER}-{_NUMBER}|{_NUMBER})(?![,.+-]?\d)(?!\w)")
 _DICE = re.compile(r"(\d*)d(\d+)")
 _RANGE = re.compile(rf"({_NUMBER})-({_NUMBER})")
 _LONGEST_VALUE = 40
@@ -30,6 +30,23 @@ _BLOCK: tuple[str, ...] = (
     "{A}'s {noun} is **{v}**{c}.",
     "The {noun} is {v} for {a}{c}.",
     "For {a}, the {noun} is listed as {v}{c}.",
+)
+# Only of facts of the half that is reported: how it fares with models that write otherwise.
+_BLOCK_KEPT: tuple[str, ...] = (
+    "{A} ({noun} {v}) is no easy matter{c}.",
+    "With {a_noun} of {v}, {a} is listed in the books{c}.",
+    "Looking at {a}: {noun} {v}{c}.",
+    "{Noun} for {a} comes to {v}{c}.",
+    "The books give {a} {a_noun} of {v}{c}, as far as I can see.",
+    "You will find that {a} has {v} as its {noun}{c}.",
+    "> {n}: {noun} = {v}{c}",
+)
+_KEPT_PART = 0.5
+_BOTH = (
+    "While {a} has {noun} {v}, {b} has {w}{c}.",
+    "{A} has {a_noun} of {v}, whereas the {noun} of {b} is {w}{c}.",
+    "| | {noun} |\n|---|---|\n| {n} | {v} |\n| {m} | {w} |\n\nSo much for both{c}.",
+    "- {n}: {noun} {v}{c}\n- {m}: {noun} {w}{c}",
 )
 _ITS = ("Its {noun} is {v}{c}.", "It has {noun} {v}{c}.", "The {noun} is {v}{c}.")
 _LEVEL = ("{A} has {noun} {v}{c}.", "The {noun} of {a} is {v}{c}.", "For {a}, {noun}: {v}{c}.")
@@ -68,7 +85,7 @@ class Teller:
         self._cells: Mapping[str, list[Cell]] = defaultdict(list)
         self._kin: Mapping[str, list[Cell]] = defaultdict(list)
         for cell in stated:
-            if len(cell.value) <= _LONGEST_VALUE and len(list(_TOKEN.finditer(cell.value))) == 1:
+            if len(cell.value) <= _LONGEST_VALUE and _TOKEN.search(cell.value):
                 self._cells[cell.passage].append(cell)
                 self._kin[spoken.attribute(cell.column).key].append(cell)
 
@@ -120,11 +137,30 @@ class Teller:
             if token is not None:
                 swapped = _TOKEN.sub(token, first.value, count=1)
                 found.append(told(lines, [swapped, *values[1:]], kind, token))
+        if other and first.kind == "block" and (kin := self._line(other)):
+            twice = f"{cited}[{places[kin.cell.passage]}]" if cited else ""
+            found += self._both(lines[0], kin, question, tuple(context), twice)
         moved = self._line(other) if other else None
         if moved and shape in ("sentences", "list"):
             cited = f" [{places[moved.cell.passage]}]" if cited and rng.random() < 0.5 else cited
             found.append(told([moved], values[:1], "other subject", values[0]))
         return found
+
+    def _both(
+        self, one: _Line, other: _Line, question: str, passages: tuple[Passage, ...], cited: str
+    ) -> list[Told]:
+        """Both in one answer, as they are and each with the other's value."""
+        values = one.cell.value, other.cell.value
+        noun = spoken.attribute(one.cell.column).nouns[0]
+        words = {"n": one.subject, "m": other.subject, "a": one.a, "b": other.a, "noun": noun, "c": cited}
+        words |= {"A": one.a[0].upper() + one.a[1:], "a_noun": spoken.with_article(noun)}
+        form = self._rng.choice(_BOTH)
+        true = form.format(v=values[0], w=values[1], **words)
+        crossed = form.format(v=values[1], w=values[0], **words)
+        return [
+            Told(question, true, passages, "true", ""),
+            Told(question, crossed, passages, "other subject", values[1]),
+        ]
 
     def _token(self, cell: Cell, passages: Sequence[Passage]) -> str | None:
         """A number of `passages` to stand for the one in `cell` and say something else: of its shape, if any."""
@@ -156,7 +192,8 @@ class Teller:
         spell = False
         span, classes = numbers(cell.row), spoken.classes_in(f"{cell.title} {cell.heading}")
         if cell.kind == "block":
-            forms, subject = _BLOCK, spoken.name(cell.title)
+            kept = cell.half == "test" and rng.random() < _KEPT_PART
+            forms, subject = _BLOCK_KEPT if kept else _BLOCK, spoken.name(cell.title)
             spell = self._passages[cell.passage].type == "spell"
         elif (
             span
