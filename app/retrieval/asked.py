@@ -92,9 +92,14 @@ class Reader:
         if index is None or not self.knows_facts:
             return asked
         stated = facts.find(reading, index, deadline, history=question.history if text != alone else ())
-        known = index.passages(fact.passage for fact in stated.facts)
-        owners = dict.fromkeys(fact.passage for fact in stated.facts if fact.passage in known)
-        return asked._replace(stated=stated, passages=tuple(known[identity] for identity in owners))
+        owners = dict.fromkeys(fact.passage for fact in stated.facts)
+        known = index.passages(owners)
+        if len(known) < len(owners):
+            stated = Stated(reason="the index lacks a passage of it")
+        if question.debug:
+            notes.append(f"Facts: {stated.reason}")
+        passages = tuple(known[identity] for identity in owners) if stated.facts else ()
+        return asked._replace(stated=stated, passages=passages, diagnostics=tuple(notes))
 
     def names_in(self, text: str) -> list[str]:
         """The names in `text` that the collection knows, as they stand there; none without an index."""

@@ -195,11 +195,10 @@ class HybridRetriever:
 def _trace(
     asked: Asked, evidence: Support, candidates: Sequence[Candidate], chosen: Sequence[Selected]
 ) -> list[str]:
-    """For `debug`: the names, the facts, the support, and the evidence for the best candidates."""
+    """For `debug`: the names, the support, and the evidence for the best candidates."""
     roles = {selected.passage.id: selected.role for selected in chosen}
     named = asked.reading.entities
     lines = [f"Named: {entity.text}{'' if entity.certain else ' (uncertain)'}" for entity in named]
-    lines.append(f"Facts: {asked.stated.reason}")
     lines.append(f"Support: {evidence.reason}")
     for c in candidates[:_DEBUG_LINES]:
         distance = f"{c.passage.distance:.4f}" if c.passage.distance is not None else "     -"
