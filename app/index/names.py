@@ -64,20 +64,28 @@ def collect_names(
     }
     own = [terms.plain(titles.get(passage.id, passage.name)) for passage in rows]
     parents = dict(zip((passage.id for passage in rows), own, strict=True))
+    # Where no passage tells its parent, the first of several with one head stands for them.
+    heads: dict[str, list[int]] = defaultdict(list)
+    for number, (name, passage) in enumerate(zip(own, rows, strict=True), start=1):
+        if ":" in name and passage.parent is None:
+            heads[name.partition(":")[0]].append(number)
+    first_of = {head: numbers[0] for head, numbers in heads.items() if len(numbers) > 1}
     headings: dict[str, list[int]] = defaultdict(list)
     common = common_words()
     for number, (passage, written) in enumerate(zip(rows, own, strict=True), start=1):
         # The table of a spell may be headed as the spell is; the name is the spell's.
         above = {terms.key(name) for name in _full_names(parents.get(passage.parent or "", ""))}
+        # A row is no entry: what it is called is a heading inside its passage.
+        full, variant = ("heading", "heading") if passage.id in titles else ("full", "variant")
         for name in _full_names(written):
-            add(name, number, "variant" if terms.key(name) in above else "full")
+            add(name, number, variant if terms.key(name) in above else full)
         head, colon, _ = written.partition(":")
-        if colon and passage.id in has_children:
+        if colon and (passage.id in has_children or first_of.get(head) == number):
             # "Paladin: Class Features", the parent of "Paladin: Lay on Hands", is what "paladin" means.
             add(head, number, "variant")
         parent = terms.plain(str(passage.metadata.get("parent_category") or ""))
         for name in _variants(written, parent or parents.get(passage.parent or "", ""), common):
-            add(name, number, "variant")
+            add(name, number, variant)
         if table := tables.get(passage.id):
             for row in table.rows:
                 for name in (*_full_names(row), *_variants(row, "", common)):

@@ -6,6 +6,7 @@ it names ("a 7th level fighter" names the row "6-7" below "Level"), not their lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -18,6 +19,7 @@ from app.index.search import LexicalIndex
 from app.retrieval import numbers, vocabulary
 from app.retrieval.named import Reading
 from app.retrieval.numbers import Number
+from app.retrieval.shorthand_rules import WORDS
 
 # So many rows of one table are asked for at most.
 _MOST_ROWS = 8
@@ -27,6 +29,7 @@ _MOST_UNASKED = 3
 _MOST_TABLES = 3
 _LEAST_GAIN = 0.15
 _CELL, _TITLE = 0.25, 0.25
+_LETTERS = re.compile(r"[^\W\d_]+")
 # A column of so many growing numbers is one of thresholds: 50,000 points lie in the row of 35,001.
 _FEWEST_THRESHOLDS = 3
 
@@ -162,7 +165,14 @@ def headed(grids: Iterable[Grid], reading: Reading) -> dict[str, float]:
 
 
 def _stems(*texts: str) -> set[str]:
-    return set(terms.stems("\n".join(texts)))
+    """The stems of `texts`, and of what is written short in them: "AC" is "armor class", too."""
+    stems = set(terms.stems("\n".join(texts)))
+    return stems.union(*(_written_out(stem) for stem in stems if stem in WORDS))
+
+
+@lru_cache(maxsize=1024)
+def _written_out(short: str) -> tuple[str, ...]:
+    return tuple(terms.stems(WORDS[short]))
 
 
 def _rows(grid: Grid, asked: Question) -> tuple[tuple[int, ...], set[str]]:
@@ -221,7 +231,9 @@ def _keys(grid: Grid, of: str, stems: frozenset[str]) -> list[int]:
         return [0]
     wanted = tuple(of.split()), _header(of)[1]
     found = []
-    for column, header in enumerate(grid.columns):
+    # Without a heading the labels say what they count: "AC 4".
+    own = grid.columns[0] or " ".join(_LETTERS.findall(grid.rows[0].cells[0]))
+    for column, header in enumerate((own, *grid.columns[1:])):
         words, attribute = _header(header)
         if column:
             # What tells rows apart has it last: "cleric or thief level", not "hit points per level".
@@ -232,7 +244,7 @@ def _keys(grid: Grid, of: str, stems: frozenset[str]) -> list[int]:
             meant = any(set(some) <= set(words) for some in wanted)
         if meant or attribute == wanted[1]:
             found.append((-len(stems.intersection(words)), column))
-    if not found and (not grid.columns[0] or set(wanted[0]) <= _stems(grid.title, grid.context)):
+    if not found and (not own or set(wanted[0]) <= _stems(grid.title, grid.context)):
         return [0]
     return [column for _, column in sorted(found)]
 
