@@ -13,7 +13,7 @@ from itertools import islice
 from app.index import terms
 from app.index.search import LexicalIndex
 from app.models import Turn
-from app.retrieval import shorthand
+from app.retrieval import numbers, shorthand
 from app.retrieval.entities import read
 from app.retrieval.named import Entity, Reading
 from app.retrieval.vocabulary import ATTRIBUTES
@@ -49,6 +49,10 @@ _OBJECTS = frozenset(("it", "them", "him", "her", "those", "these"))
 _CLAUSE = re.compile(
     r"[,;:?!]|\b(?:and|or|but|if|when|while|because|that|who|which|to|so|as|after|before|until|does|can|is)\b"
 )
+_AFTER = re.compile(
+    r"\b(?:the )?(?:next level(?: up)?|level after(?: that| it)?|one level (?:higher|up|more))\b",
+    re.IGNORECASE,
+)
 _ONE = re.compile(r"(?<![\w-])([a-z][a-z-]*) ones?\b")
 
 
@@ -65,6 +69,8 @@ def resolve(question: str, history: Sequence[Turn], index: LexicalIndex | None) 
         elif last is not None and not _subjects(last):
             named = _subjects(read(turn.content[:_MOST_CHARACTERS], index))[:1]
             last = read(" ".join([last.text, *(f"({entity.text})" for entity in named)]), index)
+    if last is not None:
+        question = _next_level(question, last)
     whole = _whole(read(question, index), last, index)
     # Before the question stands at most so much; inside it names were replaced, which is bounded with it.
     spare = len(whole.encode()) - len(question.encode()) - MOST_BYTES // 2
@@ -92,6 +98,12 @@ def _whole(reading: Reading, last: Reading | None, index: LexicalIndex | None) -
     if not own and len(reading.rest()) < 3:
         return f"{last.text} {reading.text}"
     return reading.text
+
+
+def _next_level(text: str, last: Reading) -> str:
+    """`text` with "the next level" and "the level after that" as the one after the level asked for before."""
+    levels = [number.high for number in numbers.read(last.text).numbers if number.of == "level"]
+    return _AFTER.sub(f"level {levels[-1] + 1:g}", text) if levels else text
 
 
 def _alike(one: Entity, other: Entity) -> bool:

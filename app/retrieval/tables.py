@@ -113,6 +113,7 @@ def read(grid: Grid, score: float, asked: Question) -> Table:
 def answering(found: Sequence[Table], asked: Question, left: Collection[int]) -> list[Table]:
     """Of `found` those that account for the words that are `left`, the most first."""
     least, open_ = _LEAST_GAIN * sum(asked.weights), frozenset(left)
+    conditions = _covered({word for number in asked.numbers for word in number.words}, asked)
     chosen: list[Table] = []
     while found and len(chosen) < _MOST_TABLES:
         best = max(
@@ -122,7 +123,9 @@ def answering(found: Sequence[Table], asked: Question, left: Collection[int]) ->
                 weight(table.covered, asked),
             ),
         )
-        if weight(best.covered & open_, asked) <= least:
+        gain = best.covered & open_
+        # A number wants the row that has it, however little it weighs.
+        if weight(gain, asked) <= least and not gain & conditions:
             break
         chosen.append(best)
         open_ -= best.covered
