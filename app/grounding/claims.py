@@ -93,8 +93,8 @@ _SHORT_LABEL = 5
 # So far from a value, in words, its attribute is looked for, and in tokens what labels its row or column.
 _FAR = 6.0
 _WINDOW = 12
-
-
+_CONDITIONS = frozenset(("if", "when", "unless", "while", "wearing", "wear", "using", "wielding"))
+_ARTICLES = frozenset(("a", "an", "the", "no"))
 _JOINING = frozenset(("and", "or", ",", "the", "a", "an", "both"))
 _LARGEST_GROUP = 5
 # Of values or sentences that are alike so many are compared.
@@ -138,7 +138,7 @@ class Said:
         self.statement, self.books = statement, books
         blank = CITATION.sub(lambda found: " " * len(found[0]), statement.text)
         self.source = statement.above + blank
-        self.tokens = tokens = [token._replace(sentence=0) for token in read(self.source)]
+        self.tokens = tokens = read(self.source, whole=True)
         self.words = frozenset(b.words(tokens))
         above = len(statement.above)
         self.first = next((i for i, t in enumerate(tokens) if t.start >= above), len(tokens))
@@ -298,6 +298,18 @@ class Said:
             return False
         near = range(max(0, place - _WINDOW), min(len(self.tokens), place + _WINDOW))
         return any(self.tokens[i].value and self._part[i] == part and i != place for i in near)
+
+    def conditional(self, place: int) -> bool:
+        """Whether it is said for a case: "with a shield", "if it charges". A cell states what holds without."""
+        if self.stem(self.first) in _CONDITIONS:
+            return True
+        for at in range(place + 1, min(place + 1 + _WINDOW, len(self.tokens))):
+            stem = self.stem(at)
+            if self.tokens[at].value or stem in (";", ","):
+                return False
+            if stem in _CONDITIONS or (stem in ("with", "behind") and self.stem(at + 1) in _ARTICLES):
+                return True
+        return False
 
     def adjoin(self, one: Mention, other: Mention) -> bool:
         """Whether nothing but small words stands between two names of attributes."""
@@ -460,10 +472,17 @@ class Checker:
                     prose = self._in_prose(said, place, attributed, verdict.status == "contradicted")
                     if prose.status == "supported" or verdict.status == "unchecked":
                         verdict = prose
+                if verdict.status == "contradicted" and said.conditional(place):
+                    verdict = Verdict()
                 verdicts[place] = verdict
+        told = {bound[at].start for at in bound if verdicts[at].status == "supported"}
         found = []
         for place in values:
             verdict = verdicts[place]
+            other = said.stem(place - 1) in ("or", "(") and place in bound and bound[place].start in told
+            if verdict.status == "contradicted" and other:
+                # "AC 5, or 3 in the dark": what the books say has been said.
+                verdict = Verdict()
             if place in labels and verdict.status != "supported":
                 continue
             first, last = max(said.first, place - 3), min(len(said.tokens) - 1, place + 2)

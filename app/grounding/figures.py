@@ -79,8 +79,9 @@ class Token(NamedTuple):
     value: Value | None = None
 
 
-def read(text: str) -> list[Token]:
-    """The words, values and signs of `text`, in order; `start` and `end` are positions in it."""
+def read(text: str, *, whole: bool = False) -> list[Token]:
+    """The words, values and signs of `text`, in order; `start` and `end` are positions in it. `whole`: it is
+    one sentence, whatever stands in it."""
     found: list[Token] = []
     sentence = 0
     for match in _TOKEN.finditer(text.translate(_PLAIN)):
@@ -95,7 +96,7 @@ def read(text: str) -> list[Token]:
             if stems and stems[-1] in _SPECIAL and not _in_compound(match):
                 _count(found)
         elif kind == "end":
-            sentence += 1
+            sentence += not whole
         elif kind == "mark":
             found.append(Token(match[0], start, end, sentence))
         else:

@@ -144,6 +144,19 @@ def test_a_subject_that_no_passage_knows_has_no_support() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        "The owlbear has AC 3 with a shield.",
+        "If it charges, the owlbear has AC 3.",
+        "The owlbear has AC 5 (3 in the dark).",
+        "The owlbear has AC 5, or 3 at night.",
+    ],
+)
+def test_what_is_said_of_a_case_is_not_contradicted(answer: str) -> None:
+    assert "contradicted" not in [claim.status for claim in claims(answer)]
+
+
+@pytest.mark.parametrize(
     "same",
     ["AC 5", "armor class of 5", "Armour Class: 5", "an armor class of five", "A.C. 5"],
 )  # fmt: skip
