@@ -156,7 +156,7 @@ class _Asked:
 
     def _split(self, words: list[Word], bounds: list[int]) -> list[Stated]:
         """What is stated on a question that has several things, the later ones from `bounds` on: each way."""
-        found: dict[tuple[Fact, ...], Stated] = {}
+        found: dict[frozenset[Fact], Stated] = {}
         first, last = bounds[0], bounds[-1]
         for start in range(first - 1, max(-1, first - 1 - _LONGEST_PART), -1):
             # "A giant wasp and a sea horse": what has its own article shares no word with the first.
@@ -174,9 +174,8 @@ class _Asked:
                     if not parts[-1].exact:
                         break
                 else:
-                    found.setdefault(
-                        tuple(sorted(fact for part in parts for fact in part.facts)), _joined(parts)
-                    )
+                    joined = _joined(parts)
+                    found.setdefault(frozenset(joined.facts), joined)
         return list(found.values())
 
     def _has_strange(self, words: list[Word]) -> bool:
@@ -193,12 +192,16 @@ class _Asked:
         texts = {word.text for word in question.words}
         free = _FREE if cells.TURNING.isdisjoint(texts) else _FREE | cells.TURNING_BY
         worded = [(n, word) for n, word in enumerate(question.words) if word.number is None]
-        telling = [(n, word) for n, word in worded if word.text not in free and not word.soft]
-        if not telling:
+        telling = [n for n, word in worded if word.text not in free and not word.soft]
+        if not worded:
             return Stated(reason="nothing is asked for"), None
         self._tried += 1
-        grids = self._index.grids_with([_spellings(question.words, n) for n, _ in telling], MOST_GRIDS)
-        if len(grids) >= MOST_GRIDS and len(worded) > len(telling):
+        groups = [_spellings(question.words, n) for n in telling]
+        # Where no word tells much, one of them must be there.
+        groups = groups or [[text for n, _ in worded for text in _spellings(question.words, n)]]
+        grids = self._index.grids_with(groups, MOST_GRIDS)
+        all_named = len(grids) >= MOST_GRIDS and len(worded) > len(telling)
+        if all_named:
             # What names less in other tables is no rival of what names all.
             grids = self._index.grids_with([_spellings(question.words, n) for n, _ in worded], MOST_GRIDS)
         found: list[Match] = []
@@ -208,7 +211,7 @@ class _Asked:
         best = [match for match in found if not any(_dominates(other, match) for other in found)]
         if not best:
             return Stated(reason=f"no cell has all of it ({len(grids)} tables)"), None
-        if len(grids) >= MOST_GRIDS:
+        if len(grids) >= MOST_GRIDS or (all_named and not best[0].named.issuperset(n for n, _ in worded)):
             return Stated(reason="too many tables"), None
         values = {_value(match) for match in best}
         if len(values) > 1 or None in values:

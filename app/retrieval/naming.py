@@ -24,7 +24,7 @@ _MEASURES = wording.listed("feet foot ft lb lbs pound pounds inch inches day day
 _NOTHING = frozenset[str]()
 _LOOSE = wording.roots("chance percent survival base rate effect")
 _UNITS = wording.roots("gp sp cp lb lbs pounds feet")
-_GENERAL = wording.roots("number amount score value figure roll points listed")
+_GENERAL = wording.roots("number amount score value figure roll points listed required needed")
 _UNTELLING = _LOOSE | _GENERAL | wording.SOFT | wording.roots("bonus penalty modifier adjustment")
 _MARKS = terms.expression(r"[*†‡§]+")
 

@@ -50,14 +50,16 @@ _ASKED_FOR = (
 ASKING = listed(
     "what whats which is are was were be been the a an of for to in on by from at do does did has have"
     " having had must can could will would may i my me we our us you your their some any each every per"
-    " please just exactly there so ok okay well hey hi hello thanks thank thx sorry about and or #"
+    " please just exactly there here so ok okay well hey hi hello thanks thank thx sorry about and or # im"
+    " ive ill id am dyou again really actually anyone anybody someone somebody everyone folks guys"
 )
 # Words that go with any question for figures. They count where a label has them.
 SOFT = listed(
     "number amount score value figure roll rolled point character creature monster opponent target player"
     " person table chart matrix list listed stat class race reach attain become make deal inflict use cast"
     " memorize cause worth spell item speak get got getting give gain need needed require required tell"
-    " show say know want see"
+    " show say know want see happen look find check remind wonder wondering ask asking gimme lemme help"
+    " state print write mention question book rule page idea entry rating like supposed"
 )
 # What follows one of these is a condition, unless it names a row or a column.
 CONDITIONS = listed("with as against vs versus")
@@ -74,7 +76,9 @@ _SAID = {
     "silver piece": "sp", "copper piece": "cp", "platinum piece": "pp", "electrum piece": "ep",
     "to hit": "to hit", "magic user": "magic user", "mu": "magic user", "chance in lair": "percent in lair",
     "quick question": "", "quick one": "", "look up": "", "how many": "", "how much": "", "is that": "",
-    "thank you": "", "what is it": "", "area": "area of effect",
+    "thank you": "", "what is it": "", "spell per day": "spell", "max": "maximum", "min": "minimum",
+    "i would like": "", "looking for": "", "according to": "", "any idea": "", "remind me": "",
+    "area": "area of effect",
 }  # fmt: skip
 _SHORT = listed("ac hd hp xp mr")
 _NAMES = {
@@ -85,7 +89,8 @@ _NAMES = {
     },
     **_SAID,
 }
-_LONGEST_NAME = max(name.count(" ") + 1 for name in _NAMES)
+# "No. of attacks" has a period and a small word more.
+_LONGEST_NAME = max(name.count(" ") + 1 for name in _NAMES) + 2
 COUNTING = frozenset(("how many", "how much"))
 ATTRIBUTES = frozenset(labels.CANONICAL.values())
 # One name → what books may write for it.
@@ -146,7 +151,7 @@ def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
     while place < len(pieces):
         name, size = _named(stems, place)
         typed = " ".join(pieces[place : place + size])
-        word = Word(name or "", None, typed, tuple(before))
+        word = Word(name or "", None, typed, tuple(before), soft=name in SOFT)
         if name is None:
             word = _plain(pieces, stems, place, tuple(before))
         if word.text:
