@@ -67,8 +67,8 @@ class Grounding(NamedTuple):
         found = []
         for claim in self.claims:
             if claim.status == "contradicted":
-                source = f" [{claim.n}]" if claim.n else ""
-                found.append(f'The answer says "{claim.text}"; the books say "{claim.books_say}"{source}.')
+                right = f'the books say "{claim.books_say}" [{claim.n}]' if claim.n else claim.books_say
+                found.append(f'The answer says "{claim.text}"; {right}.')
         if self.removed:
             numbers = ", ".join(f"[{n}]" for n in self.removed)
             found.append(f"The answer cited passages that do not exist; removed: {numbers}")

@@ -300,7 +300,7 @@ class Said:
         return any(self.tokens[i].value and self._part[i] == part and i != place for i in near)
 
     def conditional(self, place: int) -> bool:
-        """Whether it is said for a case: "with a shield", "if it charges". A cell states what holds without."""
+        """Whether it is said for a case ("with a shield", "if it charges"): a cell says what holds without."""
         if self.stem(self.first) in _CONDITIONS:
             return True
         for at in range(place + 1, min(place + 1 + _WINDOW, len(self.tokens))):
