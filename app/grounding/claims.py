@@ -93,7 +93,7 @@ _SHORT_LABEL = 5
 # So far from a value, in words, its attribute is looked for, and in tokens what labels its row or column.
 _FAR = 6.0
 _WINDOW = 12
-_CONDITIONS = frozenset(("if", "when", "unless", "while", "wearing", "wear", "using", "wielding"))
+_CONDITIONS = frozenset(("if", "when", "unless", "wearing", "wear", "using", "wielding"))
 _ARTICLES = frozenset(("a", "an", "the", "no"))
 _JOINING = frozenset(("and", "or", ",", "the", "a", "an", "both"))
 _LARGEST_GROUP = 5
@@ -279,8 +279,7 @@ class Said:
             # "18/00 strength", "level 7": it says what that number counts.
             if at != place and at in self.coordinates:
                 extra += 10 * (self.words_of([mention]) <= self.books.counting(self.coordinates[at]))
-        if mention.start > place and self.stem(mention.start - 1) in ("/", "per"):
-            extra += 4
+        extra += 4 * (self.stem(mention.start - 1) in ("/", "per"))
         for at, step in ((mention.start - 1, -1), (mention.end + 1, 1)):
             # "12th-level": that number's.
             at += step * (self.stem(at) == "-")
@@ -300,7 +299,7 @@ class Said:
         return any(self.tokens[i].value and self._part[i] == part and i != place for i in near)
 
     def conditional(self, place: int) -> bool:
-        """Whether it is said for a case ("with a shield", "if it charges"): a cell says what holds without."""
+        """Whether it is said for a case ("with a shield", "if it runs"): cells say what holds without."""
         if self.stem(self.first) in _CONDITIONS:
             return True
         for at in range(place + 1, min(place + 1 + _WINDOW, len(self.tokens))):
@@ -380,7 +379,7 @@ class Checker:
             found += self._figures(
                 said, [i for i in places if said.tokens[i].value and not self._exempt(said, i)]
             )
-            if not found and not statement.entry:
+            if not found and not statement.above:
                 found += self._plain(said)
         self._carry(said)
         return found
@@ -401,7 +400,7 @@ class Checker:
             # A heading that nothing in the passages is called by.
             self._carried, self._carried_subject = [], own
         self._carried_words = said.words
-        self._carried_attributes = said.attributes if statement.heading else []
+        self._carried_attributes = said.attributes if statement.heading and len(said.attributes) == 1 else []
 
     # Figures
 
@@ -453,19 +452,18 @@ class Checker:
                         bound[place] = candidate
                         break
                 attributed = bound.get(place)
-                if not attributed and said.statement.entry and len(self._carried_attributes) == 1:
-                    # "The costs are:" and a list of things.
-                    meant = self._meant(said, place, self._carried_attributes[0], values)
-                elif not attributed:
-                    meant = self._meant(said, place, None, values)
-                verdict = self._in_grids(said, place, attributed, meant, values)
+                implied = None if attributed else self._implied(said, place, bound)
+                if not attributed:
+                    meant = self._meant(said, place, implied, values)
+                named = attributed is not None or implied is not None
+                verdict = self._in_grids(said, place, attributed, meant, values if not named else [place])
                 if verdict.status == "contradicted" and attributed:
-                    for other in near[place]:
+                    for other in near.get(place, ()):
                         # "Damage vs small/medium": either may be what it is.
                         if said.adjoin(attributed, other) and verdict.status == "contradicted":
                             also = self._meant(said, place, other, values)
                             if also.cells:
-                                verdict = self._in_grids(said, place, other, also, values)
+                                verdict = self._in_grids(said, place, other, also, [place])
                 if verdict.status != "unchecked":
                     labels |= meant.labels
                 if verdict.status != "supported":
@@ -479,8 +477,8 @@ class Checker:
         found = []
         for place in values:
             verdict = verdicts[place]
-            other = said.stem(place - 1) in ("or", "(") and place in bound and bound[place].start in told
-            if verdict.status == "contradicted" and other:
+            another = said.stem(place - 1) in ("or", "(") and place in bound and bound[place].start in told
+            if verdict.status == "contradicted" and another:
                 # "AC 5, or 3 in the dark": what the books say has been said.
                 verdict = Verdict()
             if place in labels and verdict.status != "supported":
@@ -492,10 +490,18 @@ class Checker:
             found.append(Claim(said.text(first, last), *verdict, value=written))
         return found
 
+    def _implied(self, said: Said, place: int, bound: dict[int, Mention]) -> Mention | None:
+        """What a value without a name of its own is: "The owlbear has AC 5, the ogre 4"; "The costs are:" and
+        a list of things."""
+        if bound:
+            last = max(bound)
+            return bound[last] if said.about(last) != said.about(place) else None
+        return self._carried_attributes[0] if said.statement.entry and self._carried_attributes else None
+
     def _in_grids(
         self, said: Said, place: int, attribute: Mention | None, meant: _Meant, values: list[int]
     ) -> Verdict:
-        """The verdict of the cells that the value is said to be."""
+        """The verdict of the cells that the value is said to be. `values`: those that it may be instead."""
         stated = meant.cells
         called = said.words_of([attribute] if attribute else [])
         good = [cell for cell in stated if self._holds(cell, said, place, called)]
@@ -505,7 +511,7 @@ class Checker:
                 # Several tables may be meant, and only some say so.
                 return Verdict()
             return Verdict("supported", self._n(said, good))
-        alone = attribute or (
+        alone = values == [place] or (
             len(values) <= _WINDOW and sum(at not in said.coordinates for at in values) == 1
         )
         if meant.surely < 1 or not alone or not any(self._excludes(cell, said, place) for cell in stated):
@@ -816,7 +822,8 @@ class Checker:
     def _plain(self, said: Said) -> Iterable[Claim]:
         """Whether a passage has the words of the statement together, and says it as the statement does."""
         content = said.words - terms.STOP_WORDS - _ITSELF - said.about_words
-        if len(content) < 3:
+        if not content or (len(said.words) <= _SHORT_LABEL and said.words.isdisjoint(_VERBS)):
+            # A heading, "Good question!"
             return
         own, others = self._pages(said, len(said.tokens))
         best: _Best = (0.0, None, 0)
