@@ -36,9 +36,6 @@ _BLOCK_FORMS = (
     "whats the {noun} on {a}",
     "Look up {n} {noun}",
     "give me the {noun} for the {n}",
-)
-# As in table_questions: asked only about facts of the half that is reported.
-_KEPT_FORMS = (
     "Any idea what {noun} {a} has?",
     "could you tell me what the {noun} of {a} is?",
     "For {a}, what is the {noun}?",
@@ -49,6 +46,20 @@ _KEPT_FORMS = (
     "What's listed as the {noun} of {a}?",
     "And the {noun} of {a} would be?",
     "What would be {a}'s {noun}?",
+)
+# As in table_questions: asked only about facts of the half that is reported.
+_KEPT_FORMS = (
+    "{n}? just the {noun}",
+    "the {noun}, for {a}",
+    "Let me know {a}'s {noun}",
+    "I forgot the {noun} of {a}",
+    "Remind me: {noun} of {a}",
+    "{a} has what {noun}?",
+    "I'd like to know the {noun} of {a}",
+    "whats {n}'s {noun} again",
+    "Got the {noun} for {a}?",
+    "{noun}, please, of {a}",
+    "What do the books give {a} as {noun}?",
 )
 # More of a question than a sentence can carry.
 _LONGEST_VALUE = 120

@@ -18,6 +18,11 @@ LEVEL = (
     "what does {a} have for {noun}",
     "I need the {noun} of {a}",
     "{who}: {noun}?",
+    "At level {number}, what {noun} does a {klass} have?",
+    "My {klass} is {nth} level, what is his {noun}?",
+    "What {noun} for {a}?",
+    "I play {a}, what's my {noun}?",
+    "which {noun} belongs to {a}",
 )
 
 EXPERIENCE = (
@@ -27,6 +32,10 @@ EXPERIENCE = (
     "lvl {number} {short} xp",
     "Experience points needed for {a}?",
     "Experience needed for {a}",
+    "How much experience until a {klass} is {nth} level?",
+    "At how many xp does a {klass} become {nth} level?",
+    "{klass} level {number} experience",
+    "How many xp to get a {klass} to level {number}?",
 )
 
 SAVE = (
@@ -36,6 +45,9 @@ SAVE = (
     "saving throw of {a} against {noun}?",
     "{who} save vs {noun}",
     "What's the {noun} save for {a}?",
+    "My {who} has to save vs {noun}, what do I need?",
+    "{noun} save, {who}",
+    "What number saves {a} from {noun}?",
 )
 
 SPELLS = (
@@ -44,6 +56,9 @@ SPELLS = (
     "number of {spell} level spells for {a}",
     "{who}, how many {spell} level spells?",
     "{spell} level spells per day for {a}",
+    "My {who}: how many {spell} level spells a day?",
+    "How many spells of {spell} level does {a} have?",
+    "{who} {spell} level spells",
 )
 
 LEVEL_OF = (
@@ -59,6 +74,9 @@ SCORE = (
     "{score} {noun}",
     "{noun} at {score}?",
     "{score}: what {noun} is that?",
+    "My {score} gives which {noun}?",
+    "I have {score}, what's my {noun}?",
+    "{noun}, {score}?",
 )
 
 HIT = (
@@ -67,6 +85,9 @@ HIT = (
     "To hit AC {ac} for {a}?",
     "What must {a} roll to hit armor class {ac}?",
     "What number does {a} need to hit an AC of {ac}?",
+    "My {who} attacks AC {ac}, what do I need?",
+    "{who} against armor class {ac}, to hit roll?",
+    "What roll hits AC {ac} for {a}?",
 )
 
 TURN = (
@@ -74,6 +95,8 @@ TURN = (
     "{who} turning {undead}",
     "{who} turn {undead}, what roll?",
     "What number turns a {undead} for {a}?",
+    "My {who} tries to turn a {undead}, what roll?",
+    "turn {undead}, {who}",
 )
 
 ROLL = (
@@ -101,6 +124,11 @@ THING = (
     "Tell me the {noun} of {a}",
     "{thing}: {noun}?",
     "what does {a} have for {noun}",
+    "What {noun} for {a}?",
+    "Which {noun} has {a}?",
+    "{noun} on {a}",
+    "could you tell me what the {noun} of {a} is?",
+    "I want {a}. {noun}?",
 )
 
 LABELS = (
@@ -116,41 +144,41 @@ KEPT = "(kept)"
 _KEPT_PART = 0.35
 _KEPT: dict[tuple[str, ...], tuple[str, ...]] = {
     LEVEL: (
-        "At level {number}, what {noun} does a {klass} have?",
-        "My {klass} is {nth} level, what is his {noun}?",
-        "What {noun} for {a}?",
-        "I play {a}, what's my {noun}?",
-        "which {noun} belongs to {a}",
+        "our {who} would like to know his {noun}",
+        "as {a}, what {noun} do I have?",
+        "{noun} at {nth} level for a {klass}",
+        "Remind me: {noun} of {a}",
+        "A {klass} who has reached level {number} has what {noun}?",
     ),
     EXPERIENCE: (
-        "How much experience until a {klass} is {nth} level?",
-        "At how many xp does a {klass} become {nth} level?",
-        "{klass} level {number} experience",
-        "How many xp to get a {klass} to level {number}?",
+        "xp total for {klass} lvl {number}",
+        "To become {a} I need how much xp?",
+        "what xp does {a} need",
+        "experience for {klass}s, {nth} level",
     ),
     SAVE: (
-        "My {who} has to save vs {noun}, what do I need?",
-        "{noun} save, {who}",
-        "What number saves {a} from {noun}?",
+        "our {who} is saving against {noun}, what number?",
+        "Which roll saves {a} from {noun}?",
+        "{noun} saving throw, {who}",
     ),
     SPELLS: (
-        "My {who}: how many {spell} level spells a day?",
-        "How many spells of {spell} level does {a} have?",
-        "{who} {spell} level spells",
+        "{who}: {spell} level spells?",
+        "As {a}, how many {spell} level spells do I know?",
+        "How many {spell} level spells is {a} allowed?",
     ),
     HIT: (
-        "My {who} attacks AC {ac}, what do I need?",
-        "{who} against armor class {ac}, to hit roll?",
-        "What roll hits AC {ac} for {a}?",
+        "our {who} swings at AC {ac}, target number?",
+        "AC {ac}, {who}, what does he need?",
+        "Which d20 roll hits AC {ac} for {a}?",
     ),
-    TURN: ("My {who} tries to turn a {undead}, what roll?", "turn {undead}, {who}"),
-    SCORE: ("My {score} gives which {noun}?", "I have {score}, what's my {noun}?", "{noun}, {score}?"),
+    TURN: ("Which roll turns a {undead} if one is {a}?", "{undead}: turning by {a}?"),
+    SCORE: ("Somebody with {score}: {noun}?", "He has {score}. {noun}?", "the {noun} that goes with {score}"),
     THING: (
-        "What {noun} for {a}?",
-        "Which {noun} has {a}?",
-        "{noun} on {a}",
-        "could you tell me what the {noun} of {a} is?",
-        "I want {a}. {noun}?",
+        "Remind me of the {noun} of {a}",
+        "{a} has what {noun}?",
+        "I forgot the {noun} of {a}",
+        "Let me know the {noun} for {a}",
+        "Got the {noun} of {a}?",
     ),
 }
 

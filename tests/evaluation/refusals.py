@@ -70,7 +70,10 @@ def refusals(
     filled("elsewhere", refused_forms.ELSEWHERE, blocks)
     filled("whether", refused_forms.WHETHER, blocks)
     for one in rng.sample(blocks, min(each, len(blocks))):
-        changed = f"{rng.choice(refused_forms.CHANGED.split())} {spoken.name(one.wanted[0][0].title)}"
+        said = spoken.name(one.wanted[0][0].title)
+        # "a summoned monster summoning" is the same spell.
+        changing = [word for word in refused_forms.CHANGED.split() if word[:5] not in said]
+        changed = f"{rng.choice(changing)} {said}"
         form = rng.choice(["What is the {noun} of {a}?", "{n} {noun}", "What {noun} does {a} have?"])
         found.append(Refused(_about(one, form, rng, said=changed), "changed subject"))
         word = rng.choice(qualifiers)
