@@ -28,6 +28,7 @@ _MOST_PASSAGES = 12
 _MOST_FACTS = 8
 # So many questions are tried for one that asks for several things, of so many words for one thing.
 _MOST_TRIED = 24
+_MOST_LOOKED_AT = 80
 _LONGEST_DIVIDED = 24
 # So much of the question before is looked at.
 _MOST_CHARACTERS = 600
@@ -90,7 +91,8 @@ class _Asked:
         self._index, self._deadline = index, deadline
         asked = [turn.content[:_MOST_CHARACTERS] for turn in history if turn.role == "user"]
         self._before = wording.read(asked[-1], {}) if asked else []
-        self._tried = 0
+        self._tried = self._looked_at = 0
+        self._known: dict[tuple[Word, ...], tuple[Stated, Match | None]] = {}
 
     def whole(self, words: list[Word]) -> Stated:
         if _is_doubt(words):
@@ -166,7 +168,7 @@ class _Asked:
                 items = [words[a:b] for a, b in pairwise([start, *bounds, end])]
                 parts: list[Stated] = []
                 for item in items:
-                    if self._tried > _MOST_TRIED:
+                    if self._tried > _MOST_TRIED or self._looked_at > _MOST_LOOKED_AT:
                         return list(found.values())
                     # What joined it to the others says nothing of it alone.
                     alone = item[0]._replace(before=())
@@ -188,6 +190,12 @@ class _Asked:
 
     def _one(self, words: list[Word]) -> tuple[Stated, Match | None]:
         """What the books state on a question that asks for one thing, and the cells that say so."""
+        key = tuple(words)
+        if key not in self._known:
+            self._known[key] = self._looked_up(words)
+        return self._known[key]
+
+    def _looked_up(self, words: list[Word]) -> tuple[Stated, Match | None]:
         question = wording.wording(words)
         texts = {word.text for word in question.words}
         free = _FREE if cells.TURNING.isdisjoint(texts) else _FREE | cells.TURNING_BY
@@ -204,6 +212,9 @@ class _Asked:
         if all_named:
             # What names less in other tables is no rival of what names all.
             grids = self._index.grids_with([_spellings(question.words, n) for n, _ in worded], MOST_GRIDS)
+        self._looked_at += len(grids)
+        if len(grids) >= MOST_GRIDS:
+            return Stated(reason="too many tables"), None
         found: list[Match] = []
         for grid in grids:
             self._deadline.check("the tables")
@@ -211,7 +222,7 @@ class _Asked:
         best = [match for match in found if not any(_dominates(other, match) for other in found)]
         if not best:
             return Stated(reason=f"no cell has all of it ({len(grids)} tables)"), None
-        if len(grids) >= MOST_GRIDS or (all_named and not best[0].named.issuperset(n for n, _ in worded)):
+        if all_named and not best[0].named.issuperset(n for n, _ in worded):
             return Stated(reason="too many tables"), None
         values = {_value(match) for match in best}
         if len(values) > 1 or None in values:
