@@ -1,10 +1,13 @@
 // The chat page: token, login, one question at a time, its answer while it is written, or what went wrong in words. How Markdown
-// becomes nodes is in markdown.js, how a reply becomes events in stream.js. What the server says is never put into innerHTML.
+// becomes nodes is in markdown.js, how a reply becomes events in stream.js, what the books state beside it in facts.js. What the
+// server says is never put into innerHTML.
+import { boxed, factsBox, markClaims, markFacts, unsaid, verdict } from './facts.js';
 import { make, render, settled, update } from './markdown.js';
 import { events } from './stream.js';
 
 const PATIENCE_MS = 60_000; // of silence
 const LINGER_MS = 5_000; // for the end of a connection that has said all
+const ALL_AT_ONCE_MS = 150; // an answer for which no model is asked is complete by then, and drawn once
 const STOP_AFTER_MS = 600; // until then a second click belongs to the first
 const STREAMS = 'body' in Response.prototype && 'TextDecoder' in window;
 const HISTORY = { entries: 10, characters: 8000, perAnswer: 3000 }; // the first two are the server's bounds
@@ -19,6 +22,7 @@ let turns = []; // of the conversation, as the server wants them in `history`
 let asked = 0;
 let waiting = null; // the AbortController of the question under way
 let stopTimer = 0;
+let health = null; // what the server says of itself, once it was asked
 
 function keepToken(value) {
   token = /^[\x21-\x7e]+$/.test(value || '') ? value : ''; // anything else cannot be sent in a header
@@ -147,7 +151,8 @@ function showStop(is) {
   from.hidden = true;
 }
 
-async function ask(question) {
+/** Asks it in a new turn; with `exact` false the model in any case, and with the `history` it was asked with before. */
+async function ask(question, { exact = true, history = recent() } = {}) {
   if (waiting) {
     $('status').textContent = 'Still looking up the last one…';
     return;
@@ -160,15 +165,19 @@ async function ask(question) {
   $('question').value = '';
   if (matchMedia('(pointer: coarse)').matches) $('question').blur(); // puts the phone's keyboard away
   busy(true, 'Looking it up…');
-  const heard = { text: '', sources: [] };
+  const heard = { text: '', sources: [], facts: [] };
   const draft = draftIn(turn, heard);
-  const { reply, body, failure, stopped } = await post('api/query', { question, history: recent(), stream: STREAMS },
+  const asking = { question, history, stream: STREAMS, ...(exact ? {} : { exact }) };
+  const { reply, body, failure, stopped } = await post('api/query', asking,
     { Accept: STREAMS ? 'text/event-stream, application/json' : 'application/json', Authorization: `Bearer ${token}` },
     'The server', (name, data) => {
       if (!turn.isConnected) return true; // started over meanwhile
       if (name === 'delta') heard.text += asText(data.text);
       else if (name === 'sources') heard.sources = asRecords(data.sources);
-      else if (name === 'done' || name === 'error') heard[name] = data;
+      else if (name === 'facts') {
+        heard.facts = asRecords(data.facts);
+        draft.hold();
+      } else if (name === 'done' || name === 'error') heard[name] = data;
       if (name === 'delta' && $('status').textContent === 'Looking it up…') $('status').textContent = 'Writing…';
       draft.show();
       return Boolean(heard.done || heard.error);
@@ -177,18 +186,23 @@ async function ask(question) {
   busy(false);
   const whole = heard.done ? { ...heard.done, answer: heard.text } : reply?.ok && body;
   if (typeof whole?.answer === 'string') {
-    draft.finish(...answer(whole));
+    // Where no model was asked the words themselves begin with the facts.
+    const byModel = !/^(facts|passages)$/.test(asText(whole.meta?.answered_by));
+    draft.finish(answer(whole), byModel ? asRecords(whole.facts) : [], asRecords(whole.sources));
     remember(question, whole.answer);
+    if (whole.meta?.answered_by === 'facts') offerModel(turn, () => ask(question, { exact: false, history }));
     return;
   }
   const error = heard.error || body || {};
   const words = failure || (heard.error ? 'The answer broke off. ' : '') + inWords(reply, error);
   // What came until then stays.
-  const partly = heard.text ? answer({ answer: heard.text, sources: heard.sources }) : [];
-  draft.finish(...partly, make('p', { className: 'problem' }, words));
+  const partly = heard.text ? answer({ answer: heard.text, sources: heard.sources, facts: heard.facts }) : [];
+  const passages = asRecords(error.passages);
+  const stated = heard.facts.length ? [heard.facts, heard.sources] : [asRecords(error.facts), passages];
+  draft.finish([...partly, make('p', { className: 'problem' }, words)], ...stated);
   if (stopped && heard.text) remember(question, heard.text);
   else $('question').value ||= question; // so that Enter asks again
-  turn.append(...sources('The passages on it, to read yourself', asRecords(error.passages), true));
+  turn.append(...sources('The passages on it, to read yourself', passages, asRecords(error.facts), true));
   if (reply?.status === 401 || /^(missing|invalid)_token$/.test(asText(error.error))) {
     keepToken('');
     show(words);
@@ -206,6 +220,17 @@ async function sayWhatIsLeft(turn) {
   } catch { /* then nobody says it */ }
 }
 
+/** Below an answer that no model wrote the way to one, where the server has any. */
+async function offerModel(turn, askModel) {
+  try {
+    health ||= fetch('api/health').then((reply) => reply.json());
+    if ((await health).components.mode === 'embedded') return;
+  } catch { health = null; } // nobody knows; the answer will tell
+  const button = make('button', { type: 'button' }, 'Ask the model as well');
+  button.addEventListener('click', askModel);
+  turn.append(make('p', {}, button, make('span', { className: 'hint' }, ' This counts as one more question.')));
+}
+
 const questionsLeft = (left) => `${left} ${left === 1 ? 'question' : 'questions'} left today`;
 
 // What a reply should hold, of whatever it does hold: it may come from anybody in between.
@@ -220,6 +245,7 @@ function draftIn(turn, heard) {
   const text = make('div', { className: 'answer' });
   text.setAttribute('aria-live', 'off');
   text.setAttribute('aria-busy', 'true');
+  let box = null; // of the facts
   let planned = 0;
   let notBefore = 0;
   const draw = (now) => {
@@ -227,14 +253,19 @@ function draftIn(turn, heard) {
     if (now < notBefore) return plan();
     const started = performance.now();
     if (!text.isConnected) turn.append(text);
+    if (!box && heard.facts.length) text.before(box = factsBox(heard.facts, citations(heard.sources), heard.sources));
     update(text, render(settled(heard.text), { cite: citations(heard.sources) }));
     notBefore = now + 4 * (performance.now() - started); // a very long answer leaves time for scrolling
   };
   const plan = () => { planned ||= requestAnimationFrame(draw); };
   return {
     show: plan,
-    finish: (...nodes) => {
+    hold: () => { notBefore = performance.now() + ALL_AT_ONCE_MS; },
+    /** `nodes` in its place, with `facts` above them, which stand in `found`. */
+    finish: (nodes, facts, found) => {
       cancelAnimationFrame(planned);
+      if (!facts.length) box?.remove();
+      else if (!box) turn.append(factsBox(facts, citations(found), found));
       const focused = text.contains(document.activeElement) && document.activeElement.getAttribute('href');
       text.remove();
       turn.append(...nodes);
@@ -300,30 +331,40 @@ function answer(body) {
   const all = asRecords(body.sources);
   const named = new Set();
   const written = make('div', { className: 'answer' });
-  written.append(render(body.answer, { cite: citations(all, named) }));
+  const cite = citations(all, named);
+  written.append(render(body.answer, { cite }));
   const cited = (one) => one.cited ?? named.has(one.n); // of an answer that broke off nobody has said which are
   const others = all.filter((one) => !cited(one));
-  const errors = (Array.isArray(body.errors) ? body.errors : []).map(asText).filter(Boolean);
+  const byFacts = body.meta?.answered_by === 'facts';
+  const grounding = body.meta?.grounding || {};
+  const claims = asRecords(grounding.claims);
+  markClaims(written, claims, cite);
+  const errors = unsaid((Array.isArray(body.errors) ? body.errors : []).map(asText).filter(Boolean), claims);
+  const facts = asRecords(body.facts);
   const left = body.meta?.rate_limit?.daily_remaining;
   const model = asText(body.meta?.model);
-  const about = [model && `Written by ${model}`, Number.isInteger(left) && questionsLeft(left)];
+  const by = byFacts ? 'From the books’ own figures; no model was asked' : model && `Written by ${model}`;
+  const about = [by, Number.isInteger(left) && questionsLeft(left)];
   return [
-    written,
+    byFacts ? boxed('The books state', written) : written,
+    ...verdict(grounding, claims, cite),
     ...errors.map((error) => make('p', { className: 'problem' }, error)),
-    ...sources('Sources', all.filter(cited)),
-    make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others)),
+    ...sources('Sources', all.filter(cited), facts),
+    make('details', { hidden: !others.length }, make('summary', {}, `Not cited: ${others.length}`), ...sources('', others, facts)),
     make('p', { className: 'hint' }, about.filter(Boolean).join(' · ')),
   ];
 }
 
-function sources(title, list, open = false) {
+function sources(title, list, facts, open = false) {
   const items = list.map((one, index) => {
     const n = Number.isInteger(one.n) ? one.n : index + 1;
     const name = make('strong', {}, asText(one.name) || asText(one.id));
     const summary = make('summary', { id: `source-${asked}-${n}` }, `[${n}] `, name, ` ${asText(one.book)}`);
     const where = make('p', { className: 'hint' }, asText(one.hierarchy));
     const details = make('details', { open }, summary, where);
-    details.append(render(asText(one.text) || asText(one.excerpt), { breaks: true }));
+    const text = make('div', {}, render(asText(one.text) || asText(one.excerpt), { breaks: true }));
+    details.append(text);
+    markFacts(details, text, facts.filter((fact) => fact.n === n));
     return make('li', {}, details);
   });
   if (!items.length) return [];

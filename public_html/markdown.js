@@ -4,6 +4,7 @@
 // in the text whatever it holds: what an expression looks ahead for is bounded, and what is cut off an end is counted off.
 
 const MAX_COLUMNS = 60; // of a table; a wider one stays text
+const MAX_PAIRS = 200; // of a JSON object
 const MAX_LINKS = 500; // of citations: six signs ("[1-50]") can ask for fifty
 const MAX_DEPTH = 6; // of quotes and lists in each other, and of bold and italics; what is deeper stays text
 const FENCE = /^ {0,3}(```|~~~)/;
@@ -90,7 +91,7 @@ function blocks(parent, lines, options, depth) {
       i++;
     } else if ((match = FENCE.exec(line))) {
       const code = take((next) => !next.trim().startsWith(match[1])).slice(1).join('\n');
-      put(make('pre', { tabIndex: 0 }, make('code', {}, code)));
+      put(listed(code) || make('pre', { tabIndex: 0 }, make('code', {}, code)));
       i++; // the closing fence
     } else if (QUOTE.test(line) && depth < MAX_DEPTH) {
       const quoted = take((next) => QUOTE.test(next)).map((next) => next.replace(QUOTE, ''));
@@ -134,6 +135,26 @@ function blocks(parent, lines, options, depth) {
   }
   put();
   return parent;
+}
+
+/** The labels and values of a JSON object as a list, which rows of tables are stored as; null of any other text, and of many. */
+function listed(code) {
+  const found = [];
+  const walk = (value, path) => {
+    if (value === null || typeof value !== 'object' || path.length > MAX_DEPTH) found.push([path, value]);
+    else if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) found.push([path, value.join(', ')]);
+    // What a question must hold to find it is nothing to read.
+    else Object.keys(value).filter((key) => key !== 'query_must').forEach((key) => walk(value[key], [...path, key]));
+  };
+  try {
+    if (code.trim()[0] === '{') walk(JSON.parse(code), []);
+  } catch { return null; }
+  if (!found.length || found.length > MAX_PAIRS) return null;
+  const last = (path) => path[path.length - 1];
+  const clear = new Set(found.map(([path]) => last(path))).size === found.length;
+  const text = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+  return make('dl', {}, ...found.map(([path, value]) =>
+    make('div', {}, make('dt', {}, clear ? last(path) : path.join(': ')), make('dd', {}, text(value)))));
 }
 
 /** Give `element` the children of `fresh`, and leave alone those that are the same: somebody may be reading there. */

@@ -1,4 +1,5 @@
-"""What the books state, in words: facts as a line or a small table of Markdown, with citations.
+"""What the books state, in words: facts as a line or a small table of Markdown, with citations; and where in
+a passage they stand.
 
 Nobody knows the article or the number of a label ("the hit dice of an owlbear are"), so labels stand side by
 side. A value is shown as the book prints it; what Markdown would take for markup is escaped.
@@ -7,6 +8,7 @@ side. A value is shown as the book prints it; what Markdown would take for marku
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from app.answering.events import Facts
 from app.models import Fact
@@ -20,6 +22,11 @@ _FIGURE = re.compile(
 )
 # In capitals, and no abbreviation ("AC", "THAC0").
 _SHOUTED = re.compile(r"\b[A-Z]{4,}\b")
+
+
+# So long a passage is shown whole, of a longer one so much.
+_WHOLE_EXCERPT, _LONGEST_EXCERPT, _LONGEST_LINE = 2000, 1000, 300
+_WORD = re.compile(r"[^\W_]+")
 
 
 def answer(facts: Facts) -> str:
@@ -82,3 +89,59 @@ def _first(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def excerpt(text: str, facts: Iterable[Fact]) -> str | None:
+    """The lines of a passage in which `facts` stand, those around them, and the heading of their table.
+
+    At most 2,000 characters, and linear in the text. None where none of them is found.
+    """
+    if len(text) <= _WHOLE_EXCERPT:
+        return text
+    lines = text.splitlines()
+    words = [_words(line) for line in lines]
+    found = [at for fact in facts if (at := _line(fact, lines, words)) is not None]
+    chosen: set[int] = set()
+    left = _LONGEST_EXCERPT
+    for at in _around(found, lines):
+        left -= min(len(lines[at]), _LONGEST_LINE) + 1 if at not in chosen else 0
+        if left < 0:
+            break
+        chosen.add(at)
+    parts, last = [], -1
+    for at in sorted(chosen):
+        if at > last + 1:
+            parts.append("| … |" if "|" in lines[at] and "|" in lines[at - 1] else "…")
+        parts.append(lines[at][:_LONGEST_LINE])
+        last = at
+    return "\n".join(parts + ["…"] * (last < len(lines) - 1)) if found else None
+
+
+def _line(fact: Fact, lines: list[str], words: list[str]) -> int | None:
+    """The number of the line with the value and the label of its row, in a block of its attribute."""
+    label, value = _words(fact.attribute if fact.row is None else fact.row), _words(fact.value)
+    for at, line in enumerate(lines):
+        if label in words[at] and value in words[at]:
+            cells = [_words(cell) for cell in line.split("|")]
+            if len(cells) == 1 or (label in cells and value in cells):
+                return at
+    return None
+
+
+def _around(found: list[int], lines: list[str]) -> Iterator[int]:
+    """The numbers of the lines `found`, of the head of their tables and what is above it, of the nearest."""
+    yield from found
+    for at in found:
+        head = at
+        while head and "|" in lines[head - 1]:
+            head -= 1
+        if head < at:
+            yield from (head, head + 1, *([head - 1] if head and lines[head - 1].strip() else []))
+    for distance in range(1, len(lines)):
+        for at in found:
+            yield from (near for near in (at - distance, at + distance) if 0 <= near < len(lines))
+
+
+def _words(text: str) -> str:
+    """The words of `text`, each between blanks; where it has none, its signs."""
+    return f" {' '.join(_WORD.findall(text.lower())) or text.strip()} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from flask import Response
 from app import __version__
 from app.answering.events import Delta, Done, Event, Facts, Sources
 from app.errors import BudgetExceeded, DailyLimitExceeded, DndChatError, InvalidRequest, LimitReached
-from app.models import Passage, Quota, User
+from app.models import Fact, Passage, Quota, User
 from app.pricing import dollars, shutdown_warnings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 EXCERPT_CHARACTERS = 300
+NO_FACTS = Facts()
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -73,7 +74,7 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
         "answer": done.answer,
         "answer_format": "markdown",
         "facts": facts(done.facts),
-        "sources": sources(done.sources, done.cited),
+        "sources": sources(done.sources, done.cited, done.facts),
         "diagnostics": done.diagnostics,
         "errors": done.errors,
         "usage": {name: getattr(done.usage, name, None) for name in USAGE},
@@ -149,12 +150,17 @@ def component_body(code: str | None, seconds: float) -> dict[str, Any]:
     return {**state, "latency_ms": round(1000 * seconds, 1)}
 
 
-def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
+def sources(
+    found: Sources, cited: frozenset[int] | None = None, stated: Facts = NO_FACTS
+) -> list[dict[str, Any]]:
     """Every passage in prompt order; `entity` is the name in the question it was chosen for, if it was for
-    one.
+    one. The excerpt is where it has what is `stated`, else its beginning.
 
     `cited` is None while the answer is not written yet.
     """
+    facts_in: dict[int, list[Fact]] = {}
+    for number, fact in stated.stated:
+        facts_in.setdefault(number, []).append(fact)
     return [
         {
             "n": number,
@@ -162,7 +168,7 @@ def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[st
             "name": passage.name,
             "book": passage.book,
             "hierarchy": passage.hierarchy,
-            "excerpt": _excerpt(passage),
+            "excerpt": _excerpt(passage, facts_in.get(number, ())),
             "distance": passage.distance,
             "entity": found.named.get(passage.id),
             "cited": None if cited is None else number in cited,
@@ -172,10 +178,11 @@ def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[st
 
 
 def facts(found: Facts) -> list[dict[str, Any]]:
-    """What the books state on exactly what was asked; `n` is the number of the source it stands in."""
+    """What the books state on exactly what was asked; `n` is the number of the source it stands in, `heading`
+    what the column of the row's label is called."""
     return [
         {name: getattr(fact, name) for name in ("subject", "attribute", "value")}
-        | {"n": number, "row": fact.row, "column": fact.column}
+        | {"n": number, "row": fact.row, "column": fact.column, "heading": fact.heading}
         for number, fact in found.stated
     ]
 
@@ -230,8 +237,13 @@ def _claim(claim: Claim) -> dict[str, Any]:
     return said if claim.books_say is None else {**said, "books_say": claim.books_say}
 
 
-def _excerpt(passage: Passage) -> str:
+def _excerpt(passage: Passage, facts: Sequence[Fact]) -> str:
     text = passage.body
+    if facts:
+        from app.answering import statement
+
+        if where := statement.excerpt(text, facts):
+            return where
     return text if len(text) <= EXCERPT_CHARACTERS else text[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
 
 

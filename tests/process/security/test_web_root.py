@@ -53,6 +53,7 @@ SERVED = {
     "public_html/style.css",
     "public_html/markdown.js",
     "public_html/stream.js",
+    "public_html/facts.js",
 }
 PROGRAMS = {"cgi-bin/dndchat.cgi", "cgi-bin/dndchat.fcgi"}
 

@@ -27,7 +27,15 @@ pytestmark = pytest.mark.timeout(120)
 
 EXACT = "What is the armor class of an owlbear?"
 ASKS_MORE = "Why is the armor class of an owlbear so good?"
-FACT = {"subject": "Owlbear", "attribute": "ARMOR CLASS", "value": "5", "n": 1, "row": None, "column": None}
+FACT = {
+    "subject": "Owlbear",
+    "attribute": "ARMOR CLASS",
+    "value": "5",
+    "n": 1,
+    "row": None,
+    "column": None,
+    "heading": None,
+}
 ANSWER = "Owlbear, armor class: **5** [1]."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.answering.events import Facts
-from app.answering.statement import answer
+from app.answering.statement import answer, excerpt
 from app.models import Fact, Passage
 
 
@@ -104,3 +104,39 @@ def test_values_are_what_the_book_prints_and_nothing_in_them_is_markup() -> None
 def test_facts_of_passages_that_are_not_there_are_not_said() -> None:
     facts = [block("Orc", "AC", "6"), block("Ogre", "AC", "5")]
     assert Facts.among(facts, [Passage("x", ""), Passage("Ogre", "")]) == Facts(((2, facts[1]),))
+
+
+LEVELS = [f"| {level} | {level * 1000:,} | level {level} |" for level in range(1, 200)]
+LONG = "\n".join(
+    ("Before.", "**Fighters**", "| Level | XP | Title |", "|---|---|---|", *LEVELS, "", "After.")
+)
+
+
+def test_an_excerpt_has_the_row_of_a_fact_and_the_head_of_its_table() -> None:
+    shown = excerpt(LONG, [cell("Fighters", "Level", "150", "XP", "150,000")])
+    assert shown is not None
+    lines = shown.splitlines()
+    assert lines[:5] == ["…", "**Fighters**", "| Level | XP | Title |", "|---|---|---|", "| … |"]
+    assert "| 150 | 150,000 | level 150 |" in lines
+    assert lines[-1] == "…"
+    assert len(shown) <= 1100
+    # Another cell that has the same number is not taken for it.
+    assert excerpt(LONG, [cell("Fighters", "Level", "000", "XP", "150")]) is None
+
+
+def test_an_excerpt_has_the_line_of_a_fact_in_a_long_entry() -> None:
+    text = "\n".join([*("word " * 50 for _ in range(20)), "- **Armor Class:** 5", *("more " * 50,) * 20])
+    shown = excerpt(text, [block("Owlbear", "Armor Class", "5")])
+    assert shown is not None
+    assert "- **Armor Class:** 5" in shown
+    assert len(shown) <= 1100
+
+
+def test_an_excerpt_of_a_short_passage_is_all_of_it() -> None:
+    assert excerpt("AC: 5\n\nIt hugs.", [block("Owlbear", "AC", "5")]) == "AC: 5\n\nIt hugs."
+
+
+@pytest.mark.parametrize("text", ["|" * 9000, "\n" * 9000, "AC 5 " * 4000, "| AC | 5 |\n" * 2000])
+def test_an_excerpt_stays_short_whatever_the_text_is(text: str) -> None:
+    facts = [block("Owlbear", "AC", "5"), cell("Owlbear", None, "AC", "x", "5")]
+    assert len(excerpt(text, facts) or "") <= 2100
