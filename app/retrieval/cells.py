@@ -341,7 +341,10 @@ def _match(
             distant += 1
         else:
             missing.append(n)
-    counting = not wording.COUNTING.isdisjoint(question.words[selected.span[0]].before)
+    # "How many ogres", "the number of ogres".
+    first = selected.span[0]
+    counting = not wording.COUNTING.isdisjoint(question.words[first].before)
+    counting = counting or (first > 0 and question.words[first - 1].text == "number")
     if counting and selected.counts is None and not own & _COUNTED_ENTRIES:
         missing.append(selected.span[0])
     if grid.kind == "table" and not _titled(grid, selected, target, {word.text for word in question.words}):

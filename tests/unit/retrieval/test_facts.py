@@ -149,6 +149,7 @@ NOT_EXACT = [
     "How does a grue attack?",
     "What attacks a grue?",
     "How many grues attack?",
+    "the number of grues in a lair",
     "Should I fight a grue with AC 4?",
     "Is the AC of a grue 4?",
     "does a grue have an armor class",
