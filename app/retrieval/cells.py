@@ -153,11 +153,9 @@ def _allowed(
         if apart and beside and selected.by not in target.columns and not backwards:
             found = True
             yield target
-    if (
-        found
-        or selected.counts is None
-        or not any(word.text in _specific(grid.title) for word in question.words)
-    ):
+    # "Wisdom 15" says no more of the Wisdom Table than its row.
+    telling = _specific(grid.title) - set(words_of(grid.columns[selected.by]))
+    if found or selected.counts is None or not any(word.text in telling for word in question.words):
         return
     others = tuple(place for place in range(len(grid.columns)) if place != selected.by)
     in_order = selected.by == 0 and all(_IN_ORDER.fullmatch(grid.columns[n].lower()) for n in others)
