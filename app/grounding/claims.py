@@ -310,6 +310,11 @@ class Said:
                 return True
         return False
 
+    def in_sum(self, place: int) -> bool:
+        """Whether it is a number of a sum that is shown: each may be somebody else's."""
+        near = {self.stem(place - 1), self.stem(place + 1)}
+        return bool(near & {"+", "-", "×", "*"}) and any(token.stem == "=" for token in self.tokens)
+
     def adjoin(self, one: Mention, other: Mention) -> bool:
         """Whether nothing but small words stands between two names of attributes."""
         first, last = sorted((one, other), key=lambda m: m.start)
@@ -336,6 +341,13 @@ class Said:
             if stem[:1].isalpha() and stem not in terms.STOP_WORDS and (last or owner):
                 heads.add(stem)
         return len(self.tokens), _NONE
+
+    @cached_property
+    def is_labelled(self) -> bool:
+        """Whether it is a list's entry on something of its own: "Longsword: 15 gp"."""
+        end, heads = self.opening
+        named = self.stem(end) == ":" and heads - self.words_of(self.attributes)
+        return self.statement.entry and not self.statement.above and bool(named)
 
     @cached_property
     def label_words(self) -> frozenset[str]:
@@ -470,7 +482,7 @@ class Checker:
                     prose = self._in_prose(said, place, attributed, verdict.status == "contradicted")
                     if prose.status == "supported" or verdict.status == "unchecked":
                         verdict = prose
-                if verdict.status == "contradicted" and said.conditional(place):
+                if verdict.status == "contradicted" and (said.conditional(place) or said.in_sum(place)):
                     verdict = Verdict()
                 verdicts[place] = verdict
         told = {bound[at].start for at in bound if verdicts[at].status == "supported"}
@@ -567,8 +579,10 @@ class Checker:
         """By grid the rows that are named, and how surely they are meant."""
         rows: dict[int, dict[int, float]] = {}
         about = said.about(place)
+        # Of a list of prices each entry is on something of its own.
+        alone = said.is_labelled and bool(self._carried_attributes)
         for surely, mentions in ((3.0, about), (2.0, self._carried), (1.0, self._question.subjects)):
-            if (surely == 2 and rows) or (surely == 1 and about):
+            if (surely == 2 and (rows or alone)) or (surely == 1 and (about or alone)):
                 continue
             for cell in (cell for mention in mentions for cell in mention.cells):
                 if cell.row >= 0 and (surely > 1 or cell.grid not in rows):
@@ -632,6 +646,9 @@ class Checker:
         if _ORDINAL.search(said.source[token.start : token.end]) and not _ORDINAL.search(
             self._books.cell(cell)
         ):
+            return False
+        if value.spelled and not value.amount.isdigit():
+            # "Half" is of something else.
             return False
         said_of = bounds(value)
         stated = [t.value for t in self._books.cell_tokens(cell) if t.value]
@@ -764,7 +781,10 @@ class Checker:
         if stem in ("harder", "difficult", "easier"):
             return ("armor class", 2 * more, at + 1 + following.index("hit")) if "hit" in following else None
         for mention in said.attributes:
-            near = at < mention.start <= at + 3 or at - 5 <= mention.end < at
+            # "Its speed is higher than": than what follows, and not in what.
+            near = at < mention.start <= at + 3 or (
+                at - 5 <= mention.end < at and said.stem(at + 1) == "than"
+            )
             if near and not _weak(mention):
                 cell = next(c for c in mention.cells if c.row < 0 and c.column > 0)
                 return (
