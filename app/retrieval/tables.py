@@ -129,7 +129,18 @@ def answering(found: Sequence[Table], asked: Question, left: Collection[int]) ->
             break
         chosen.append(best)
         open_ -= best.covered
+        # A question that compares wants the same table of each: "a cleric, a fighter or a thief".
+        for other in found:
+            if open_ & _covered(_stems(other.grid.title), asked) and _alike(best.grid, other.grid):
+                chosen.append(other)
+                open_ -= other.covered
     return chosen
+
+
+def _alike(one: Grid, other: Grid) -> bool:
+    """Whether the one has most columns of the other: the same table of somebody else."""
+    shared = set(one.columns[1:]) & set(other.columns[1:])
+    return 2 * len(shared) > max(len(one.columns), len(other.columns)) - 1
 
 
 def weight(words: Iterable[int], asked: Question) -> float:
