@@ -17,16 +17,16 @@ from tests.harness import ROOT
 QUESTIONS = ROOT / "tests/data/questions.jsonl"
 
 # The figures measured, rounded down to whole questions.
-ALL = 0.90
+ALL = 0.92
 KINDS = {
     "comparison": 0.93,
-    "table": 0.96,
+    "table": 1.0,
     "lookup": 1.0,
     "rule": 0.88,
-    "paraphrase": 0.45,
+    "paraphrase": 0.55,
     "typo": 1.0,
     "followup": 1.0,
-    "multi": 0.81,
+    "multi": 0.93,
 }
 
 
@@ -61,7 +61,7 @@ def test_every_needed_passage_is_in_the_context_as_often_as_before(measured: Fig
 
 
 def test_the_context_is_as_small_and_as_well_ordered_as_before(measured: Figures) -> None:
-    assert measured.tokens <= 1_500
+    assert measured.tokens <= 1_250
     assert measured.most_tokens <= 3_600
     assert measured.mrr >= 0.81
 
