@@ -32,6 +32,8 @@ _AND = frozenset(("and", "or", "versus", "vs"))
 # A range of more numbers is its two ends; all ranges of a text together are written out to so many.
 _WIDEST = 100
 _MOST_PHRASES = 200
+# Of a text with more numbers the rest are words alone: nobody asks for so many rows.
+_MOST_NUMBERS = 200
 _ORDINAL_WORDS = frozenset(list(terms.NUMBER_WORDS)[1::2])
 # Behind one of these a number is a level: "fighter 7".
 _PEOPLE = frozenset(terms.stems(" ".join(CLASSES.values())))
@@ -84,7 +86,7 @@ def read(text: str) -> Numbered:
     words = _words(_INITIALS.sub(lambda match: match[0].replace(".", ""), terms.fold(text)))
     numbers: list[Number] = []
     n = 0
-    while n < len(words):
+    while n < len(words) and len(numbers) < _MOST_NUMBERS:
         if words[n].value is None:
             n += 1
             continue

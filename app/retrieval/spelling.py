@@ -126,7 +126,7 @@ def _bases(word: str) -> list[str]:
 
 def _nearest(word: str, index: LexicalIndex) -> list[str]:
     allowed = 2 if len(word) >= LONG else 1
-    ranked: list[tuple[int, int, str]] = []
+    ranked: list[tuple[int, int, int, str]] = []
     # The plural is compared as it is, and without its ending: "owlbeers" with "owlbear".
     for form in dict.fromkeys((word, terms.stem(word))):
         for other in index.similar_words(form):
@@ -142,8 +142,9 @@ def _nearest(word: str, index: LexicalIndex) -> list[str]:
                 and sorted(form[:2]) != sorted(other[:2])
             )
             if edits <= allowed and not _inflected(form, other):
-                ranked.append((edits, len(ranked), other))
-    return list(dict.fromkeys(other for _, _, other in sorted(ranked)))[:_MOST_ALTERNATIVES]
+                # A letter is left out more often than typed wrong or too many: "fightr" is no "fights".
+                ranked.append((edits, len(form) - len(other), len(ranked), other))
+    return list(dict.fromkeys(other for *_, other in sorted(ranked)))[:_MOST_ALTERNATIVES]
 
 
 def _inflected(word: str, other: str) -> bool:
