@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from app.grounding.books import Books
-from app.grounding.claims import Checker, Claim, Status
+from app.grounding.claims import Checker
+from app.grounding.course import Claim, Status
 from app.grounding.figures import Value, read
 from app.grounding.statements import CITATION, Citations, Statement, Statements
 from app.index import terms

@@ -17,7 +17,7 @@ from app.pricing import dollars, shutdown_warnings
 
 if TYPE_CHECKING:
     from app.grounding.check import Grounding
-    from app.grounding.claims import Claim
+    from app.grounding.course import Claim
     from app.ledger.ledger import Receipt
     from app.settings import Settings
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.grounding.check import Check, ground
-from app.grounding.claims import Claim
+from app.grounding.course import Claim
 from app.index.grids import Grid, GridRow
 from app.models import Passage
 from tests.harness.books import page

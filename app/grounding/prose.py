@@ -1,0 +1,154 @@
+"""Held against the words of the passages: values by what stands around them, the rest by its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.grounding.amounts import bounds, same
+from app.grounding.books import Mention
+from app.grounding.course import ITSELF, MOST_ALIKE, SHORT_LABEL, Claim, Course, Verdict
+from app.grounding.figures import Token, Value
+from app.grounding.pages import Context, Page, context, likeness, taken_off
+from app.grounding.said import NEGATIONS, NONE, VERBS, Said
+from app.index import terms
+
+# A number beside these may be one of a range that the book gives.
+_RANGED = frozenset(
+    ("level", "roll", "d100", "d20", "result", "score", "age", "year", "strength", "armor", "die")
+)
+# "Not more than" denies nothing.
+_LIMITS = frozenset(("more", "less", "fewer", "longer", "only", "least", "most", "exceed", "higher", "lower"))
+# Likeness from which on a value in prose is the one that is meant, certainly so, and word for word.
+_ALIKE, _DICE_CERTAIN, _CERTAIN, _WORD_FOR_WORD = 0.3, 0.45, 0.6, 0.8
+# So many of a statement's words stand together in a passage that says the same.
+_TOGETHER = 0.75
+_DENIALS = NEGATIONS | {"no"}
+
+_Best = tuple[float, Page | None, int]
+"""How much alike, the passage, and the place in it."""
+
+
+def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, stated: bool) -> Verdict:
+    """The verdict of the words around values in the passages. Against what a grid has `stated` stands
+    only a passage about it that says so of the very attribute, or word for word."""
+    value, around = said.value(place), context(said.tokens, place)
+    penalty = taken_off(around)
+    called = said.words_of([attribute] if attribute else [])
+    ignored = said.about_words | course.subject | ITSELF
+    own, others = _pages(course, said, place)
+    alike: _Best = (0.0, None, 0)
+    other: _Best = (0.0, None, 0)
+    page: Page | None
+    # Dice are said of few things.
+    enough = _DICE_CERTAIN if value.kind == "dice" else _CERTAIN
+    for pages in (own, others):
+        if pages is others and (stated or alike[0] >= _ALIKE or other[0] >= enough):
+            break
+        for page in pages:
+            # A passage about something else has to say it clearly.
+            least = _CERTAIN if stated or (pages is others and page.title.isdisjoint(said.words)) else 0.0
+            for at in page.alike(around, MOST_ALIKE):
+                there = page.context(at)
+                close = likeness(around, there, ignored | page.title)
+                if close <= least or (stated and close < _WORD_FOR_WORD and not called <= there.keys()):
+                    continue
+                found = page.tokens[at].value
+                assert found is not None
+                whole = found.kind != "range" or value.kind == "range"
+                if (whole and same(value, found, penalty)) or _within(value, found, around, there):
+                    alike = max(alike, (close, page, at), key=_first)
+                elif found.kind == value.kind:
+                    other = max(other, (close, page, at), key=_first)
+    close, page, at = alike
+    if page and close >= max(_ALIKE, 0.95 * other[0]) and not _stranger(course, said, place, page):
+        first, last = page.around(at)
+        if _negated(said.tokens, place, said.first) == _negated(page.tokens, at, first):
+            return Verdict("supported", page.number)
+        sure = close >= _CERTAIN
+        return Verdict("contradicted", page.number, page.snippet(first, last, at)) if sure else Verdict()
+    certain, page, at = other
+    if page in own and certain >= max(enough, close / 0.7) and place not in said.coordinates:
+        assert page is not None
+        if not _stranger(course, said, place, page):
+            return Verdict("contradicted", page.number, page.snippet(*page.around(at), at))
+    return Verdict()
+
+
+def _pages(course: Course, said: Said, place: int) -> tuple[list[Page], list[Page]]:
+    """The passages about what the value is said of, with those that are cited; and the rest."""
+    about = said.about(place)
+    subject = said.words_of(about) or course.subject
+    named: dict[int, None] = {}
+    for mentions in (about, course.mentions, course.question.subjects):
+        for mention in mentions:
+            named |= dict.fromkeys(mention.pages)
+            entries = (course.books.n(cell) for cell in mention.cells if cell.row >= 0)
+            named |= dict.fromkeys(n for n in entries if n)
+        if named:
+            break
+    own = [course.books.pages[n - 1] for n in named]
+    others: list[Page] = []
+    for page in course.books.pages:
+        if page.number not in named:
+            if page.number in said.statement.cites and subject <= page.words:
+                own.append(page)
+            elif subject <= page.words if subject else page.number not in course.books.entries:
+                others.append(page)
+    return own, others
+
+
+def _stranger(course: Course, said: Said, place: int, page: Page) -> bool:
+    """Whether the statement is about somebody whom the passage does not know."""
+    known = page.words | course.known
+    if said.label_words - known or (not said.subjects and course.subject - known):
+        return True
+    end, heads = said.opening
+    return end < place and bool(heads - known)
+
+
+def plain(course: Course, said: Said) -> Iterable[Claim]:
+    """Whether a passage has the words of the statement together, and says it as the statement does."""
+    content = said.words - terms.STOP_WORDS - ITSELF - said.about_words
+    if not content or (len(said.words) <= SHORT_LABEL and said.words.isdisjoint(VERBS)):
+        # A heading, "Good question!"
+        return
+    own, others = _pages(course, said, len(said.tokens))
+    best: _Best = (0.0, None, 0)
+    for page in own or others:
+        for at in page.with_words(content, MOST_ALIKE):
+            following = page.bags[at + 1] if at + 1 < len(page.bags) else NONE
+            covered = len(content & (page.bags[at] | following | page.title)) / len(content)
+            best = max(best, (covered, page, at), key=_first)
+    covered, found, at = best
+    text = said.text(said.first, len(said.tokens) - 1)
+    if found is None or covered < _TOGETHER:
+        yield Claim(text, "unchecked")
+    elif bool(_DENIALS & said.words) == bool(_DENIALS & found.bags[at]):
+        yield Claim(text, "supported", found.number)
+    elif content <= found.bags[at] and len(found.bags[at] - terms.STOP_WORDS) <= 1.6 * len(content):
+        first, last = found.sentences[at]
+        yield Claim(text, "contradicted", found.number, found.snippet(first, last, first))
+    else:
+        yield Claim(text, "unchecked")
+
+
+def _first(best: _Best) -> float:
+    return best[0]
+
+
+def _within(value: Value, stated: Value, around: Context, there: Context) -> bool:
+    """Whether the value is one of a range of levels, rolls and the like."""
+    if stated.kind != "range" or value.kind != "number" or not (_RANGED & around.keys() & there.keys()):
+        return False
+    said, limits = bounds(value), bounds(stated)
+    return bool(said and limits and limits[0] <= said[0] <= limits[1])
+
+
+def _negated(tokens: Sequence[Token], place: int, first: int) -> bool:
+    """Whether the clause before a value says "not"."""
+    for at in range(place - 1, max(first, place - 7) - 1, -1):
+        if tokens[at].stem in (";", ",", "but"):
+            return False
+        if tokens[at].stem in NEGATIONS:
+            return tokens[at + 1].stem not in _LIMITS
+    return False
