@@ -53,7 +53,9 @@ class Books:
         self._numbers = {page.passage.id: page.number for page in self.pages}
         self._phrases: dict[tuple[str, ...], list[Cell | int]] = {}
         self._longest: dict[str, int] = {}
-        self._unread: dict[str, list[tuple[str, Cell | int]]] = {}
+        # The whole names of rows, by grid.
+        self._whole: set[tuple[int, tuple[str, ...]]] = set()
+        self._unread: dict[str, list[tuple[str, Cell | int, bool]]] = {}
         self._named: dict[str, list[Cell]] = {}
         self._axes: dict[int, names.Axes] = {}
         self._cells: dict[Cell, list[Token]] = {}
@@ -64,6 +66,9 @@ class Books:
                 self._expect(row.cells[0], Cell(number, at, -1))
                 if grid.kind == "block" and row.cells[0] != grid.title:
                     self._expect(grid.title, Cell(number, at, -1))
+            for at, row in enumerate(grid.rows):
+                for name in names.alternatives(row.cells[0]):
+                    self._expect(name, Cell(number, at, -1), alternative=True)
             for at, label in enumerate(grid.columns):
                 if label:
                     self._add_column(label, Cell(number, -1, at))
@@ -114,11 +119,11 @@ class Books:
         found: list[Mention] = []
         covered = [-1] * 4
         for at, (place, word) in enumerate(said):
-            for label, meaning in self._unread.pop(word, ()):
+            for label, meaning, alternative in self._unread.pop(word, ()):
                 # "AC 3" is said of a number, not a name.
                 if isinstance(meaning, int) or not names.counted(0, label, frozenset()):
                     for form in names.forms(label):
-                        self._add(form, meaning)
+                        self._add(form, meaning, alternative=alternative)
             longest = max(self._longest.get(word, 0), names.ALIAS_WORDS.get(word, 0))
             for length in range(min(longest, len(said) - at), 0, -1):
                 phrase = tuple(text for _, text in said[at : at + length])
@@ -182,16 +187,23 @@ class Books:
             self._axes[number] = names.Axes(rows, columns, words_by)
         return self._axes[number]
 
-    def _expect(self, label: str, meaning: Cell | int) -> None:
-        """Let the label be read when its first word is said, or the first behind its comma."""
+    def _expect(self, label: str, meaning: Cell | int, *, alternative: bool = False) -> None:
+        """Let the label be read when its first word is said, or the first behind its comma. `alternative`:
+        it is one of several names in a label, behind every whole label."""
         for part in label.split(",", names.MOST_PARTS):
             if first := _LETTERS_OF.search(part):
-                self._unread.setdefault(first_stem(first[0]), []).append((label, meaning))
+                self._unread.setdefault(first_stem(first[0]), []).append((label, meaning, alternative))
 
-    def _add(self, phrase: tuple[str, ...], meaning: Cell | int) -> None:
-        if phrase and len(phrase) <= _LONGEST_PHRASE and not all(word in terms.STOP_WORDS for word in phrase):
-            self._phrases.setdefault(phrase, []).append(meaning)
-            self._longest[phrase[0]] = max(self._longest.get(phrase[0], 0), len(phrase))
+    def _add(self, phrase: tuple[str, ...], meaning: Cell | int, *, alternative: bool = False) -> None:
+        if not phrase or len(phrase) > _LONGEST_PHRASE or all(word in terms.STOP_WORDS for word in phrase):
+            return
+        if isinstance(meaning, Cell) and meaning.row >= 0:
+            if alternative and (meaning.grid, phrase) in self._whole:
+                return
+            if not alternative:
+                self._whole.add((meaning.grid, phrase))
+        self._phrases.setdefault(phrase, []).append(meaning)
+        self._longest[phrase[0]] = max(self._longest.get(phrase[0], 0), len(phrase))
 
     def _add_column(self, label: str, cell: Cell) -> None:
         """Under its label, the attribute's other names, and each of several in one label."""

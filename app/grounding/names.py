@@ -16,6 +16,12 @@ MOST_PARTS = 3
 _PER = frozenset(
     ("attack", "hit", "round", "turn", "segment", "level", "die", "hour", "day", "week", "month")
 )
+_EITHER = re.compile(r"/| or ")
+_MOST_ALTERNATIVES = 4
+# "Large or smaller" has no two names.
+_COMPARED = frozenset(
+    ("more", "less", "fewer", "higher", "lower", "larger", "smaller", "closer", "better", "worse")
+)
 _KINDS = frozenset(("table", "chart", "matrix", "list", "general", "type"))
 
 
@@ -82,6 +88,20 @@ def forms(name: str) -> set[tuple[str, ...]]:
     if 0 < bare.count(",") <= MOST_PARTS:
         said.add(tuple(filter(None, map(word, read(" ".join(reversed(bare.split(","))))))))
     return said
+
+
+def alternatives(label: str) -> list[str]:
+    """The names of a row that has several: "Longsword/Scimitar", "Holy or unholy water"."""
+    pieces = [piece.strip() for piece in _EITHER.split(_PARENTHESES.sub(" ", label))]
+    if not 1 < len(pieces) <= _MOST_ALTERNATIVES or "," in label or any(c.isdigit() for c in label):
+        return []
+    if not all(len(piece) > 2 for piece in pieces) or not _COMPARED.isdisjoint(label.lower().split()):
+        return []
+    last = pieces[-1].split()
+    if pieces[-1][0].isupper():
+        return pieces
+    # "Stone/frost giant": what is of fewer words shares the last one.
+    return [piece if len(piece.split()) >= len(last) else f"{piece} {last[-1]}" for piece in pieces]
 
 
 @lru_cache(maxsize=1024)

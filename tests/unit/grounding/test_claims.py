@@ -136,6 +136,28 @@ def test_a_table_of_the_answer_is_read_by_its_headings(
     assert said(table) == expected
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("A longsword costs 15 gp.", SUPPORTED),
+        ("A scimitar costs 10 gp.", ("contradicted", "15")),
+        ("- Longsword: 10 gp", ("contradicted", "15")),
+        ("Holy water costs 30 gp.", ("contradicted", "25")),
+        # A row that has the whole name is meant before one of several names.
+        ("The cost of a club is 3 gp.", ("contradicted", "2")),
+        ("A walking staff costs 3 gp.", SUPPORTED),
+    ],
+)
+def test_a_row_of_several_names_is_found_by_each(answer: str, expected: tuple[str, str | None]) -> None:
+    prices = page("prices", "Prices", "", "table")
+    rows = {"Longsword/Scimitar": "15", "Holy or unholy water": "25", "Club": "2", "Club/Walking Staff": "3"}
+    grid = Grid(
+        "Prices", "", ("Item", "Cost"), tuple(GridRow("prices", row) for row in rows.items()), "table"
+    )
+    found = ground(f"The costs:\n{answer}", [prices], "", (), [grid])[1].claims
+    assert [(claim.status, claim.books_say) for claim in found] == [expected]
+
+
 def test_a_subject_that_no_passage_knows_has_no_support() -> None:
     assert [c.status for c in claims("The manticore has armor class 5 [1].")] == ["unchecked"]
     assert [c.status for c in claims("**Manticore**\n- Armor class: 5 [1]")] == ["unchecked"]
