@@ -24,6 +24,8 @@ from app.models import Passage
 _TOLD = 120
 
 _IS_ROW = re.compile(r" (?:--|—|–) |--|—")
+# What is not itself a table, however large the one inside it is.
+_ENTRIES = frozenset(("monster", "spell", "magic_item"))
 _VALUE_HEADS = frozenset(("", "value", "statistic", "stat", "score", "rating"))
 
 
@@ -58,7 +60,7 @@ def read(passages: Sequence[Passage]) -> Reading:
                 pairs += stated
             elif not _appended(grids, passages[number - 1] if number else None, passage, found, at == 0):
                 if found.table.columns:
-                    grids.append(_grid(passage, name, found, contents.raws > 1))
+                    grids.append(_grid(passage, name, found, _is_inside(passage, contents)))
                 else:
                     contents.whys.append(f"rows without headings: {' | '.join(found.table.rows[0])}")
         for table in contents.json:
@@ -139,10 +141,18 @@ def _appended(grids: list[Grid], before: Passage | None, passage: Passage, found
     return True
 
 
-def _grid(passage: Passage, name: str, found: Found, one_of_several: bool) -> Grid:
+def _is_inside(passage: Passage, contents: Contents) -> bool:
+    """Whether the tables are inside something; False where the passage is one table, with notes at most."""
+    if contents.raws > 1 or passage.type in _ENTRIES:
+        return True
+    notes = sum(map(len, contents.lines))
+    headed = any(found.heading for found in contents.tables)
+    return passage.type not in ("table", "") and (headed or notes * 2 > len(passage.text))
+
+
+def _grid(passage: Passage, name: str, found: Found, inside: bool) -> Grid:
     """Among several tables, and inside an entry, a table is called as it is headed itself."""
     own = spoken(found.caption or found.heading)
-    inside = one_of_several or passage.type not in ("table", "")
     title = own if own and inside else name
     context = (name, spoken(found.heading), found.caption, found.table.over, passage.hierarchy)
     return Grid(

@@ -32,6 +32,8 @@ _SHORT = re.compile(
 )
 # Of one table so many properties with parts are compared with one another.
 _MOST_PARENTS = 50
+# What tells two labels apart that have the same words and figures.
+_SIGNS = re.compile(r"(?<!\w)[-−](?=\d)|[+<>=≤≥%*†‡#'\"/]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -169,8 +171,11 @@ def _aligned(rows: Sequence[JsonRow]) -> tuple[list[str], list[list[str]]]:
     for row in rows:
         cells: dict[str, str] = {}
         for name, value in row.cells.items():
-            cells[shown_key := _column_key(name)] = value
-            shown.setdefault(shown_key, name)
+            key = _column_key(name)
+            if cells.setdefault(key, value) != value:
+                # One row has both: they are not the same.
+                cells[key := name] = value
+            shown.setdefault(key, name)
         keyed.append(cells)
     for old, new in _same_parents(keyed).items():
         for cells in keyed:
@@ -183,7 +188,10 @@ def _aligned(rows: Sequence[JsonRow]) -> tuple[list[str], list[list[str]]]:
 
 
 def _column_key(name: str) -> str:
-    return ": ".join(" ".join(terms.stems(part)) or part for part in name.split(": "))
+    """One form of a label however its words are written; "1", "1+", "-1" and "1*" stay apart."""
+    return ": ".join(
+        " ".join([*terms.stems(part), *_SIGNS.findall(part)]) or part for part in name.split(": ")
+    )
 
 
 def _parent(name: str) -> str:

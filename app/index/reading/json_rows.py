@@ -131,7 +131,17 @@ def are_objects(value: Sequence[Any]) -> bool:
     return bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def cells_of(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+def cells_of(value: Mapping[str, Any]) -> dict[str, str]:
+    """Every value by its label, the path of its names; what two values have for their label is left out."""
+    cells: dict[str, str] = {}
+    twice = set()
+    for name, cell in _cells(value, ()):
+        if cells.setdefault(name, cell) != cell:
+            twice.add(name)
+    return {name: cell for name, cell in cells.items() if name not in twice}
+
+
+def _cells(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Every value with its path of property names, less those that only hold values together."""
     if len(path) > MOST_LEVELS:
         return
@@ -146,7 +156,7 @@ def cells_of(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[t
     for key, inner in value.items():
         names = path if isinstance(inner, dict | list) and name_of(key) in _WRAPPERS else (*path, shown(key))
         if isinstance(inner, dict):
-            yield from cells_of(inner, names)
+            yield from _cells(inner, names)
         elif isinstance(inner, list) and are_objects(inner):
             for item in inner:
                 yield from _item(item, names)
@@ -172,7 +182,7 @@ def _item(item: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str,
     if len(item) == 2:
         yield ": ".join((*path, which)), text_of(plain[1][1])
     else:
-        yield from cells_of(dict(list(item.items())[1:]), (*path, which))
+        yield from _cells(dict(list(item.items())[1:]), (*path, which))
 
 
 def text_of(value: Any) -> str:

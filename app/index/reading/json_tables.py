@@ -112,13 +112,20 @@ def _decoded(text: str) -> tuple[Any, int]:
         most = max(most, depth)
     if most > 10 * MOST_LEVELS:
         raise ValueError("nested too deeply")
-    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_once)
     try:
         value, length = decoder.raw_decode(text)
     except ValueError:
         # A comma after the last value is no damage.
         value, length = decoder.raw_decode(_LAST_COMMA.sub(r"\1", text))
     return value, length
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs) and any(value[name] != inner for name, inner in pairs):
+        raise ValueError("two values of one name")
+    return value
 
 
 def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
@@ -162,9 +169,9 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
         return
     if len(stated) > 1 and all(isinstance(v, dict) for v in stated.values()) and _alike([*stated.values()]):
         # A whole table: every property is a row.
-        yield _whole(own, said, [JsonRow("", clean(k), dict(cells_of(v))) for k, v in stated.items()])
+        yield _whole(own, said, [JsonRow("", clean(k), cells_of(v)) for k, v in stated.items()])
         return
-    cells = dict(cells_of(stated))
+    cells = cells_of(stated)
     if len(cells) > MOST_COLUMNS:
         yield f"JSON with more than {MOST_COLUMNS} values in a row"
         return
@@ -206,7 +213,7 @@ def _labelled(stated: Mapping[str, Any]) -> JsonRow | None:
     *kinds, label = labelling.values()
     if isinstance(label, dict) and len(label) == 1:
         kinds, label = [shown(next(iter(label)))], next(iter(label.values()))
-    cells = dict(cells_of(rest))
+    cells = cells_of(rest)
     if isinstance(label, dict | list) or not all(isinstance(kind, str) for kind in kinds):
         return None
     return JsonRow("".join(kinds), text_of(label), cells) if 0 < len(cells) <= MOST_COLUMNS else None
@@ -240,10 +247,12 @@ def _list_rows(items: Sequence[Any], heads: Sequence[Any]) -> Iterator[JsonRow]:
             stated = {k: v for k, v in item.items() if name_of(k) not in _NOT_STATED}
             key = next((k for k, v in stated.items() if not isinstance(v, dict | list)), None)
             if key is not None:
-                cells = dict(cells_of({k: v for k, v in stated.items() if k != key}))
+                cells = cells_of({k: v for k, v in stated.items() if k != key})
                 yield JsonRow(shown(key), text_of(stated[key]), cells)
     elif _lists(items):
         names = [str(head) for head in (heads or items[0])]
+        if len(set(names)) < len(names):
+            return
         for item in items if heads else items[1:]:
             if len(item) == len(names):
                 yield JsonRow(

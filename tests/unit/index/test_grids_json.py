@@ -358,3 +358,39 @@ def test_deep_values_are_left_out() -> None:
 )
 def test_titles_are_parted_at_their_last_dash(title: str, parts: tuple[str, str]) -> None:
     assert split_title(title) == parts
+
+
+def test_labels_that_differ_only_in_their_signs_are_apart() -> None:
+    rows = [
+        row(
+            f"MONSTERS -- armor class {ac}",
+            {"armor class": ac, "values": {"1-1": 1, "1": 2, "1+": 3, "-1": 4}},
+        )
+        for ac in (2, 3)
+    ]
+    assert [what[1:] for what in cells_of(read(rows)) if what[0] == "3"] == [
+        ("1-1", "1"),
+        ("1", "2"),
+        ("1+", "3"),
+        ("-1", "4"),
+    ]
+
+
+def test_labels_that_only_look_alike_are_apart_where_a_row_has_both() -> None:
+    rows = [
+        row(f"LOADS -- strength {number}", {"strength": number, "values": {"a load": 1, "load": 2}})
+        for number in (2, 3)
+    ]
+    assert [what[1:] for what in cells_of(read(rows)) if what[0] == "3"] == [("a load", "1"), ("load", "2")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"title": "Loads -- level 3", "level": 3, "load": 10, "load": 20}',
+        '{"title": "Loads -- level 3", "level": 3, "values": {"load": 10}, "data": {"load": 20}}',
+        '{"title": "Loads", "rows": [["Level", "Load", "Level", "Load"], [1, 10, 4, 20], [2, 15, 5, 25]]}',
+    ],
+)
+def test_two_values_under_one_label_are_none(text: str) -> None:
+    assert cells(text) == []

@@ -370,3 +370,22 @@ def test_what_is_not_certain_is_no_fact_and_said(text: str) -> None:
 )
 def test_prose_is_no_table(text: str) -> None:
     assert reading(text).grids == []
+
+
+NOTES = "Read the line of the load, then the column of the mount. A lame beast carries half. "
+
+
+@pytest.mark.parametrize(
+    ("kind", "notes", "title"),
+    [
+        ("rule", 1, "Beasts of Burden"),
+        ("rule", 5, "Loads"),
+        ("spell", 1, "Loads"),
+        ("table", 5, "Beasts of Burden"),
+    ],
+)
+def test_a_passage_that_is_one_table_gives_it_its_title(kind: str, notes: int, title: str) -> None:
+    text = f"## BEASTS OF BURDEN\n\n**Table: Loads**\n\n{DIALECTS['bars']}\n\n{NOTES * notes}"
+    (grid,) = reading(text, type=kind, name="", title="BEASTS OF BURDEN").grids
+    assert grid.title == title
+    assert {"Beasts of Burden", "Loads"} <= set(grid.context.split("\n"))
