@@ -64,7 +64,10 @@ def read(passages: Sequence[Passage]) -> Reading:
                 else:
                     contents.whys.append(f"rows without headings: {' | '.join(found.table.rows[0])}")
         for table in contents.json:
-            if table.is_entry:
+            if table.is_entry and terms.key(table.title or name) != terms.key(name):
+                cells = table.rows[0].cells
+                grids += _block(passage, spoken(table.title), name, list(cells.items()))
+            elif table.is_entry:
                 pairs += table.rows[0].cells.items()
             else:
                 parts.append(JsonPart(passage, table))
@@ -180,7 +183,11 @@ def _blocks(passage: Passage, name: str, contents: Contents, pairs: list[tuple[s
         (name, list(stated.values())),
         *((spoken(block.heading), block.pairs) for block in read_blocks if block.heading),
     ):
-        if some:
-            context = "\n".join(dict.fromkeys(filter(None, (name, passage.hierarchy))))
-            columns, cells = zip(*some, strict=True)
-            yield Grid(subject, context, ("", *columns), (GridRow(passage.id, (subject, *cells)),), "block")
+        yield from _block(passage, subject, name, some)
+
+
+def _block(passage: Passage, subject: str, name: str, pairs: list[tuple[str, str]]) -> Iterator[Grid]:
+    if pairs:
+        context = "\n".join(dict.fromkeys(filter(None, (name, passage.hierarchy))))
+        columns, cells = zip(*pairs, strict=True)
+        yield Grid(subject, context, ("", *columns), (GridRow(passage.id, (subject, *cells)),), "block")

@@ -12,6 +12,8 @@ from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS, RawTable, squared
 MOST_CHARACTERS = 500_000
 # The parser reads on to the end for each tag that is not closed.
 _MOST_OPEN = 20
+# Word processors have no other mark for headings.
+_BOLD = re.compile(r"\s*<(?:b|strong)>")
 _KEPT = {"b", "strong", "i", "em", "br"}
 
 
@@ -164,7 +166,7 @@ class _Parser(HTMLParser):
     def _end_table(self) -> None:
         self._end_row()
         rows = squared(self._rows)
-        heads = next((at for at, heading in enumerate(self._headings) if not heading), len(rows))
+        heads = self._heads(rows)
         for at, row in enumerate(rows[heads:], start=heads):
             # A label over several columns heads the rows below; it is no value of theirs.
             row[1 : self._first[at]] = [""] * (min(self._first[at], len(row)) - 1)
@@ -174,6 +176,19 @@ class _Parser(HTMLParser):
             )
         self._depth = 0
         self._begin()
+
+    def _heads(self, rows: list[list[str]]) -> int:
+        """How many rows are headings. Below them a cell that stands alone in its row heads what follows."""
+        marked = any(self._headings[:1])
+        bold = [all(_BOLD.match(cell) for cell in row if cell) for row in rows]
+        if not marked and all(bold):
+            return 0
+        for at, row in enumerate(rows):
+            alone = row[0] and not any(row[min(self._first[at], len(row)) :])
+            section = at and alone and len(set(rows[at - 1])) > 1
+            if section or not (self._headings[at] if marked else bold[at]):
+                return at
+        return len(rows)
 
 
 def _count(span: str | None) -> int:

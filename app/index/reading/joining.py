@@ -95,7 +95,7 @@ def _title_of(part: JsonPart) -> str:
 
 def _in_title(part: JsonPart, row: JsonRow) -> tuple[str, str]:
     """What the heading of the passage says of the table, and of the row's place: "level 7"."""
-    name = _unparted(part.passage.name)
+    name = called(part.passage)
     return split_place(name, row.label) if part.table.place else split_title(name)
 
 

@@ -131,7 +131,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
     """The tables of a JSON value, and in their place why something is none. `called`: the passage's title."""
     if isinstance(value, list):
-        if are_objects(value) and all(_title(item)[0] for item in value):
+        if are_objects(value) and all(_title(item)[0] for item in value) and not _are_named(value):
             for item in value:
                 yield from _tables(item, called)
         else:
@@ -153,6 +153,7 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
     if not stated:
         yield "JSON that states nothing"
         return
+    named = name_of(title_key or "") == "name"
     base, place = split_title(title)
     plain = [k for k, v in stated.items() if not isinstance(v, dict | list)]
     if labelled := _labelled(stated):
@@ -175,8 +176,10 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
     if len(cells) > MOST_COLUMNS:
         yield f"JSON with more than {MOST_COLUMNS} values in a row"
         return
-    known = sum(labels.attribute(key) in labels.KNOWN for key in cells)
-    if not place and known > 1 and known * 2 >= len(cells):
+    known = sum(_is_attribute(key.rpartition(": ")[2]) for key in cells)
+    # One value beside others that are held together labels them: "race" beside "values".
+    labels_row = len(plain) == 1 and len(stated) > 1 and not _is_attribute(plain[0]) and not named
+    if not place and known > 1 and known * 2 >= len(cells) and not labels_row:
         yield JsonTable(own, "", said, [JsonRow("", title, cells)], is_entry=True)
         return
     row = row_of(cells, place, [shown(key) for key in plain])
@@ -186,6 +189,17 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
     if not place:
         base = without_place(title, row.key, row.label)
     yield JsonTable(base, place or f"{row.key} {row.label}", said, [row], must=must)
+
+
+def _are_named(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether objects in a list have the same things said of them: their names label the rows of a table."""
+    return (
+        len(items) > 1
+        and all(name_of(_title(item)[1] or "") == "name" for item in items)
+        and not any(split_title(_title(item)[0])[1] for item in items)
+        and not any(isinstance(v, list) and _is_rows(k, v) for item in items for k, v in item.items())
+        and _alike(items)
+    )
 
 
 def _whole(title: str, said: str, rows: list[JsonRow]) -> JsonTable | str:
@@ -217,6 +231,10 @@ def _labelled(stated: Mapping[str, Any]) -> JsonRow | None:
     if isinstance(label, dict | list) or not all(isinstance(kind, str) for kind in kinds):
         return None
     return JsonRow("".join(kinds), text_of(label), cells) if 0 < len(cells) <= MOST_COLUMNS else None
+
+
+def _is_attribute(key: str) -> bool:
+    return labels.attribute(key) in labels.KNOWN
 
 
 def _title(value: Mapping[str, Any]) -> tuple[str, str | None]:

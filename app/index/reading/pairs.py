@@ -44,6 +44,8 @@ _STRICT = frozenset(
 )
 COLON = re.compile(r"(\*\*|__|\*|_|)([^:*|]{1,40}?)(?: ?: ?\1|\1 ?[:=]| =) ?(?![/:])(\S.*)")
 _BOLD = re.compile(r"(\*\*|__)([^:*_|]{1,40}?)\1 (?![-–—:])(\S.*)")
+# Bold keys one after another: "**STR** 18 **DEX** 14".
+_MARKED = re.compile(r"(\*\*|__)([^*_|]{1,40}?)\1:? ?([^*_]{1,400})")
 _SENTENCE_END = re.compile(r"[.!?]\s+[A-Z]")
 # A sentence before the colon is no key; "No." and "X.P." are no sentences.
 _SENTENCE = re.compile(r"\w{3}\. ")
@@ -112,6 +114,9 @@ def one(line: str) -> Pair | None:
 
 def several(line: str) -> list[Pair]:
     """The pairs of a line that has more than one: `AC 19; HP 225`, `AC: 5, HD: 3+1`; [] where it has not."""
+    marked = [Pair(clean(key).rstrip(":"), clean(value), True) for _, key, value in _MARKED.findall(line)]
+    if len(marked) > 1 and all(pair.value and is_known(pair.key) for pair in marked):
+        return [pair._replace(value=pair.value.rstrip(" ,;|•")) for pair in marked]
     pieces: list[str] = []
     for piece, end in _pieces(line):
         # A piece in lower case goes on with the value before it: "12\", fly 18\"", "one creature, range 10".

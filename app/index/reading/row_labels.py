@@ -14,6 +14,7 @@ from app.index.reading.cells import clean, is_nothing, label
 _FEWEST_RANGES = 3
 # A cell of so many blanks is prose, which may go on in lower case; of fewer it may be a list of names.
 _PROSE = 3
+_DIGIT = re.compile(r"\d")
 _GOES_ON = re.compile(r"[a-z(+&/,;]")
 _OPEN_END = re.compile(r"(?:[,;:/&-]|\b(?:and|or|of|the|with|to|per))$")
 
@@ -26,8 +27,11 @@ class Table(NamedTuple):
     over: str = ""
 
 
-def labelled(columns: tuple[str, ...], body: list[list[str]], over: str) -> Table:
-    """The rows with full labels: of what is set under a row, goes on with it or is merged with it as well."""
+def labelled(columns: tuple[str, ...], body: list[list[str]], over: str, spanned: bool = False) -> Table:
+    """The rows with full labels: of what is set under a row, goes on with it or is merged with it as well.
+
+    `spanned`: a merged label stands in each of its rows.
+    """
     rows: list[list[str]] = []
     sections: list[str] = []
     section = group = ""
@@ -57,7 +61,7 @@ def labelled(columns: tuple[str, ...], body: list[list[str]], over: str) -> Tabl
         sections.append(section if not below and filled else "")
     if not below_group:
         _told_apart(rows, sections)
-    if columns and (merged or _repeats(rows)):
+    if columns and (merged or _repeats(rows, spanned)):
         columns, rows = _two_labels(columns, rows)
     return Table(columns, tuple(map(tuple, rows)), over)
 
@@ -80,12 +84,13 @@ def _told_apart(rows: list[list[str]], sections: Sequence[str]) -> None:
             row[0] = f"{section}, {row[0]}"
 
 
-def _repeats(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether labels stand in groups of the same, as merged cells do."""
+def _repeats(rows: Sequence[Sequence[str]], spanned: bool) -> bool:
+    """Whether labels stand in groups of the same, as merged cells do; a few are enough where names follow."""
     told = [row[0] for row in rows if row[0]]
+    few = spanned and not any(_DIGIT.search(row[1]) for row in rows)
     return (
         len(told) > 2
-        and len(set(told)) * 2 <= len(told)
+        and (len(set(told)) * 2 <= len(told) or (few and len(set(told)) < len(told)))
         and len(set(told)) == sum(1 for before, after in pairwise(["", *told]) if before != after)
     )
 

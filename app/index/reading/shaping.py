@@ -16,6 +16,13 @@ from app.index.reading.row_labels import Table, labelled, other_labels
 
 _MOST_LEVELS = 3
 _DIGIT = re.compile(r"\d")
+_UNIT_NAMES = (
+    r"[gscpe]\.?p\.?|coins?|lbs?\.?|pounds?|oz\.?|f(?:ee|oo)?t\.?|in(?:ch(?:es)?|\.)|yards?|miles?|rounds?|turns?"
+    r"|days?|hours?|segments?|years?|months?|%|'|\""
+)
+_UNIT = re.compile(
+    rf"\([^()\d]{{1,40}}\)|(?:in )?(?:{_UNIT_NAMES})(?:(?: ?/ ?| per )[a-z]{{1,12}})?", re.IGNORECASE
+)
 _DICE = re.compile(r"(?:roll )?(?:\d*d(?:\d+|%)|d%|%)(?: roll)?", re.IGNORECASE)
 
 
@@ -46,12 +53,13 @@ def shape(raw: RawTable) -> Shaped:
     columns = _full(head)
     if not columns:
         columns, body = _headed(body)
+    columns, body = _with_units(columns, body)
     tables: list[Table] = []
     for places in _beside(columns, body):
         for names, rows in _below(
             [columns[place] for place in places], [[r[p] for p in places] for r in body]
         ):
-            table = labelled(tuple(names) if any(names) else (), rows, over)
+            table = labelled(tuple(names) if any(names) else (), rows, over, raw.merged)
             for at, name in enumerate(table.columns[1:], start=1):
                 if not name and (filled := [row[at] for row in table.rows if row[at]]):
                     whys.append(f"a column without a heading: {', '.join(filled)}")
@@ -109,6 +117,19 @@ def _headed(body: list[list[str]]) -> tuple[list[str], list[list[str]]]:
             if all(map(_DIGIT.search, cells)):
                 return first, body[1:]
     return [""] * len(first), body
+
+
+def _with_units(columns: list[str], body: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A first row that only says in what the columns are counted belongs to their headings."""
+    units = [clean(cell) for cell in body[0]]
+    if (
+        len(body) < 2
+        or not all(columns)
+        or sum(map(bool, units)) < 2
+        or not all(not u or _UNIT.fullmatch(u) for u in units)
+    ):
+        return columns, body
+    return [" ".join(filter(None, both)) for both in zip(columns, units, strict=True)], body[1:]
 
 
 def _beside(columns: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[int]]:

@@ -188,3 +188,20 @@ def test_what_was_not_read_is_said() -> None:
     assert whys("AC: 5\nHD: 3\n\nProse.\n\nAC: 6\nHD: 3") == ["a second value: AC: 6"]
     long = passage("AC: 5\nHD: 3\nTemper: " + "foul " * 100)
     assert [unread.why[:40] for unread in read([long]).unread] == ["a line of a block that is no pair: Tempe"]
+
+
+def test_bold_keys_one_after_another_are_pairs() -> None:
+    line = "**STR** 18 **DEX:** 14 (+2), **Con** 16\n**Armor Class** 15 **Hit Points** 30"
+    assert blocks(line)["Owlbear"] == {
+        "STR": "18",
+        "DEX": "14 (+2)",
+        "Con": "16",
+        "Armor Class": "15",
+        "Hit Points": "30",
+    }
+
+
+def test_an_entry_of_another_name_than_the_passage_is_its_own() -> None:
+    one = '{"name": "Iron Cobra", "type": "monster", "stats": {"AC": 0, "HD": 1, "ability": {"STR": 12}}}'
+    text = f"## Beasts of the Marsh\n\n```json\n{one}\n```"
+    assert blocks(text, "Beasts of the Marsh") == {"Iron Cobra": {"AC": "0", "HD": "1", "ability: STR": "12"}}

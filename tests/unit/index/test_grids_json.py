@@ -394,3 +394,25 @@ def test_labels_that_only_look_alike_are_apart_where_a_row_has_both() -> None:
 )
 def test_two_values_under_one_label_are_none(text: str) -> None:
     assert cells(text) == []
+
+
+def test_a_list_of_named_things_is_a_table() -> None:
+    text = """# Beasts of the Marsh
+
+[{"name": "Bog Lizard", "stats": {"AC": 5, "HD": "2+1"}}, {"name": "Mire Toad", "stats": {"AC": 7, "HD": "3"}}]"""
+    found = reading(text, name="Beasts of the Marsh")
+    assert found.grids[0].title == "Beasts of the Marsh"
+    assert cells_of(found) == [
+        ("Bog Lizard", "AC", "5"),
+        ("Bog Lizard", "HD", "2+1"),
+        ("Mire Toad", "AC", "7"),
+        ("Mire Toad", "HD", "3"),
+    ]
+
+
+def test_a_value_beside_others_that_are_held_together_labels_them() -> None:
+    made = {"title": "RACIAL CHANGES", "race": "elf", "values": {"dexterity": 1, "constitution": -1}}
+    assert cells_of(read([row("RACIAL CHANGES", made)])) == [
+        ("elf", "dexterity", "1"),
+        ("elf", "constitution", "-1"),
+    ]

@@ -389,3 +389,46 @@ def test_a_passage_that_is_one_table_gives_it_its_title(kind: str, notes: int, t
     (grid,) = reading(text, type=kind, name="", title="BEASTS OF BURDEN").grids
     assert grid.title == title
     assert {"Beasts of Burden", "Loads"} <= set(grid.context.split("\n"))
+
+
+BY_A_WORD_PROCESSOR = """<table border=1 style="border-collapse:collapse">
+<tr><td rowspan=2><p><b><span>Giant</span></b></p></td><td colspan=2><p><b>Rocks</b></p></td></tr>
+<tr><td><p><b>Range</b></p></td><td><p><b>Damage</b></p></td></tr>
+<tr><td><p><b>Cold</b></p></td><td></td><td></td></tr>
+<tr><td><p><span lang=EN>Frost</span></p></td><td>200'</td><td>3d6<o:p></o:p></td></tr>
+</table>"""
+GIANTS = [("Frost", "Rocks: Range", "200'"), ("Frost", "Rocks: Damage", "3d6")]
+
+
+def test_a_word_processor_marks_headings_by_bold_letters_only() -> None:
+    assert cells(BY_A_WORD_PROCESSOR) == GIANTS
+    assert cells("<table><tr><td><b>a</b><td><b>b</b></tr><tr><td><b>1</b><td><b>2</b></tr></table>") == []
+
+
+@pytest.mark.parametrize("section", ['<th colspan="2">{}</th>', "<th>{}</th><th></th>"])
+def test_a_heading_below_the_headings_is_of_the_rows_that_follow(section: str) -> None:
+    shields, helmets = (f"<tr>{section.format(name)}</tr>" for name in ("Shields", "Helmets"))
+    row = "<tr><td>Small</td><td>{}</td></tr>"
+    table = f"<table><tr><th>Item</th><th>Price</th></tr>{shields}{row.format('5 gp')}{helmets}{row.format('9 gp')}"
+    assert cells(table + "</table>") == [
+        ("Shields, Small", "Price", "5 gp"),
+        ("Helmets, Small", "Price", "9 gp"),
+    ]
+
+
+@pytest.mark.parametrize("units", ["| (lb.) | (miles/day) | |", "| lbs. | miles per day | |"])
+def test_a_row_of_units_belongs_to_the_headings(units: str) -> None:
+    table = f"| Load | March | Notes |\n|---|---|---|\n{units}\n| 0-40 | 24 | light |"
+    said = units.strip("| ").split(" | ")[-1].removesuffix(" |").strip()
+    assert cells(table) == [("0-40", f"March {said}", "24"), ("0-40", "Notes", "light")]
+    assert len(cells("| Item | Unit |\n|---|---|\n| (none) | (none) |")) == 1
+
+
+def test_a_label_that_is_merged_over_a_few_rows_is_told_with_their_names() -> None:
+    lances = """<table><tr><th>Lance<th>Mount<th>Damage</tr>
+<tr><td rowspan="2">Heavy<td>Warhorse<td>3-9</tr><tr><td>On foot<td>1-4</tr><tr><td>Light<td>Warhorse<td>1-6</tr></table>"""
+    assert cells(lances) == [
+        ("Heavy, Warhorse", "Damage", "3-9"),
+        ("Heavy, On foot", "Damage", "1-4"),
+        ("Light, Warhorse", "Damage", "1-6"),
+    ]
