@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.grounding.amounts import bounds, same
 from app.grounding.books import Cell, Mention
-from app.grounding.course import Course, Verdict
+from app.grounding.course import Course, Status, Verdict
 from app.grounding.figures import words
 from app.grounding.pages import context, likeness, taken_off
 from app.grounding.said import WINDOW, Said
@@ -37,21 +37,21 @@ def in_grids(
         if len(good) < len(stated) and counted and len({cell.grid for cell in stated}) > 1:
             # Several tables may be meant, and only some say so.
             return Verdict()
-        return Verdict("supported", _n(course, said, good))
+        return _verdict(course, said, "supported", good)
     alone = values == [place] or (
         len(values) <= WINDOW and sum(at not in said.coordinates for at in values) == 1
     )
     if meant.surely < 1 or not alone or not any(_excludes(course, cell, said, place) for cell in stated):
         return Verdict()
-    n = _n(course, said, stated)
-    row = [course.books.cell(cell) for cell in stated if course.books.n(cell) == n]
-    return Verdict("contradicted", n, " | ".join(dict.fromkeys(row)))
+    return _verdict(course, said, "contradicted", stated)
 
 
-def _n(course: Course, said: Said, cells: list[Cell]) -> int | None:
-    """The passage of one of the cells, one that the statement cites if it cites one."""
+def _verdict(course: Course, said: Said, status: Status, cells: list[Cell]) -> Verdict:
+    """With the passage of one of the cells, one that the statement cites if it cites one."""
     numbers = [course.books.n(cell) for cell in cells]
-    return next((n for n in numbers if n in said.statement.cites), numbers[0])
+    n = next((n for n in numbers if n in said.statement.cites), numbers[0])
+    row = [course.books.cell(cell) for cell, number in zip(cells, numbers, strict=True) if number == n]
+    return Verdict(status, n, " | ".join(dict.fromkeys(row)))
 
 
 def meant(course: Course, said: Said, place: int, attribute: Mention | None, values: list[int]) -> Meant:

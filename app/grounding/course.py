@@ -36,7 +36,8 @@ MOST_ALIKE = 12
 
 class Claim(NamedTuple):
     """`text`: the words of the answer, as a reader sees them; `n`: the passage that says so, or says what
-    the books say, verbatim, in `books_say`. `value`: the figure as it is written; of names the name."""
+    the books say, verbatim, in `books_say` (a report has
+    them only of what is contradicted). `value`: the figure as it is written; of names the name."""
 
     text: str
     status: Status

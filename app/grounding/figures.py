@@ -113,7 +113,11 @@ def _stems(word: str) -> tuple[str, ...]:
             return tuple(terms.stems(known))
     if "'" in lower and lower.endswith(("n't", "'re", "'ll", "'ve")):
         return ("not",) if lower.endswith("n't") else ()
-    return (terms.stem(lower),) if lower.isascii() else tuple(terms.stems(word))
+    if not lower.isascii():
+        return tuple(terms.stems(word))
+    stem = terms.stem(lower)
+    # "Does" stays what it is.
+    return (lower if lower in terms.STOP_WORDS and stem not in terms.STOP_WORDS else stem,)
 
 
 def _in_compound(word: re.Match[str]) -> bool:

@@ -45,7 +45,7 @@ def comparisons(course: Course, said: Said) -> Iterable[Claim]:
         stated = "; ".join(f"{course.books.called(cell)}: {course.books.cell(cell)}" for cell in cells)
         n = course.books.n(cells[0])
         text = said.text(first, last)
-        yield Claim(text, "supported", n) if true else Claim(text, "contradicted", n, stated)
+        yield Claim(text, "supported" if true else "contradicted", n, stated)
 
 
 def _compared(course: Course, said: Said, at: int) -> tuple[str, int, int] | None:
@@ -112,7 +112,7 @@ def in_words(course: Course, said: Said) -> Iterable[Claim]:
         text = said.text(max(said.first, mention.start), last - 1)
         told = [set(words(course.books.cell_tokens(cell))) for cell in cells]
         if any(one and one <= {*stems, "any"} for one in told):
-            yield Claim(text, "supported", course.books.n(cells[0]))
+            yield Claim(text, "supported", course.books.n(cells[0]), course.books.cell(cells[0]))
         elif found.surely >= 1 and course.books.stated_of_another(cells[0], stems):
             yield Claim(text, "contradicted", course.books.n(cells[0]), course.books.cell(cells[0]))
         else:

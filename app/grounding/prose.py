@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from app.grounding.amounts import bounds, same
 from app.grounding.books import Mention
-from app.grounding.course import ITSELF, MOST_ALIKE, SHORT_LABEL, Claim, Course, Verdict
+from app.grounding.course import ITSELF, MOST_ALIKE, SHORT_LABEL, Claim, Course, Status, Verdict
 from app.grounding.figures import Token, Value
 from app.grounding.pages import Context, Page, context, likeness, taken_off
 from app.grounding.said import NEGATIONS, NONE, VERBS, Said
@@ -22,7 +22,14 @@ _LIMITS = frozenset(("more", "less", "fewer", "longer", "only", "least", "most",
 _ALIKE, _DICE_CERTAIN, _CERTAIN, _WORD_FOR_WORD = 0.3, 0.45, 0.6, 0.8
 # So many of a statement's words stand together in a passage that says the same.
 _TOGETHER = 0.75
+# A sentence of so many times its words says little else.
+_AS_LONG = 1.6
 _DENIALS = NEGATIONS | {"no"}
+# "Need gold" is not "have gold": in whose place these stand makes no difference.
+_GRAMMAR_WORDS = (
+    "a an the it its they their he his she her you your i my this these those do does did is are be can may"
+)
+_GRAMMAR = frozenset(_GRAMMAR_WORDS.split())
 
 _Best = tuple[float, Page | None, int]
 """How much alike, the passage, and the place in it."""
@@ -63,7 +70,7 @@ def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, 
     if page and close >= max(_ALIKE, 0.95 * other[0]) and not _stranger(course, said, place, page):
         first, last = page.around(at)
         if _negated(said.tokens, place, said.first) == _negated(page.tokens, at, first):
-            return Verdict("supported", page.number)
+            return Verdict("supported", page.number, page.snippet(first, last, at))
         sure = close >= _CERTAIN
         return Verdict("contradicted", page.number, page.snippet(first, last, at)) if sure else Verdict()
     certain, page, at = other
@@ -106,12 +113,13 @@ def _stranger(course: Course, said: Said, place: int, page: Page) -> bool:
     return end < place and bool(heads - known)
 
 
-def plain(course: Course, said: Said) -> Iterable[Claim]:
-    """Whether a passage has the words of the statement together, and says it as the statement does."""
+def plain(course: Course, said: Said, *, exactly: bool = False) -> list[Claim]:
+    """Whether a passage has the words of the statement together, and says it as the statement does.
+    `exactly`: in a sentence that says nothing else."""
     content = said.words - terms.STOP_WORDS - ITSELF - said.about_words
     if not content or (len(said.words) <= SHORT_LABEL and said.words.isdisjoint(VERBS)):
         # A heading, "Good question!"
-        return
+        return []
     own, others = _pages(course, said, len(said.tokens))
     best: _Best = (0.0, None, 0)
     for page in own or others:
@@ -122,14 +130,18 @@ def plain(course: Course, said: Said) -> Iterable[Claim]:
     covered, found, at = best
     text = said.text(said.first, len(said.tokens) - 1)
     if found is None or covered < _TOGETHER:
-        yield Claim(text, "unchecked")
-    elif bool(_DENIALS & said.words) == bool(_DENIALS & found.bags[at]):
-        yield Claim(text, "supported", found.number)
-    elif content <= found.bags[at] and len(found.bags[at] - terms.STOP_WORDS) <= 1.6 * len(content):
-        first, last = found.sentences[at]
-        yield Claim(text, "contradicted", found.number, found.snippet(first, last, first))
+        return [Claim(text, "unchecked")]
+    bag = found.bags[at]
+    agree = bool(_DENIALS & said.words) == bool(_DENIALS & bag)
+    if exactly:
+        exact = said.words - said.about_words - _GRAMMAR == bag - found.title - _GRAMMAR - _DENIALS
     else:
-        yield Claim(text, "unchecked")
+        exact = content <= bag and len(bag - terms.STOP_WORDS) <= _AS_LONG * len(content)
+    if not exact and (exactly or not agree):
+        return [Claim(text, "unchecked")]
+    first, last = found.sentences[at]
+    status: Status = "supported" if agree else "contradicted"
+    return [Claim(text, status, found.number, found.snippet(first, last, first))]
 
 
 def _first(best: _Best) -> float:

@@ -70,6 +70,11 @@ class Said:
     def _behind(self, start: int, ends: set[int]) -> bool:
         return start - 1 in ends or (start - 2 in ends and self.tokens[start - 1].stem == ":")
 
+    @property
+    def values(self) -> list[int]:
+        """The places of its values."""
+        return [i for i in range(self.first, len(self.tokens)) if self.tokens[i].value]
+
     def value(self, place: int) -> Value:
         value = self.tokens[place].value
         assert value is not None

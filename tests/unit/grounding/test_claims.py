@@ -235,6 +235,38 @@ def test_a_comparison_looks_both_sides_up(answer: str, status: str) -> None:
     assert [claim.status for claim in claims(answer)] == [status]
 
 
+@pytest.mark.parametrize(
+    ("question", "denied"),
+    [
+        ("Does the owlbear have AC 5?", ("contradicted", "5")),
+        ("Does the owlbear have AC 6?", SUPPORTED),
+        ("Tell me, has an ogre 4+1 hit dice?", ("contradicted", "4+1")),
+        ("Is the owlbear faster than the ogre?", ("contradicted", 'Owlbear MOVE: 12"; Ogre MOVE: 9"')),
+        ("Is the ogre faster than the owlbear?", SUPPORTED),
+        ("Is the alignment of an ogre chaotic evil?", ("contradicted", "Chaotic evil")),
+        ("Does a fighter of level 7 save against poison with a 10?", ("contradicted", "10")),
+        ("Does an ogre like gold?", ("contradicted", "It likes gold")),
+        # What the books say holds for none of these.
+        ("Does the owlbear have AC 5 at night?", None),
+        ("Has the owlbear AC 5 or AC 4?", None),
+        ("Doesn't the owlbear have AC 5?", None),
+        ("Has only the owlbear AC 5?", None),
+        ("Does an ogre like silver?", None),
+        ("Does an ogre need gold?", None),
+        ("What is the AC of the owlbear?", None),
+    ],
+)  # fmt: skip
+def test_yes_and_no_are_held_against_what_was_asked(
+    question: str, denied: tuple[str, str | None] | None
+) -> None:
+    for answer in ("No.", "No, it is not.", "The answer is no."):
+        found = [one for one in said(answer, question) if one != ("unchecked", None)]
+        assert found == ([denied] if denied else [])
+    affirmed = [status for status, _ in said("Yes.", question) if status != "unchecked"]
+    swapped = {"supported": "contradicted", "contradicted": "supported"}
+    assert affirmed == ([swapped[denied[0]]] if denied else [])
+
+
 def test_armor_classes_above_ten_are_the_better_the_higher() -> None:
     roc, wyvern = page("roc", "Roc", "A bird."), page("wyvern", "Wyvern", "A dragon.")
     grids = [block(roc, AC="18"), block(wyvern, AC="16")]
