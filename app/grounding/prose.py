@@ -18,6 +18,9 @@ _RANGED = frozenset(
 )
 # "Not more than" denies nothing.
 _LIMITS = frozenset(("more", "less", "fewer", "longer", "only", "least", "most", "exceed", "higher", "lower"))
+# "4 or more above the number needed" is no 4.
+_AT_LEAST = frozenset(("at", "least", "a", "of", "most"))
+_BEYOND = frozenset(("above", "over", "than", "below", "under", "beyond"))
 # Likeness from which on a value in prose is the one that is meant, certainly so, and word for word.
 _ALIKE, _DICE_CERTAIN, _CERTAIN, _WORD_FOR_WORD = 0.3, 0.45, 0.6, 0.8
 # So many of a statement's words stand together in a passage that says the same.
@@ -69,10 +72,14 @@ def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, 
     close, page, at = alike
     if page and close >= max(_ALIKE, 0.95 * other[0]) and not _stranger(course, said, place, page):
         first, last = page.around(at)
-        if _negated(said.tokens, place, said.first) == _negated(page.tokens, at, first):
-            return Verdict("supported", page.number, page.snippet(first, last, at))
+        told = Verdict("supported", page.number, page.snippet(first, last, at))
         sure = close >= _CERTAIN
-        return Verdict("contradicted", page.number, page.snippet(first, last, at)) if sure else Verdict()
+        if _is_margin(said.tokens, place) != _is_margin(page.tokens, at):
+            # "4 or higher" of "4 or more above the number needed".
+            sure = page in own and _is_open(said.tokens, place) and _is_margin(page.tokens, at)
+        elif _negated(said.tokens, place, said.first) == _negated(page.tokens, at, first):
+            return told
+        return told._replace(status="contradicted") if sure else Verdict()
     certain, page, at = other
     if page in own and certain >= max(enough, close / 0.7) and place not in said.coordinates:
         assert page is not None
@@ -154,6 +161,24 @@ def _within(value: Value, stated: Value, around: Context, there: Context) -> boo
         return False
     said, limits = bounds(value), bounds(stated)
     return bool(said and limits and limits[0] <= said[0] <= limits[1])
+
+
+def _is_margin(tokens: Sequence[Token], place: int) -> bool:
+    """Whether it is how far beyond something: "4 or more above the number", "5 more than needed", "by 4"."""
+    before = [token.stem for token in tokens[max(0, place - 4) : place]]
+    while before and before[-1] in _AT_LEAST:
+        before.pop()
+    if before[-1:] in (["by"], ["margin"]):
+        return True
+    behind = [token.stem for token in tokens[place + 1 : place + 6]]
+    while behind and behind[0] in ("or", "point"):
+        del behind[0]
+    return len(behind) > 2 and behind[0] in _LIMITS and behind[1] in _BEYOND and behind[2].isalpha()
+
+
+def _is_open(tokens: Sequence[Token], place: int) -> bool:
+    """Whether it is the least or the most: "4 or higher"."""
+    return place + 2 < len(tokens) and tokens[place + 1].stem == "or" and tokens[place + 2].stem in _LIMITS
 
 
 def _negated(tokens: Sequence[Token], place: int, first: int) -> bool:

@@ -25,6 +25,8 @@ _VERB_WORDS = (
 VERBS = frozenset(_VERB_WORDS.split())
 _MARKUP = re.compile(r"\*\*|__|`|(?<!\s)\*|\*(?!\s)")
 WINDOW = 12
+# "If the purple worm rolls a 4"
+_LONGEST_ROLL = 6
 _CONDITIONS = frozenset(("if", "when", "unless", "wearing", "wear", "using", "wielding"))
 _ARTICLES = frozenset(("a", "an", "the", "no"))
 _JOINING = frozenset(("and", "or", ",", "the", "a", "an", "both"))
@@ -144,7 +146,11 @@ class Said:
     def conditional(self, place: int) -> bool:
         """Whether it is said for a case ("with a shield", "if it runs"): cells say what holds without."""
         if self.stem(self.first) in _CONDITIONS:
-            return True
+            before = {self.stem(i) for i in range(self.first, place)}
+            # "If you roll 4": it is the condition.
+            return (
+                "roll" not in before or not _SEGMENT.isdisjoint(before) or place - self.first > _LONGEST_ROLL
+            )
         for at in range(place + 1, min(place + 1 + WINDOW, len(self.tokens))):
             stem = self.stem(at)
             if self.tokens[at].value or stem in (";", ","):

@@ -195,6 +195,25 @@ def test_prose_is_compared_by_the_words_around_a_value(same: str, right: bool) -
     assert right or "It fills a sphere of 20' radius" in (claim.books_say or "")
 
 
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ("If you roll 4 or higher, the worm swallows you whole.", True),
+        ("The worm swallows its prey whole if it rolls 4 or higher.", True),
+        ("If it rolls 4 or more above the number needed, the worm swallows its prey.", False),
+        ("The worm swallows its prey if it hits by 4 or more.", False),
+        ("The worm swallows its prey if it hits by at least 4 or more.", False),
+        ("On 4 more than needed the worm swallows its prey.", False),
+    ],
+)
+def test_how_far_beyond_a_number_is_no_number(answer: str, wrong: bool) -> None:
+    worm = page(
+        "worm", "Worm", "If it rolls 4 or more above the number needed to hit, it swallows its prey whole."
+    )
+    found = [claim.status for claim in ground(answer, [worm])[1].claims]
+    assert ("contradicted" in found) == wrong
+
+
 def test_what_the_books_deny_is_no_support() -> None:
     assert said("The owlbear does not gain +2 at night.") == [SUPPORTED]
     assert [status for status, _ in said("The owlbear gains +2 at night.")] == ["contradicted"]
