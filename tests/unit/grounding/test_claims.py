@@ -248,6 +248,8 @@ def test_a_sum_that_is_shown_is_worked_out_again(sum_: str, expected: tuple[str,
         ("The ogre is harder to hit than the owlbear.", "supported"),
         ("The owlbear has a better armor class than the ogre.", "contradicted"),
         ("The owlbear has more hit dice than the ogre.", "supported"),
+        ("The owlbear and the ogre have the same armor class.", "contradicted"),
+        ("The ogre does not have the same armor class as the owlbear.", "supported"),
     ],
 )
 def test_a_comparison_looks_both_sides_up(answer: str, status: str) -> None:
@@ -284,6 +286,24 @@ def test_yes_and_no_are_held_against_what_was_asked(
     affirmed = [status for status, _ in said("Yes.", question) if status != "unchecked"]
     swapped = {"supported": "contradicted", "contradicted": "supported"}
     assert affirmed == ([swapped[denied[0]]] if denied else [])
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "status"),
+    [
+        ("Which is faster, the owlbear or the ogre?", "The owlbear.", "supported"),
+        ("Which is faster, the owlbear or the ogre?", "The ogre.", "contradicted"),
+        ("owlbear or ogre: which one is harder to hit?", "It is the owlbear.", "contradicted"),
+        ("owlbear or ogre: which one is harder to hit?", "The ogre is the hardest to hit.", "supported"),
+        ("owlbear or ogre: which has the most hit dice?", "The ogre has the most hit dice.", "contradicted"),
+        ("Does the owlbear have the same movement as the ogre?", "Yes.", "contradicted"),
+        # It only says what follows is about.
+        ("Which is faster, the owlbear or the ogre?", "**Ogre**", None),
+        ("Tell me about the owlbear and the ogre", "The ogre.", None),
+    ],
+)
+def test_what_is_chosen_is_held_against_the_others(question: str, answer: str, status: str | None) -> None:
+    assert [claim.status for claim in claims(answer, question)] == ([status] if status else [])
 
 
 def test_armor_classes_above_ten_are_the_better_the_higher() -> None:
