@@ -45,9 +45,6 @@ class Books:
     def __init__(self, passages: Sequence[Passage], grids: Sequence[Grid]) -> None:
         self.pages = [Page(number, passage) for number, passage in enumerate(passages, 1)]
         self.grids = grids
-        self.about = [
-            frozenset(words(read(f"{grid.title}\n{grid.context}"))) - terms.STOP_WORDS for grid in grids
-        ]
         # The passages that are the entry of one subject: what stands there is said of it.
         self.entries: set[int] = set()
         self._numbers = {page.passage.id: page.number for page in self.pages}
@@ -59,6 +56,7 @@ class Books:
         self._named: dict[str, list[Cell]] = {}
         self._axes: dict[int, names.Axes] = {}
         self._cells: dict[Cell, list[Token]] = {}
+        self._about: dict[int, frozenset[str]] = {}
         for page in self.pages:
             self._expect(page.passage.name, page.number)
         for number, grid in enumerate(grids):
@@ -83,6 +81,13 @@ class Books:
 
     def cell(self, cell: Cell) -> str:
         return self.grids[cell.grid].rows[cell.row].cells[cell.column]
+
+    def about(self, grid: int) -> frozenset[str]:
+        """The words of its title and of what stands above it."""
+        if grid not in self._about:
+            text = f"{self.grids[grid].title}\n{self.grids[grid].context}"
+            self._about[grid] = frozenset(words(read(text))) - terms.STOP_WORDS
+        return self._about[grid]
 
     def cell_tokens(self, cell: Cell) -> list[Token]:
         if cell not in self._cells:
@@ -179,7 +184,7 @@ class Books:
             if grid.kind == "table":
                 by = frozenset(filter(None, map(names.word, read(grid.columns[0])))) - terms.STOP_WORDS
                 rows = [c for at, row in enumerate(grid.rows) if (c := names.counted(at, row.cells[0], by))]
-                by = self.about[number] & _COUNTED_BY
+                by = self.about(number) & _COUNTED_BY
                 columns = [
                     c for at, label in enumerate(grid.columns) if at and (c := names.counted(at, label, by))
                 ]

@@ -64,7 +64,7 @@ def meant(course: Course, said: Said, place: int, attribute: Mention | None, val
             named.setdefault(cell.grid, set()).update([cell.column] if cell.column > 0 else every)
     for grid in named.keys() - rows.keys():
         # "Of the bag 91 carries 1,500 pounds": a number that labels a row, whatever stands beside it.
-        if said.words & course.books.about[grid]:
+        if said.words & course.books.about(grid):
             for at in values[:WINDOW]:
                 if at != place and said.value(at).kind == "number":
                     for cell in course.books.labelled(grid, said.value(at)):
@@ -137,7 +137,7 @@ def _counted(
 
 
 def _spoken_of(course: Course, said: Said, grid: int) -> int:
-    about = course.books.about[grid]
+    about = course.books.about(grid)
     asked = course.question.words
     return 4 * len(about & said.words) + 2 * len(about & course.words) + len(about & asked)
 
@@ -146,7 +146,7 @@ def _holds(course: Course, cell: Cell, said: Said, place: int, called: frozenset
     """Whether the cell states the value."""
     tokens = course.books.cell_tokens(cell)
     stated = {i: t.value for i, t in enumerate(tokens) if t.value}
-    around = context(said.tokens, place)
+    around = said.context(place)
     value, penalty = said.value(place), taken_off(around)
     good = [i for i, one in stated.items() if same(value, one, penalty)]
     if not good:
@@ -156,8 +156,10 @@ def _holds(course: Course, cell: Cell, said: Said, place: int, called: frozenset
         summed = counted and len(parts) > 1 and said.stem(place + 1) not in words(tokens)
         return summed and wanted is not None and sum(p[1] for p in parts if p) == wanted[1]
     # Several in one cell ("1d4 claw, 2d4 bite"): the words beside them say which one it is.
+    if len(stated) == 1:
+        return True
     alike = {i: likeness(around, context(tokens, i), called) for i in stated}
-    return len(stated) == 1 or max(alike[i] for i in good) >= max(alike.values())
+    return max(alike[i] for i in good) >= max(alike.values())
 
 
 def _excludes(course: Course, cell: Cell, said: Said, place: int) -> bool:

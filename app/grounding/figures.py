@@ -81,7 +81,7 @@ def read(text: str, *, whole: bool = False) -> list[Token]:
     one sentence, whatever stands in it."""
     found: list[Token] = []
     sentence = 0
-    for match in _TOKEN.finditer(text.translate(_PLAIN)):
+    for match in _TOKEN.finditer(text if text.isascii() else text.translate(_PLAIN)):
         kind = match.lastgroup
         start, end = match.span()
         if kind == "word":
@@ -107,9 +107,9 @@ def read(text: str, *, whole: bool = False) -> list[Token]:
 def _stems(word: str) -> tuple[str, ...]:
     """Of an abbreviation of the game the stems of what it stands for."""
     lower = word.lower()
-    if len(word) <= 5 and (word.isupper() or lower not in terms.STOP_WORDS):
+    if len(lower) <= 3 and (word.isupper() or lower not in terms.STOP_WORDS):
         known = labels.attribute(word)
-        if known and known != lower and len(lower) <= 3 and " ".join(terms.stems(known)) != lower:
+        if known and known != lower and " ".join(terms.stems(known)) != lower:
             return tuple(terms.stems(known))
     if "'" in lower and lower.endswith(("n't", "'re", "'ll", "'ve")):
         return ("not",) if lower.endswith("n't") else ()
@@ -123,7 +123,7 @@ def _stems(word: str) -> tuple[str, ...]:
 def _in_compound(word: re.Match[str]) -> bool:
     """Whether it is the beginning of a word that counts nothing: "half-orc", "two-handed"."""
     behind = _COMPOUND.match(word.string, word.end())
-    return behind is not None and not {terms.stem(behind[1].lower())} & (UNITS.keys() | _COUNTING)
+    return behind is not None and not {terms.stem(behind[1].lower())} & _SPECIAL
 
 
 def first_stem(word: str) -> str:

@@ -8,7 +8,7 @@ from app.grounding.amounts import bounds, same
 from app.grounding.books import Mention
 from app.grounding.course import ITSELF, MOST_ALIKE, SHORT_LABEL, Claim, Course, Status, Verdict
 from app.grounding.figures import Token, Value
-from app.grounding.pages import Context, Page, context, likeness, taken_off
+from app.grounding.pages import Context, Page, likeness, taken_off
 from app.grounding.said import NEGATIONS, NONE, VERBS, Said
 from app.index import terms
 
@@ -41,7 +41,7 @@ _Best = tuple[float, Page | None, int]
 def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, stated: bool) -> Verdict:
     """The verdict of the words around values in the passages. Against what a grid has `stated` stands
     only a passage about it that says so of the very attribute, or word for word."""
-    value, around = said.value(place), context(said.tokens, place)
+    value, around = said.value(place), said.context(place)
     penalty = taken_off(around)
     called = said.words_of([attribute] if attribute else [])
     ignored = said.about_words | course.subject | ITSELF
@@ -57,9 +57,10 @@ def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, 
         for page in pages:
             # A passage about something else has to say it clearly.
             least = _CERTAIN if stated or (pages is others and page.title.isdisjoint(said.words)) else 0.0
+            told = ignored | page.title
             for at in page.alike(around, MOST_ALIKE):
                 there = page.context(at)
-                close = likeness(around, there, ignored | page.title)
+                close = likeness(around, there, told)
                 if close <= least or (stated and close < _WORD_FOR_WORD and not called <= there.keys()):
                     continue
                 found = page.tokens[at].value
@@ -72,14 +73,14 @@ def in_prose(course: Course, said: Said, place: int, attribute: Mention | None, 
     close, page, at = alike
     if page and close >= max(_ALIKE, 0.95 * other[0]) and not _stranger(course, said, place, page):
         first, last = page.around(at)
-        told = Verdict("supported", page.number, page.snippet(first, last, at))
+        agreed = Verdict("supported", page.number, page.snippet(first, last, at))
         sure = close >= _CERTAIN
         if _is_margin(said.tokens, place) != _is_margin(page.tokens, at):
             # "4 or higher" of "4 or more above the number needed".
             sure = page in own and _is_open(said.tokens, place) and _is_margin(page.tokens, at)
         elif _negated(said.tokens, place, said.first) == _negated(page.tokens, at, first):
-            return told
-        return told._replace(status="contradicted") if sure else Verdict()
+            return agreed
+        return agreed._replace(status="contradicted") if sure else Verdict()
     certain, page, at = other
     if page in own and certain >= max(enough, close / 0.7) and place not in said.coordinates:
         assert page is not None

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from app.grounding.books import Books, Cell, Mention
 from app.grounding.figures import Value, read, words
-from app.grounding.pages import beside
+from app.grounding.pages import Context, beside, context
 from app.grounding.statements import CITATION, Statement
 from app.index import terms
 
@@ -62,6 +62,7 @@ class Said:
         for place, token in enumerate(tokens):
             if token.value and (found := books.coordinates(tokens, place)):
                 self.coordinates[place] = found
+        self._contexts: dict[int, Context] = {}
         # Of each token the part of the sentence in which it stands.
         self._part = list(accumulate(token.stem in _SEGMENT for token in tokens))
         self._ends = [m.end for m in self.subjects]
@@ -89,6 +90,12 @@ class Said:
         """The words from one token to another, as a reader sees them."""
         text = self.source[self.tokens[first].start : self.tokens[last].end]
         return " ".join(_MARKUP.sub("", text).split())
+
+    def context(self, place: int) -> Context:
+        """The words around the value at `place`."""
+        if place not in self._contexts:
+            self._contexts[place] = context(self.tokens, place)
+        return self._contexts[place]
 
     def in_name(self, place: int) -> bool:
         """Whether the value is part of a name or a label: "potion of 3 wishes", the column "5-8" of a row."""
