@@ -110,6 +110,7 @@ def _heading(line: str) -> str | None:
             not short
             or not all(word[0].isupper() or len(word) < 4 for word in words)
             or not words[0][0].isupper()
+            or several(line)
         ):
             return None
     text = clean(line.lstrip("#")).rstrip(":*").strip()

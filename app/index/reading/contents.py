@@ -19,7 +19,9 @@ MOST_CHARACTERS = 2_000_000
 _LONGEST_ALIGNED = 2_000
 _CAPTION = re.compile(
     r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
+    r"|^Table\s+[\dIVX][\w.–-]{0,9}\s+(\S.{0,100}[^\s.;,])$"
 )
+_QUOTED = re.compile(r"^(?: {0,3}>)+ ?")
 _CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
 # What begins like JSON and is none is read to the end of the passage: so often.
 _MOST_TRIES = 20
@@ -56,6 +58,7 @@ def contents_of(passage: Passage) -> Contents:
         found.whys.append(f"more than {MOST_CHARACTERS:,} characters")
         text = text[:MOST_CHARACTERS]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [_QUOTED.sub("", line) if ">" in line[:4] else line for line in lines]
     at = 0
     while at < len(lines) and not lines[at].strip():
         at += 1
@@ -97,7 +100,7 @@ def contents_of(passage: Passage) -> Contents:
         if (headed := heading(line)) is not None:
             above, caption = headed, ""
         elif said := _CAPTION.match(line):
-            caption = clean(said[1] or said[2]).rstrip(":")
+            caption = clean(said[1] or said[2] or said[3]).rstrip(":")
         else:
             caption = ""
         found.lines.append(lines[at])

@@ -25,6 +25,8 @@ _PART = re.compile(
     r"|[,(\[]? ?\bcont(?:inued|'d|\.)[)\]]?)$",
     re.IGNORECASE,
 )
+# "Table 3-1. Knights" is called "Knights".
+_NUMBER = re.compile(r"^Table\s+[\dIVX][\w.–-]{0,9}(?<![^\W\d]{3})[.:]?\s+(?=\S)", re.IGNORECASE)
 _SMALL_WORDS = "a an and as at by for from in of on or per the to vs vs. with"
 _SMALL = frozenset(_SMALL_WORDS.split())
 _SHORT = re.compile(
@@ -49,7 +51,7 @@ def called(passage: Passage) -> str:
     name = str(passage.metadata.get("name") or passage.metadata.get("title") or "").strip()
     if not name:
         name = heading(passage.text.strip().split("\n", 1)[0]) or passage.id
-    return spoken(_unparted(terms.plain(name)) or name)
+    return spoken(_NUMBER.sub("", _unparted(terms.plain(name))) or name)
 
 
 def _unparted(title: str) -> str:

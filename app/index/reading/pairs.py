@@ -46,6 +46,7 @@ COLON = re.compile(r"(\*\*|__|\*|_|)([^:*|]{1,40}?)(?: ?: ?\1|\1 ?[:=]| =) ?(?![
 _BOLD = re.compile(r"(\*\*|__)([^:*_|]{1,40}?)\1 (?![-–—:])(\S.*)")
 # Bold keys one after another: "**STR** 18 **DEX** 14".
 _MARKED = re.compile(r"(\*\*|__)([^*_|]{1,40}?)\1:? ?([^*_]{1,400})")
+_ANOTHER = re.compile(r"(?:[,;] ?| )(?!DC)[A-Z]{1,3}:? [\d+-]")
 _SENTENCE_END = re.compile(r"[.!?]\s+[A-Z]")
 # A sentence before the colon is no key; "No." and "X.P." are no sentences.
 _SENTENCE = re.compile(r"\w{3}\. ")
@@ -143,6 +144,8 @@ def several(line: str) -> list[Pair]:
     if any(PLAIN_START.match(pair.value) for pair in pairs):
         # "Saving Throws Con +6, Int +8" is one value.
         return []
+    # "#AT 2, D 1-4": what another abbreviation begins in is not certain.
+    pairs = [pair for pair in pairs if not _ANOTHER.search(pair.value)]
     if not all(pair.value for pair in pairs) or sum(map(_figure, plain)) * 2 < len(plain):
         return []
     return pairs

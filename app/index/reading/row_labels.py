@@ -15,6 +15,8 @@ _FEWEST_RANGES = 3
 # A cell of so many blanks is prose, which may go on in lower case; of fewer it may be a list of names.
 _PROSE = 3
 _DIGIT = re.compile(r"\d")
+_LETTERS = re.compile(r"[^\W\d_]{3}")
+_DITTO = re.compile(r"\"|''|[″”„〃]|\^\^|ditto|do\.", re.IGNORECASE)
 _GOES_ON = re.compile(r"[a-z(+&/,;]")
 _OPEN_END = re.compile(r"(?:[,;:/&-]|\b(?:and|or|of|the|with|to|per))$")
 
@@ -39,6 +41,13 @@ def labelled(columns: tuple[str, ...], body: list[list[str]], over: str, spanned
     for raw in body:
         text, below = label(raw[0])
         cells = [clean(cell) for cell in raw[1:]]
+        if len(cells) > 1 and set(cells) == {text} and _LETTERS.search(text):
+            # A heading that was merged over all columns.
+            cells = [""] * len(cells)
+        cells = [
+            above if rows and _DITTO.fullmatch(cell) else cell
+            for cell, above in zip(cells, rows[-1][1:] if rows else cells, strict=True)
+        ]
         filled = any(cells)
         if not text and rows and filled:
             if _continues(rows[-1][1:], cells):

@@ -205,3 +205,17 @@ def test_an_entry_of_another_name_than_the_passage_is_its_own() -> None:
     one = '{"name": "Iron Cobra", "type": "monster", "stats": {"AC": 0, "HD": 1, "ability": {"STR": 12}}}'
     text = f"## Beasts of the Marsh\n\n```json\n{one}\n```"
     assert blocks(text, "Beasts of the Marsh") == {"Iron Cobra": {"AC": "0", "HD": "1", "ability: STR": "12"}}
+
+
+def test_one_line_of_statistics_is_no_heading() -> None:
+    text = '# Undead\n\n### Ghoul\nAC 6; HD 2; MV 9"\n### Ghast\nAC 4; HD 4; MV 15"'
+    assert blocks(text, "Undead") == {
+        "Ghoul": {"AC": "6", "HD": "2", "MV": '9"'},
+        "Ghast": {"AC": "4", "HD": "4", "MV": '15"'},
+    }
+
+
+@pytest.mark.parametrize("end", [", ", "  "])
+def test_a_value_in_which_another_abbreviation_begins_is_not_certain(end: str) -> None:
+    line = end.join(("AC 5", 'MV 9"', "HD 3+1", "#AT 2", "D 1-4/1-4", "ML 8"))
+    assert blocks(line)["Owlbear"] == {"AC": "5", "MV": '9"', "HD": "3+1", "ML": "8"}

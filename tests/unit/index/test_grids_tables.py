@@ -432,3 +432,33 @@ def test_a_label_that_is_merged_over_a_few_rows_is_told_with_their_names() -> No
         ("Heavy, On foot", "Damage", "1-4"),
         ("Light, Warhorse", "Damage", "1-6"),
     ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Item | Cost | Weight |\n|---|---|---|\n| Light armor | Light armor | Light armor |\n| Padded | 5 | 10 |",
+        "+--------+------+--------+\n| Item   | Cost | Weight |\n+========+======+========+\n"
+        "| Light armor            |\n+--------+------+--------+\n| Padded | 5    | 10     |\n"
+        "+--------+------+--------+",
+    ],
+)
+def test_a_heading_over_all_columns_inside_is_no_value(table: str) -> None:
+    assert cells(table) == [("Padded", "Cost", "5"), ("Padded", "Weight", "10")]
+
+
+def test_a_mark_of_ditto_is_what_stands_above() -> None:
+    table = '| Load | Speed | Rest |\n|---|---|---|\n| 1 | 12" | 1 |\n| 2 | " | ditto |\n| 3 | 9" | 2 |'
+    assert [value for _, _, value in cells(table)] == ['12"', "1", '12"', "1", '9"', "2"]
+
+
+def test_a_quoted_table_is_a_table() -> None:
+    assert cells("> | Level | Load |\n> |---|---|\n> | 1 | 10 |") == [("1", "Load", "10")]
+
+
+def test_numbered_tables_are_called_without_their_numbers() -> None:
+    table = "| Level | Load |\n|---|---|\n| 1 | 10 |"
+    text = f"# Table 3-1. Beasts\n\nTable 3-2. Mules\n\n{table}\n\nTable 3-3: Camels\n\n{table}"
+    found = reading(text, name="Table 3-1. Beasts").grids
+    assert [grid.title for grid in found] == ["Mules", "Camels"]
+    assert found[0].context == "Beasts\nMules"
