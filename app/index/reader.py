@@ -181,9 +181,15 @@ def _blocks(passage: Passage, name: str, contents: Contents, pairs: list[tuple[s
         stated.setdefault(labels.attribute(key), (key.replace("_", " "), value))
     for subject, some in (
         (name, list(stated.values())),
-        *((spoken(block.heading), block.pairs) for block in read_blocks if block.heading),
+        *((_part(name, spoken(block.heading)), block.pairs) for block in read_blocks if block.heading),
     ):
         yield from _block(passage, subject, name, some)
+
+
+def _part(name: str, heading: str) -> str:
+    """What a part of an entry is called: "Greater" in "Quil, Lesser and Greater" is "Quil, Greater"."""
+    head, comma, rest = name.partition(", ")
+    return f"{head}, {heading}" if comma and set(terms.stems(heading)) <= set(terms.stems(rest)) else heading
 
 
 def _block(passage: Passage, subject: str, name: str, pairs: list[tuple[str, str]]) -> Iterator[Grid]:

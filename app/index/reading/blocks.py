@@ -50,10 +50,22 @@ class _Section:
         self.heading = heading
         self.found: dict[str, tuple[str, str]] = {}
 
-    def add(self, pair: Pair) -> bool:
-        """False where it has another value of the same attribute already."""
-        known = self.found.setdefault(labels.attribute(pair.key), (pair.key, pair.value))
-        return known[1] == pair.value
+    def add(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Takes the pairs of lines that stand together, and gives back those that may be another entry's.
+
+        All where one has another value of what was stated before; from a second Armor Class on, while a
+        second line of skills is none by itself.
+        """
+        names = [labels.attribute(pair.key) for pair in pairs]
+        if any(self.found.get(name, pair)[1] != pair.value for name, pair in zip(names, pairs, strict=True)):
+            return list(pairs)
+        left: list[Pair] = []
+        for at, (name, pair) in enumerate(zip(names, pairs, strict=True)):
+            if self.found.setdefault(name, (pair.key, pair.value))[1] != pair.value:
+                if is_certain(pair.key):
+                    return [*left, *pairs[at:]]
+                left.append(pair)
+        return left
 
 
 def read(lines: Sequence[str]) -> tuple[list[Block], list[str]]:
@@ -80,7 +92,7 @@ def read(lines: Sequence[str]) -> tuple[list[Block], list[str]]:
         if not enough:
             whys += [f"{_why(pair)}: {pair.key}: {pair.value}" for pair in pairs]
             continue
-        whys += [f"a second value: {p.key}: {p.value}" for p in pairs if not sections[-1].add(p)]
+        whys += [f"a second value: {pair.key}: {pair.value}" for pair in sections[-1].add(pairs)]
         whys += [f"a line of a block that is no pair: {line}" for line in rest]
     return _apart(sections), whys
 

@@ -22,6 +22,8 @@ _CAPTION = re.compile(
     r"|^Table\s+[\dIVX][\w.–-]{0,9}\s+(\S.{0,100}[^\s.;,])$"
 )
 _QUOTED = re.compile(r"^(?: {0,3}>)+ ?")
+# A short line of text right above a table.
+_LEAD = re.compile(r"[A-Z(][^|:.;]{2,60}(?::|(?<=[^.,;!?]))")
 _CAPTION_BELOW = re.compile(r"^(?:Table)?:\s+(\S.*)$")
 # What begins like JSON and is none is read to the end of the passage: so often.
 _MOST_TRIES = 20
@@ -68,7 +70,8 @@ def contents_of(passage: Passage) -> Contents:
         at += 1
         if at < len(lines) and lines[at].strip() and lines[at].strip() == passage.hierarchy.strip():
             at += 1
-    above = caption = ""
+    above = caption = led = ""
+    leads: list[str] = []
     tries = _MOST_TRIES
     while at < len(lines):
         line = lines[at].strip()
@@ -94,7 +97,8 @@ def contents_of(passage: Passage) -> Contents:
                 found.whys += shaped.whys
                 said_of_it = clean(raw.caption) or caption
                 found.tables += [Found(table, above, said_of_it, found.raws) for table in shaped.tables]
-            caption = ""
+                leads += [led if not said_of_it else ""] * len(shaped.tables)
+            caption = led = ""
             found.lines.append("")
             continue
         if (headed := heading(line)) is not None:
@@ -103,8 +107,16 @@ def contents_of(passage: Passage) -> Contents:
             caption = clean(said[1] or said[2] or said[3]).rstrip(":")
         else:
             caption = ""
+        led = line.rstrip(":") if _LEAD.fullmatch(line) else ""
         found.lines.append(lines[at])
         at += 1
+    if found.raws > 1:
+        # Of several tables the line above says which one it is.
+        name = headed_by or clean(title)
+        found.tables = [
+            table._replace(caption=f"{name}: {clean(lead)}") if lead else table
+            for table, lead in zip(found.tables, leads, strict=True)
+        ]
     return found
 
 

@@ -10,6 +10,8 @@ from app.index import labels
 from app.index.reading.cells import clean
 
 _MOST_KEY_WORDS = 6
+# What a key begins with that only says when something holds.
+_CONDITIONS = frozenset(("if", "when", "while", "unless", "until", "during", "note", "notes"))
 # Longer values, and those of more than one sentence that are longer than the second, are prose.
 LONGEST_VALUE = 400
 _LONGEST_SENTENCES = 120
@@ -97,6 +99,7 @@ def one(line: str) -> Pair | None:
     if (
         not _KEY.fullmatch(key)
         or len(key.split()) > _MOST_KEY_WORDS
+        or key.split()[0].lower() in _CONDITIONS
         or (key.endswith(".") and "no" not in key.lower())
     ):
         return None

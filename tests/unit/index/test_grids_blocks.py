@@ -185,7 +185,10 @@ def test_what_was_not_read_is_said() -> None:
         "a single line in the text: Duration: 1 turn",
         "no name of an attribute: Temper: foul",
     ]
-    assert whys("AC: 5\nHD: 3\n\nProse.\n\nAC: 6\nHD: 3") == ["a second value: AC: 6"]
+    assert whys("AC: 5\nHD: 3\n\nProse.\n\nAC: 6\nHD: 3") == [
+        "a second value: AC: 6",
+        "a second value: HD: 3",
+    ]
     long = passage("AC: 5\nHD: 3\nTemper: " + "foul " * 100)
     assert [unread.why[:40] for unread in read([long]).unread] == ["a line of a block that is no pair: Tempe"]
 
@@ -219,3 +222,19 @@ def test_one_line_of_statistics_is_no_heading() -> None:
 def test_a_value_in_which_another_abbreviation_begins_is_not_certain(end: str) -> None:
     line = end.join(("AC 5", 'MV 9"', "HD 3+1", "#AT 2", "D 1-4/1-4", "ML 8"))
     assert blocks(line)["Owlbear"] == {"AC": "5", "MV": '9"', "HD": "3+1", "ML": "8"}
+
+
+def test_what_repeats_an_attribute_is_anothers() -> None:
+    own = {"ARMOR CLASS": "5", "HIT DICE": "3", "DAMAGE": "1-8"}
+    text = "ARMOR CLASS: 5\nHIT DICE: 3\nDAMAGE: 1-8\n"
+    chief = "A gnar is led by a chief.\nARMOR CLASS: 2\nHIT DICE: 6\nHit points: 30 each\n"
+    assert blocks(f"{text}\n{chief}")["Owlbear"] == own
+    assert blocks(text + "ARMOR CLASS: 2\nMOVE: 12\n")["Owlbear"] == own
+    assert blocks(text + "If raging: AC 1\n")["Owlbear"] == own
+    repeated = "AC: 5\nHD: 3\nSkills: stealth\nSkills: climbing\nMorale: 8\n"
+    assert blocks(repeated)["Owlbear"] == {"AC": "5", "HD": "3", "Skills": "stealth", "Morale": "8"}
+
+
+def test_parts_of_an_entry_are_called_after_it_where_its_name_has_them() -> None:
+    text = "# Quil, Lesser and Greater\n\n### Lesser\nAC: 7\nHD: 2\n\n### Chief\nAC: 3\nHD: 8"
+    assert list(blocks(text, "Quil, Lesser and Greater")) == ["Quil, Lesser", "Chief"]

@@ -462,3 +462,12 @@ def test_numbered_tables_are_called_without_their_numbers() -> None:
     found = reading(text, name="Table 3-1. Beasts").grids
     assert [grid.title for grid in found] == ["Mules", "Camels"]
     assert found[0].context == "Beasts\nMules"
+
+
+@pytest.mark.parametrize("colon", [":", ""])
+def test_the_line_above_tells_several_tables_apart(colon: str) -> None:
+    first, second = ("| Trade | Day |\n|---|---|\n| Cook | " + wage + " |" for wage in ("1 sp", "3 sp"))
+    text = f"# Wages\n\n{first}\n\nIn time of war{colon}\n\n{second}"
+    assert [grid.title for grid in reading(text, name="Wages").grids] == ["Wages", "Wages: In time of war"]
+    (grid,) = reading(f"# Wages\n\nIn time of war{colon}\n\n{second}", name="Wages").grids
+    assert grid.title == "Wages"
