@@ -37,16 +37,17 @@ class Asked:
         self._course = course
 
     def answered(self, said: Said, others: list[Claim]) -> list[Claim]:
-        """What a statement claims that begins with "yes" or "no", beside `others`."""
+        """What a statement claims that begins with "yes" or "no", beside `others`, before anything is said of
+        anybody: later it may answer something else."""
         at = said.first
         while said.stem(at) in _SAYING:
             at += 1
         if said.statement.above or said.stem(at) not in _ANSWERS or said.stem(at + 1) not in _FOLLOWING:
             return []
-        if (asked := self._statement) is None:
+        if self._course.subject or self._statement is None:
             return []
         text = said.text(at, at)
-        if (stated := self._stated(asked)) is None:
+        if (stated := self._stated) is None:
             return [] if others or at + 1 < len(said.tokens) else [Claim(text, "unchecked")]
         right = (said.stem(at) == "yes") == (stated.status == "supported")
         return [Claim(text, "supported" if right else "contradicted", stated.n, stated.books_say)]
@@ -65,15 +66,18 @@ class Asked:
         said = Said(Statement(question.source[start:]), self._course.books)
         return said if _CHANGING.isdisjoint(said.words) else None
 
-    def _stated(self, asked: Said) -> Claim | None:
+    @cached_property
+    def _stated(self) -> Claim | None:
         """What the books say of it, for certain: that it is so, or that it is not."""
-        course = self._course
+        course, asked = self._course, self._statement
+        if asked is None:
+            return None
         found = [*in_words(course, asked), *comparisons(course, asked), *figures(course, asked, asked.values)]
         if not found:
             found = plain(course, asked, exactly=True)
             accounted = asked.words
         else:
-            accounted = asked.about_words | asked.words_of(asked.attributes) | asked.words_of(course.mentions)
+            accounted = asked.about_words | asked.words_of(asked.attributes)
             accounted |= {word for claim in found for word in words(read(claim.text))}
             accounted = accounted.union(*(asked.beside(at) for at in asked.coordinates))
             accounted = accounted.union(*(course.books.pages[c.n - 1].title for c in found if c.n))

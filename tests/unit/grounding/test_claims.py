@@ -284,6 +284,8 @@ def test_yes_and_no_are_held_against_what_was_asked(
         found = [one for one in said(answer, question) if one != ("unchecked", None)]
         assert found == ([denied] if denied else [])
     affirmed = [status for status, _ in said("Yes.", question) if status != "unchecked"]
+    # Later it may answer something else.
+    assert said("The ogre has AC 4. Can it fly? No.", question)[1:] in ([], [("unchecked", None)])
     swapped = {"supported": "contradicted", "contradicted": "supported"}
     assert affirmed == ([swapped[denied[0]]] if denied else [])
 
