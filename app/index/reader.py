@@ -14,10 +14,11 @@ from app.index import labels, terms
 from app.index.grids import Grid, GridRow
 from app.index.reading import blocks, json_rows, json_tables
 from app.index.reading.contents import Contents, Found, contents_of
-from app.index.reading.joining import JsonPart, called, follows, goes_on, json_grids, spoken
+from app.index.reading.joining import JsonPart, follows, goes_on, json_grids
 from app.index.reading.pairs import is_certain, is_known, of_metadata
 from app.index.reading.raw import MOST_CELLS
 from app.index.reading.row_labels import Table
+from app.index.reading.titles import called, spoken
 from app.models import Passage
 
 # Of what was not read, so much is told.

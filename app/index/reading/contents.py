@@ -19,7 +19,7 @@ MOST_CHARACTERS = 2_000_000
 _LONGEST_ALIGNED = 2_000
 _CAPTION = re.compile(
     r"^(?:\*\*|__|\*|_)?(?:Table\b[^:*]{0,20}[:.]\s*)?(\S.*?)(?:\*\*|__|\*|_)$|^Table\b[^:]{0,20}:\s*(\S.*)$"
-    r"|^Table\s+[\dIVX][\w.–-]{0,9}\s+(\S.{0,100}[^\s.;,])$"
+    r"|^Table\s+(?:\d[\w.–-]{0,9}|[IVX]{1,6}(?:[.–-]\w{1,4})?)\.?\s+(\S.{0,100}[^\s.;,])$"
 )
 _QUOTED = re.compile(r"^(?: {0,3}>)+ ?")
 # A short line of text right above a table.

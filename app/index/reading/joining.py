@@ -1,7 +1,4 @@
-"""Puts together what was stored apart: rows of a table that are passages, a table that goes on in the next.
-
-Also says what a table is called.
-"""
+"""Puts together what was stored apart: rows that are passages, a table that goes on in the next passage."""
 
 from __future__ import annotations
 
@@ -13,30 +10,17 @@ from typing import Any, NamedTuple
 
 from app.index import labels, terms
 from app.index.grids import Grid, GridRow
-from app.index.reading.cells import heading
 from app.index.reading.json_rows import JsonRow, split_place, split_title
 from app.index.reading.json_tables import JsonTable
 from app.index.reading.raw import MOST_CELLS, MOST_COLUMNS
 from app.index.reading.row_labels import other_labels
+from app.index.reading.titles import called, spoken
 from app.models import Passage
 
-_PART = re.compile(
-    r" ?(?:[(\[](?:part )?\d{1,3} of \d{1,3}[)\]]|[,:(\[]? ?\bpart \d{1,3}(?: of \d{1,3})?[)\]]?"
-    r"|[,(\[]? ?\bcont(?:inued|'d|\.)[)\]]?)$",
-    re.IGNORECASE,
-)
-# "Table 3-1. Knights" is called "Knights".
-_NUMBER = re.compile(r"^Table\s+[\dIVX][\w.–-]{0,9}(?<![^\W\d]{3})[.:]?\s+(?=\S)", re.IGNORECASE)
-_SMALL_WORDS = "a an and as at by for from in of on or per the to vs vs. with"
-_SMALL = frozenset(_SMALL_WORDS.split())
-_SHORT = re.compile(
-    r"[(\[]?(?:[IVX]+|AC|HD|HP|XP|GP|NPC|PC|DM|[A-Z](?:\.[A-Z])*\.?|[IVX]+\.[A-Z]?\.?)[)\].,:;]*"
-)
 # Of one table so many properties with parts are compared with one another.
 _MOST_PARENTS = 50
 # What tells two labels apart that have the same words and figures.
 _SIGNS = re.compile(r"(?<!\w)[-−](?=\d)|[+<>=≤≥%*†‡#'\"/]")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 class JsonPart(NamedTuple):
@@ -44,33 +28,6 @@ class JsonPart(NamedTuple):
 
     passage: Passage
     table: JsonTable
-
-
-def called(passage: Passage) -> str:
-    """What people call the entry or the table of `passage`, without the mark of a part."""
-    name = str(passage.metadata.get("name") or passage.metadata.get("title") or "").strip()
-    if not name:
-        name = heading(passage.text.strip().split("\n", 1)[0]) or passage.id
-    return spoken(_NUMBER.sub("", _unparted(terms.plain(name))) or name)
-
-
-def _unparted(title: str) -> str:
-    return _PART.sub("", " ".join(title.split()))
-
-
-def spoken(title: str) -> str:
-    """`title`, in lower case with capitals where it was in capitals only."""
-    if not title.isupper() or len(title) < 3:
-        return title
-    words = title.split()
-    return " ".join(
-        word
-        if _SHORT.fullmatch(word)
-        else word.lower()
-        if word.lower().lstrip("(") in _SMALL and at
-        else _WORD.sub(lambda found: found[0].capitalize(), word)
-        for at, word in enumerate(words)
-    )
 
 
 def json_grids(parts: Sequence[JsonPart]) -> Iterator[Grid]:

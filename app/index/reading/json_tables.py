@@ -179,7 +179,7 @@ def _tables(value: Any, called: str) -> Iterator[JsonTable | str]:
     known = sum(_is_attribute(key.rpartition(": ")[2]) for key in cells)
     # One value beside others that are held together labels them: "race" beside "values".
     labels_row = len(plain) == 1 and len(stated) > 1 and not _is_attribute(plain[0]) and not named
-    if not place and known > 1 and known * 2 >= len(cells) and not labels_row:
+    if title and not place and known > 1 and known * 2 >= len(cells) and not labels_row:
         yield JsonTable(own, "", said, [JsonRow("", title, cells)], is_entry=True)
         return
     row = row_of(cells, place, [shown(key) for key in plain])

@@ -8,7 +8,7 @@ import pytest
 
 from app.index.grids import Grid, GridRow, from_json, to_json
 from app.index.reader import read
-from app.index.reading.joining import spoken
+from app.index.reading.titles import spoken
 from app.models import Passage
 from tests.unit.index.stated import passage
 

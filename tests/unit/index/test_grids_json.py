@@ -416,3 +416,15 @@ def test_a_value_beside_others_that_are_held_together_labels_them() -> None:
         ("elf", "dexterity", "1"),
         ("elf", "constitution", "-1"),
     ]
+
+
+def test_rows_without_any_title_are_of_the_table_they_stand_under() -> None:
+    rows = [
+        Passage(
+            f"p{level}", json.dumps({"level": level, "thac0": 21 - level}), {"hierarchy": "Classes > Squires"}
+        )
+        for level in (3, 4)
+    ]
+    (grid,) = read(rows).grids
+    assert (grid.title, grid.columns) == ("Squires", ("level", "thac0"))
+    assert [row.cells for row in grid.rows] == [("3", "18"), ("4", "17")]

@@ -462,6 +462,7 @@ def test_numbered_tables_are_called_without_their_numbers() -> None:
     found = reading(text, name="Table 3-1. Beasts").grids
     assert [grid.title for grid in found] == ["Mules", "Camels"]
     assert found[0].context == "Beasts\nMules"
+    assert reading(table, name="TABLE IN THE HALL").grids[0].title == "Table in the Hall"
 
 
 @pytest.mark.parametrize("colon", [":", ""])
