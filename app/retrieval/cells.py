@@ -53,6 +53,24 @@ _QUALIFYING = wording.roots(
     " failure multiplier reaction random racial turning proficiency matrix resistance requirement"
     " loss gain recovery"
 )
+# Behind these stands another than whom the figures are of: who is fought, whom it is done to or comes from.
+_FOUGHT = wording.listed("against vs versus")
+_NOT_OWNERS = _FOUGHT | wording.listed("to into from by with as")
+_DONE_TO = frozenset(("damage", "number of attacks"))
+# Where the rows are what one is in danger of, or fights.
+_FIGHTING = frozenset(("saving throw", "number of attacks", "to hit")) | _UNDEAD | TURNING
+_PEOPLE = wording.roots("character player race class")
+_SUBJECTS = wording.roots("monster creature item spell")
+_PREPOSITIONS = wording.listed("for to by from on with of as like my your our")
+_RATES = wording.listed("per each every")
+_REACHING = wording.roots("reach attain become get gain need make")
+_OPPONENTS = wording.roots("opponent target")
+_CASTING = frozenset(("duration", "casting time"))
+# Experience is given by a monster and needed by a character.
+_NEEDED = wording.roots("need require become reach attain get gain")
+_GIVEN = wording.roots("worth give value award")
+_WE = wording.listed("i we you")
+_WHICH = frozenset(("what", "which"))
 # What may be asked of an entry itself with "how many" and "how much".
 _COUNTED_ENTRIES = frozenset(("number appearing", "cost"))
 
@@ -126,8 +144,9 @@ def matches(grid: Grid, question: Wording) -> list[Match]:
     # A word that names a row or a column is asked for: what leaves it out is no reading.
     spans = [*(selected.span for selected in selections), *(target.span for target in targets)]
     naming = {n for span in spans for n in range(*span)}
+    rows = {n for selected in selections if selected[1:4:2] == (0, None) for n in range(*selected.span)}
     return [
-        _match(grid, selected, target, question, naming)
+        _match(grid, selected, target, question, naming, rows)
         for selected in selections
         for target in _allowed(grid, selected, targets, question)
     ]
@@ -274,14 +293,28 @@ def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
                 continue
             for form in row_forms(cell):
                 for span in question.runs.get(form, ()):
-                    if any(_says(word.text) for word in question.words[slice(*span)]):
+                    said = {word.text for word in question.words[slice(*span)]}
+                    if not any(map(_says, said)):
+                        continue
+                    for other in _alike(grid, number, place, said):
                         spans.append((span, len(found)))
-                        found.append(Selected(number, place, span))
+                        found.append(Selected(other, place, span))
     return list(dict.fromkeys(found[what] for _, what in _longest(spans)))
+
+
+def _alike(grid: Grid, number: int, place: int, said: set[str]) -> Iterator[int]:
+    """The row, and where its label has more than is said, all others that have that as well: "oil"."""
+    yield number
+    if said < set(words_of(grid.rows[number].cells[place])):
+        for other, row in enumerate(grid.rows):
+            if other != number and said < set(words_of(row.cells[place][:_LONGEST_NAME])):
+                yield other
 
 
 # The words of a column's label whose cells are names.
 _NAMING = wording.roots("title name")
+# A column of levels has none of these: "Level 5 spells", "Level title".
+_LABELLING = _NAMING | _SPELLS
 
 
 def _says(text: str) -> bool:
@@ -294,7 +327,7 @@ def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
     found = []
     for place, label in enumerate(grid.columns):
         own = set(words_of(label))
-        if place and "level" not in own:
+        if place and ("level" not in own or own & _LABELLING or any(word[0].isdigit() for word in own)):
             continue
         general = all(word in _ROLLED or _DIE.fullmatch(word) for word in terms.tokens(label))
         for n, word in enumerate(question.words):
@@ -315,7 +348,12 @@ def _rows_numbered(grid: Grid, question: Wording) -> list[Selected]:
 
 
 def _match(
-    grid: Grid, selected: Selected, target: Target, question: Wording, naming: Collection[int]
+    grid: Grid,
+    selected: Selected,
+    target: Target,
+    question: Wording,
+    naming: Collection[int],
+    rows: Collection[int],
 ) -> Match:
     named = {*range(*selected.span), *range(*target.span)}
     own = {word for place in (*target.columns, selected.by) for word in words_of(grid.columns[place])}
@@ -326,16 +364,23 @@ def _match(
     own |= {question.words[n].text for n in named}
     title, context = _meant(grid.title), _words(grid.context)
     titled = grid.title.lower().split()
+    places = (selected.by, *target.columns)
+    labelled = {*titled, *" ".join(grid.columns[place] for place in places).lower().split()}
     missing, distant = [], 0
     for n, word in enumerate(question.words):
         condition = not wording.CONDITIONS.difference(titled).isdisjoint(word.before)
-        known = word.text in own or word.text in title or _goes_with(word.text, cells, own) or word.soft
+        known = word.text in own or word.text in title or _goes_with(word.text, cells, own)
+        rate = not (_RATES - labelled).isdisjoint(word.before)
+        known = (known and n not in rows and not rate) or (
+            word.soft and _is_soft(grid, selected, target, question.words, n)
+        )
         # "con for an elf as an elf"
         again = condition and any(other.text == word.text for other in question.words if other is not word)
-        if (n in named and not again) or (known and not condition):
+        if (n in named and not again and not rate) or (known and not condition):
             continue
         asked = n in naming or word.text in wording.ATTRIBUTES
-        if word.text in context and word.number is None and not condition and not asked:
+        beside = selected.counts is None and _is_beside(question.words, n, selected.span)
+        if word.text in context and word.number is None and not (condition or asked or beside):
             distant += 1
         else:
             missing.append(n)
@@ -345,16 +390,137 @@ def _match(
     counting = counting or (first > 0 and question.words[first - 1].text == "number")
     if counting and selected.counts is None and not own & _COUNTED_ENTRIES:
         missing.append(selected.span[0])
+    if _is_of_another(grid, selected, target, question.words) or _is_other(
+        grid, selected, target, question.words, cells
+    ):
+        missing.append(selected.span[0])
     if grid.kind == "table" and not _titled(grid, selected, target, {word.text for word in question.words}):
         missing.append(-1)
     numbers = frozenset(n for n in named if question.words[n].number is not None)
     return Match(grid, selected, target, tuple(missing), numbers, distant)
 
 
+def _is_soft(grid: Grid, selected: Selected, target: Target, words: Sequence[Word], n: int) -> bool:
+    """Whether the soft word at `n` says nothing of whose the figures are, or for what."""
+    text, before = words[n].text, set(words[n].before)
+    asked = {words[at].text for at in range(*target.span)}
+    opening = n < min(selected.span[0], target.span[0] if target.span[1] else n + 1)
+    if text in _OPPONENTS:
+        # "Damage vs. large opponents"
+        return grid.kind == "table" and n == target.span[1] and not before
+    if before & _RATES or (text == "know" and not opening and asked & _SPELLS):
+        return False
+    if text in _SUBJECTS and (before & _PREPOSITIONS or selected.counts == "level"):
+        return False
+    if text in _PEOPLE:
+        # "A character with strength 17", no "player character ogre"
+        return grid.kind == "table" and (selected.counts is not None or not before & _PREPOSITIONS)
+    if "to" in words[n].before[-1:] and not opening and text not in _ROLL:
+        return text in _REACHING and "experience points" in asked
+    if grid.kind == "table" or text not in _SUBJECTS:
+        return True
+    return text != "item" and (text in _SPELLS) == any(map(_is_casting, grid.columns))
+
+
+def _is_casting(label: str) -> bool:
+    return not _CASTING.isdisjoint(words_of(label))
+
+
+def _is_of_another(grid: Grid, selected: Selected, target: Target, words: Sequence[Word]) -> bool:
+    """Whether what is named is not whose figures are asked for: "damage against an ogre"."""
+    first, before = words[selected.span[0]], set(words[selected.span[0]].before)
+    asked = {words[n].text for n in range(*target.span)}
+    if grid.kind == "block":
+        return bool(before & _NOT_OWNERS) or ("on" in before and bool(asked & _DONE_TO))
+    if selected.counts == "level":
+        outside = (word for n, word in enumerate(words) if not target.span[0] <= n < target.span[1])
+        return bool(before & _FOUGHT) or any("from" in word.before for word in outside)
+    if "with" in before and "armor class" in asked:
+        return True
+    fights = not _FIGHTING.isdisjoint(_words(grid.title)) and not first.number
+    return selected.counts is None and ("to" in before or (bool(before & _FOUGHT) and not fights))
+
+
+def _is_other(
+    grid: Grid, selected: Selected, target: Target, words: Sequence[Word], cells: Sequence[str]
+) -> bool:
+    """Whether the question asks for something else by the same words: what is given, which spells."""
+    asked = {words[n].text for n in range(*target.span)}
+    texts = {word.text for word in words}
+    start, end = selected.span
+    said = " ".join(words[n].typed for n in range(*target.span))
+    # "What is the attack of an ogre" may ask for more than how many.
+    if said in _SPOKEN and _SPOKEN[said] in asked:
+        return True
+    counting = any(not wording.COUNTING.isdisjoint(word.before) for word in words)
+    if said.startswith("appear") and said != "appearing" and not counting:
+        return True
+    # "Seer spells level 2" may be those of the second level.
+    if selected.counts == "level":
+        behind = start > 0 and words[start - 1].text in _SPELLS and not words[start].before
+        before = end < len(words) and words[end].text in _SPELLS and not words[end].before
+        if before or (behind and len(target.columns) > 1):
+            return True
+        # So may "2nd level seer spells".
+        phrase = [n for n in range(end, len(words)) if words[n].text in _SPELLS][:1]
+        if len(target.columns) > 1 and phrase and not any(word.before for word in words[end : phrase[0] + 1]):
+            return True
+        if _SPELLS & texts and any(word.typed in _LISTING for word in words):
+            return True
+    if grid.kind == "block":
+        for word in words:
+            mine = word.text in _NEEDED and not _WE.isdisjoint(word.before) and "do" in word.before
+            if (mine and "experience points" not in asked) or (word.text in _LEARNT and "level" in asked):
+                return True
+    # What is added to a roll is not the roll that is needed.
+    if not BONUS & texts and "to hit" in texts and _ROLL & texts and any(map(_ADDED.match, cells[:-1])):
+        return True
+    if "experience points" in asked and selected.counts == "level":
+        typed = {part for word in words for part in word.typed.split()}
+        given = bool(_GIVEN & {wording.root(terms.stem(part)) for part in typed})
+        return given or any(word.text == "get" for word in words[max(end, target.span[1]) :])
+    if "experience points" in asked and selected.counts is None:
+        for n, word in enumerate(words):
+            if word.text in _NEEDED and n and (word.typed in _NEED or _WE.isdisjoint(word.before)):
+                return True
+    for n, word in enumerate(words):
+        which = bool(word.before) and word.before[-1] in _WHICH
+        following = [other.text for other in words[n : n + 3]]
+        if which and word.text == "level" and not target.span[0] <= n < target.span[1]:
+            return True
+        named = which and not _SPELLS.isdisjoint(following if word.number is not None else following[:1])
+        levels = word.text in _SPELLS and wording.COUNTING & {*word.before} and following[1:2] == ["level"]
+        if (named or levels) and "saving throw" not in texts and not _SPELLS.isdisjoint(texts):
+            return True
+        if which and word.typed in _ATTACKS and not any(_LETTER.search(cell) for cell in cells[:-1]):
+            return True
+    return False
+
+
+_LEARNT = wording.roots("need get gain cast use")
+_SPOKEN = {"attack": "number of attacks", "lair": "percent in lair"}
+_ADDED = terms.expression(r"[+−-]\s?\d")
+_ROLL = wording.roots("need require roll")
+_NEED = wording.listed("need needed needs required requires")
+_ATTACKS = wording.listed("attack attacks")
+_LISTING = wording.listed("list name show")
+_WITH_BONUS = frozenset(("damage", "level", "number of attacks", "saving throw")) | wording.roots(
+    "strength intelligence wisdom dexterity constitution charisma"
+)
+
+
+def _is_beside(words: Sequence[Word], n: int, span: Span) -> bool:
+    """Whether the word at `n` is one with what stands at `span`: "special long sword"."""
+    return (n == span[0] - 1 and not words[span[0]].before) or (n == span[1] and not words[n].before)
+
+
 def _goes_with(word: str, cells: Sequence[str], own: set[str]) -> bool:
     """Whether a word that only says what kind of figure is wanted is borne out by the value."""
     value = " ".join(cells)
     if word in BONUS:
+        # An armor class of 0 is no bonus.
+        if own & (wording.ATTRIBUTES - _WITH_BONUS):
+            return not own.isdisjoint(BONUS)
         return bool(_SIGNED.match(value)) or not own.isdisjoint(BONUS)
     if word in CHANCE:
         return bool(_CHANCE.match(value))
@@ -368,10 +534,13 @@ def _titled(grid: Grid, selected: Selected, target: Target, asked: set[str]) -> 
     telling does, what changes the meaning of the figures.
     """
     own = {word for place in (*target.columns, selected.by) for word in words_of(grid.columns[place])}
+    title = _words(grid.title)
     if "to hit" in asked:
         own |= {"number of attacks", "armor class"}
     if not TURNING.isdisjoint(asked):
         own |= _UNDEAD
+    if "to hit" in asked and BONUS.isdisjoint(asked) and not BONUS.isdisjoint(_words(grid.context) | title):
+        return False
     telling = selected.counts not in (None, "", "level")
     if selected.counts is None:
         cell = grid.rows[selected.row].cells[selected.by]

@@ -13,10 +13,10 @@ from itertools import islice, pairwise, product
 from typing import NamedTuple
 
 from app.deadline import Deadline
-from app.index import terms
+from app.index import labels, terms
 from app.index.search import LONGEST_WORD, LexicalIndex
 from app.models import Fact, Turn
-from app.retrieval import cells, spelling, wording
+from app.retrieval import cells, entities, spelling, wording
 from app.retrieval.cells import Match
 from app.retrieval.named import Reading
 from app.retrieval.wording import Word
@@ -38,14 +38,19 @@ _MOST_SIDES = 8
 _MOST_UNKNOWN = 4
 _MOST_SPELT = 8
 _FREE = cells.BONUS | cells.CHANCE | cells.UNITS.keys()
-_AUXILIARIES = wording.listed("is are do does did can could will would has have was were may am")
-_POLITE = wording.listed("tell give show say know have get see")
+_AUXILIARIES = wording.listed("is are do does did can could will would has have was were may am should might")
+_POLITE = wording.listed("tell give show say know have get see look find check remember remind")
+_WHOM = wording.listed("you i we anyone anybody someone somebody")
 _ARTICLES = frozenset(("a", "an", "the"))
 _OPENING = frozenset(("what", "whats", "which", "how many", "how much"))
 _SINGULAR = wording.roots("it its he him his she her that this one")
 _PRONOUNS = _SINGULAR | wording.roots("they their them those these ones")
 # What "how much" may ask for that is no price.
-_COUNTED = frozenset(("cost", "weight", "experience points", "damage"))
+_COUNTED = frozenset(("cost", "weight", "experience points", "damage", *wording.roots("worth")))
+_AGAINST = frozenset(("vs", "versus"))
+_FOUGHT = wording.listed("against vs versus with")
+_DOING = wording.listed("do does has have")
+_IS = wording.listed("is are for would was")
 _COMPARING = wording.roots(
     "higher lower better worse more less fewer greater bigger smaller best highest lowest most least compare"
 )
@@ -90,7 +95,8 @@ class _Asked:
     def __init__(self, index: LexicalIndex, deadline: Deadline, history: Sequence[Turn]) -> None:
         self._index, self._deadline = index, deadline
         asked = [turn.content[:_MOST_CHARACTERS] for turn in history if turn.role == "user"]
-        self._before = wording.read(asked[-1], {}) if asked else []
+        self._asked = asked[-1] if asked else ""
+        self._before = wording.read(self._asked, {}) if asked else []
         self._tried = self._looked_at = 0
         self._known: dict[tuple[Word, ...], tuple[Stated, Match | None]] = {}
 
@@ -105,21 +111,29 @@ class _Asked:
             return stated
         clauses = _clauses(words)
         if len(clauses) > 1 and _COMPARING.isdisjoint(word.text for word in words):
-            parts = []
-            for clause in clauses:
-                parts.append(self._several(clause))
-                if not parts[-1].exact:
-                    return parts[-1]
-            return _joined(parts)
+            parts = [self._several(clause) for clause in clauses]
+            if all(part.exact for part in parts):
+                return _joined(parts)
         return stated if self._has_strange(words) else self._several(words)
 
     def _followed(self, words: list[Word]) -> Stated:
         """What is stated on a question that leaves its subject, or what it asks for, to the one before."""
         pointing = {word.text for word in words} & _PRONOUNS
-        if pointing & _SINGULAR and any(_joins(self._before, n) for n in range(len(self._before))):
+        if pointing & _SINGULAR and self._is_of_several():
             return Stated(reason="more than one thing was spoken of")
+        if any("and" in word.before and not _FOUGHT.isdisjoint(word.before) for word in words):
+            return Stated(reason="adds a condition")
         words = _priced(_without(words, _PRONOUNS))
-        stated = self._several(words)
+        stated, _ = self._one(words)
+        if not stated.exact:
+            # The subject may stand there twice; of two things one is what was asked before.
+            stated = self._several(words)
+            if (
+                len({(fact.subject, fact.row) for fact in stated.facts})
+                * len({fact.attribute for fact in stated.facts})
+                > 1
+            ):
+                stated = Stated(reason="more than what is asked now")
         *before, last = _clauses(words) or [words]
         if stated.exact or not before:
             return stated
@@ -136,10 +150,19 @@ class _Asked:
             found += [again] if again.exact else []
         return found[0] if len(found) == 1 else stated
 
+    def _is_of_several(self) -> bool:
+        """Whether the question before speaks of more than one thing."""
+        certain = {one.text for one in entities.read(self._asked, self._index).entities if one.certain}
+        return len(certain) > 1 or any(_joins(self._before, n) for n in range(len(self._before)))
+
     def _several(self, words: list[Word]) -> Stated:
         """What a question states that asks for several things side by side."""
         if not any(word.text in _COMPARING for word in words):
-            return self._parts(words)
+            return _alone(self._parts(words))
+        if any(word.text in _COMPARING and wording.COUNTING & set(word.before) for word in words):
+            return Stated(reason="asks how many more")
+        if any("than" in word.before for word in words):
+            return Stated(reason="compares with something")
         stated = self._parts(_without(words, _COMPARING))
         sides = {(fact.subject, fact.row) for fact in stated.facts}
         return stated if len(sides) > 1 else Stated(reason="compares with nothing")
@@ -177,6 +200,8 @@ class _Asked:
                         break
                 else:
                     joined = _joined(parts)
+                    if any(_is_titled(words, n, joined.facts) for n in bounds):
+                        continue
                     found.setdefault(frozenset(joined.facts), joined)
         return list(found.values())
 
@@ -301,10 +326,17 @@ def _without(words: Sequence[Word], left_out: Collection[str]) -> list[Word]:
 
 def _joins(words: Sequence[Word], n: int) -> bool:
     """Whether the word at `n` begins one more of several things: "AC and HD", "AC HD", no "fighter/thief"."""
-    of_kind = {words[n - 1].text, words[n].text} <= wording.ATTRIBUTES
+    pair = {words[n - 1].text, words[n].text}
+    # "Con save" is one thing.
+    of_kind = pair <= wording.ATTRIBUTES and "saving throw" not in pair and words[n].typed[:3] != "in "
     joined = wording.JOINERS.intersection(words[n].before)
+    if joined & _AGAINST and (
+        any(not _DOING.isdisjoint(word.before) for word in words)
+        or any(word.text in wording.ATTRIBUTES for word in words[:n])
+    ):
+        return False
     return bool(n and words[n].text) and (
-        bool(joined - {"/"}) or (of_kind and (bool(joined) or not words[n].before))
+        bool(joined - {"/"}) or (of_kind and (bool(joined) or wording.STOPS.issuperset(words[n].before)))
     )
 
 
@@ -313,12 +345,30 @@ def _joined(parts: Sequence[Stated]) -> Stated:
     return Stated(tuple(facts), True, f"one value for each of {len(parts)}")
 
 
+def _is_titled(words: Sequence[Word], n: int, facts: Sequence[Fact]) -> bool:
+    """Whether what is joined at `n` is so in a table's title: "armor and weapons permitted"."""
+    pair = {words[n - 1].text, words[n].text}
+    return any(fact.row and pair.issubset(wording.words_of(fact.subject)) for fact in facts)
+
+
+def _alone(stated: Stated) -> Stated:
+    """`stated`, unless the things are something else when they are worn together: armor and shield."""
+    sides: dict[str, set[str | None]] = {}
+    for fact in stated.facts:
+        name = labels.attribute(fact.attribute.split(" vs")[0])
+        side = fact.row if name == "armor class" else fact.subject
+        if name in ("armor class", "damage") and fact.row:
+            sides.setdefault(name, set()).add(side)
+    together = any(len(some) > 1 for some in sides.values())
+    return Stated(reason="may be worn or used together") if together else stated
+
+
 def _is_doubt(words: list[Word]) -> bool:
     """Whether a question asks if something is so, or what does something, not for a figure."""
     opening = words[0].before
     first, second, third = (*opening, words[0].typed, "", "")[:3]
     if first in _AUXILIARIES:
-        return not (second in ("you", "i", "we") and third in _POLITE | {"please"})
+        return not (second in _WHOM and third.split(" ")[0] in _POLITE | {"please"})
     # "What attacks an ogre?"
     between = {said for word in words for said in (*word.before, word.typed if word.soft else "")}
     return (
@@ -333,7 +383,7 @@ def _is_doubt(words: list[Word]) -> bool:
 def _priced(words: list[Word]) -> list[Word]:
     """`words` with the cost that "how much is" asks for."""
     for n, word in enumerate(words[:-1]):
-        if "how much" in word.before and word.before[-1] != "how much":
+        if "how much" in word.before and not _IS.isdisjoint(word.before):
             named = any(other.text in _COUNTED for other in words)
             return words if named else [*words[:n], Word("cost", typed="cost"), *words[n:]]
     return words

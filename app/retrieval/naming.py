@@ -5,6 +5,7 @@ Forms are those of `app.retrieval.wording.forms`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from app.index import labels, terms
@@ -26,6 +27,7 @@ _LOOSE = wording.roots("chance percent survival base rate effect")
 _UNITS = wording.roots("gp sp cp lb lbs pounds feet")
 _GENERAL = wording.roots("number amount score value figure roll points listed required needed")
 _UNTELLING = _LOOSE | _GENERAL | wording.SOFT | wording.roots("bonus penalty modifier adjustment")
+_BOTH = terms.expression(r"(?<!\w)(?:and|or|&)(?!\w)", re.IGNORECASE)
 _MARKS = terms.expression(r"[*†‡§]+")
 
 
@@ -38,12 +40,13 @@ def column_forms(label: str) -> frozenset[str]:
     texts = [label, bare]
     parts = [part.strip() for part in _LISTED.split(bare) if part.strip()]
     if len(parts) > 1:
-        texts += [part for part in parts if labels.attribute(part) in wording.ATTRIBUTES]
+        # The level of "Level/X.P. value" is none of a character's.
+        texts += [part for part in parts if labels.attribute(part) in wording.ATTRIBUTES - {"level"}]
         texts += parts if "/" not in bare or all(" " not in part for part in parts) else []
     if len(parts) == 2:
         first, second = parts[0].split(), parts[1].split()
         # "Find/remove traps", "Damage vs. small/medium"
-        if len(first) == 1 < len(second):
+        if len(first) == 1 < len(second) and labels.attribute(parts[1]) not in wording.ATTRIBUTES:
             texts += [" ".join((*first, *second[1:])), parts[1]]
         if len(first) > 1 == len(second):
             texts += [" ".join((*first[:-1], *second)), parts[0]]
@@ -53,7 +56,7 @@ def column_forms(label: str) -> frozenset[str]:
         for left_out in (_NOTHING, _LOOSE, _GENERAL, _UNITS):
             left = [word for word in words if word not in left_out]
             if not left_out or not _UNTELLING.issuperset(left):
-                forms |= wording.forms(left)
+                forms |= _named(left, text)
     return frozenset(forms)
 
 
@@ -77,8 +80,10 @@ def row_forms(label: str) -> frozenset[str]:
     texts = [label, bare]
     texts += [inside for inside in _PARENTHESES.findall(label) if not _DIGIT.search(inside)]
     texts.append(_without_quantity(bare))
-    if "," not in bare:
-        texts += [part for part in _OR.split(bare) if " " not in part.strip()]
+    either = [part.strip() for part in _OR.split(bare)]
+    # Of "Skin for water or wine" the wine is none.
+    if "," not in bare and not any(" " in part for part in either):
+        texts += either
     return frozenset(form for text in texts if _LETTER.search(text) for form in _inverted(text))
 
 
@@ -113,7 +118,8 @@ def _without_quantity(text: str) -> str:
     words = words[: of_each[0]] if of_each else words
     if len(words) > 2 and words[-1].lower().strip(".,'") in _MEASURES and words[-2][0].isdigit():
         words.pop()
-    if len(words) > 1 and words[-1][0].isdigit():
+    # Six torches are no torch.
+    if len(words) > 1 and words[-1][0].isdigit() and not words[-1].isdigit():
         words.pop()
     return " ".join(words).rstrip(", ")
 
@@ -129,6 +135,10 @@ def _inverted(text: str) -> set[str]:
     forms: set[str] = set()
     for order in (parts, parts[::-1]) if 1 < len(parts) < 5 else (parts,):
         words = [word for part in order for word in words_of(part)]
-        forms |= wording.forms(words)
-        forms |= wording.forms(terms.ROMAN.get(word, word) for word in words)
+        forms |= _named(words, text)
+        forms |= _named([terms.ROMAN.get(word, word) for word in words], text)
     return forms
+
+
+def _named(words: list[str], text: str) -> set[str]:
+    return wording.forms(words) | (wording.forms(words, True) if words and _BOTH.search(text) else set())

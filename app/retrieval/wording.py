@@ -37,6 +37,7 @@ _NUMBER = re.compile(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd
 _VOWELS = frozenset("aeiouy")
 # What is asked for without its name.
 _ASKED_FOR = (
+    (terms.expression(r"\b(?:and also|also|as well as|along with|and then)\b"), "and"),
     (terms.expression(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"), r"duration of \1"),
     (terms.expression(r"\bhow long (?:does|do|will|would) it take to cast\b"), "casting time of"),
     (terms.expression(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
@@ -52,6 +53,7 @@ ASKING = listed(
     " having had must can could will would may i my me we our us you your their some any each every per"
     " please just exactly there here so ok okay well hey hi hello thanks thank thx sorry about and or # im"
     " ive ill id am dyou again really actually anyone anybody someone somebody everyone folks guys"
+    " might should shall both too anyways btw um uh hm oh dm alright"
 )
 # Words that go with any question for figures. They count where a label has them.
 SOFT = listed(
@@ -59,11 +61,12 @@ SOFT = listed(
     " person table chart matrix list listed stat class race reach attain become make deal inflict use cast"
     " memorize cause worth spell item speak get got getting give gain need needed require required tell"
     " show say know want see happen look find check remind wonder wondering ask asking gimme lemme help"
-    " state print write mention question book rule page idea entry rating like supposed"
+    " state print write mention question book rule page idea entry rating supposed sort kind given name"
 )
 # What follows one of these is a condition, unless it names a row or a column.
 CONDITIONS = listed("with as against vs versus")
 JOINERS = listed("and or , / & vs versus than")
+BOTH = listed("and or &")
 STOPS = listed("? ! ;")
 _SIGNS = listed("? ! ; . :")
 _SMALL = listed("of the a an")
@@ -77,8 +80,14 @@ _SAID = {
     "to hit": "to hit", "magic user": "magic user", "mu": "magic user", "chance in lair": "percent in lair",
     "quick question": "", "quick one": "", "look up": "", "how many": "", "how much": "", "is that": "",
     "thank you": "", "what is it": "", "spell per day": "spell", "max": "maximum", "min": "minimum",
-    "i would like": "", "looking for": "", "according to": "", "any idea": "", "remind me": "",
-    "area": "area of effect",
+    "i would like": "", "would like": "", "id like": "", "looking for": "",
+    "according to": "", "any idea": "", "remind me": "",
+    "area": "area of effect", "forgot": "", "forget": "", "dont remember": "", "cant remember": "",
+    "do not remember": "", "cannot remember": "", "how about": "", "what about": "", "as for": "",
+    "regarding": "", "concerning": "", "any chance": "", "we fighting": "", "we are fighting": "",
+    "we met": "", "dm here": "",
+    "we meet": "", "we face": "", "we facing": "", "we are facing": "", "ran into": "", "i fighting": "",
+    "refresh memory": "", "quick": "", "quickly": "", "exact": "", "exactly": "",
 }  # fmt: skip
 _SHORT = listed("ac hd hp xp mr")
 _NAMES = {
@@ -101,6 +110,7 @@ _MEASURES = (
     "common rare fast quick heavy large intelligent smart expensive long last much many levels spells compare"
 )
 ALIASES["to hit"].append("attack")
+_UNCOUNTED = ASKING | SOFT | CONDITIONS
 # The words of questions that may be typed badly.
 VOCABULARY = frozenset(
     word
@@ -212,7 +222,8 @@ def wording(words: Sequence[Word]) -> Wording:
         for start in range(len(places)):
             for end in range(start + 1, min(start + _LONGEST_RUN, len(places)) + 1):
                 span = places[start], places[end - 1] + 1
-                for form in forms([words[n].text for n in places[start:end]]):
+                joined = any(not BOTH.isdisjoint(words[n].before) for n in places[start + 1 : end])
+                for form in forms([words[n].text for n in places[start:end]], joined):
                     runs.setdefault(form, {})[span] = None
     beginnings = {
         written[:3] for word in words[:-1] for written in (word.typed, word.text, *ALIASES.get(word.text, ()))
@@ -226,7 +237,16 @@ def mistyped(word: str) -> list[str]:
     if len(word) < _SHORTEST_MISTYPED:
         return []
     near = (other for other in VOCABULARY if abs(len(other) - len(word)) < 2 and word[0] in other[:2])
-    return sorted(other for other in near if spelling.distance(word, other, 1) == 1)
+    return sorted(
+        other
+        for other in near
+        if spelling.distance(word, other, 1) == 1 and (other not in _UNCOUNTED or _is_slip(word, other))
+    )
+
+
+def _is_slip(word: str, other: str) -> bool:
+    """Whether `word` is `other`, which is then left out, for sure: "mage" is not "make"."""
+    return word[0] == other[0] and (sorted(word) == sorted(other) or len(word) != len(other) or len(word) > 5)
 
 
 def root(stem: str) -> str:
@@ -253,7 +273,10 @@ def words_of(label: str) -> tuple[str, ...]:
     return tuple(word.text for word in read(label[: labels.LONGEST_LABEL], {})[:-1])
 
 
-def forms(words: Iterable[str]) -> set[str]:
-    """`words` in order as one string, and in any order: "longsword" and "long sword" are the same."""
-    words = list(words)
+def forms(words: Iterable[str], joined: bool = False) -> set[str]:
+    """`words` in order as one string, and in any order: "longsword" and "long sword" are the same.
+
+    What is `joined` by "and" is only what is so in the label: "longbow and arrow" is no "longbow arrow".
+    """
+    words = [*words, *(["+"] if joined else [])]
     return {"".join(words).replace(" ", ""), "\n".join(sorted(words))} if words else set()
