@@ -162,7 +162,11 @@ def _pairs(paragraph: Sequence[str], at_head: bool) -> tuple[list[Pair], list[st
     plain = [line for line in paragraph if (start := PLAIN_START.match(line)) and is_certain(start[1])]
     for line in paragraph:
         may_be = ":" in line or "=" in line or line.startswith(("**", "__")) or PLAIN_START.match(line)
-        if len(line) > LONGEST_LINE:
+        # "name: gem", "value: 50 gp": a thing in a list, whose value is not the entry's.
+        listed = line.startswith("name:") or (
+            rest[-1:] and rest[-1].startswith("name:") and line[:6] == "value:"
+        )
+        if listed or len(line) > LONGEST_LINE:
             rest.append(line)
         elif may_be and (more := several(line)):
             pairs += more

@@ -64,6 +64,9 @@ def row_of(cells: dict[str, str], place: str, plain: Sequence[str]) -> JsonRow |
         named = list(plain[:1])
     if not named:
         return None
+    # "clerics 1-3": what the title says besides a name is the label as well.
+    left = [stem for stem in stems if not any(stem in terms.stems(cells[name]) for name in named)]
+    named += [name for name in plain if left and name in cells and terms.stems(cells[name]) == left][:1]
     label = ", ".join(cells[name] for name in named)
     return JsonRow(", ".join(named), label, {n: v for n, v in cells.items() if n not in named})
 

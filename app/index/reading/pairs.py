@@ -126,7 +126,7 @@ def several(line: str) -> list[Pair]:
         # A piece in lower case goes on with the value before it: "12\", fly 18\"", "one creature, range 10".
         start = None if pieces and piece[:1].islower() and piece[:2] != "hp" else PLAIN_START.match(piece)
         colon = COLON.match(piece) or _BOLD.match(piece)
-        named = bool(start) or bool(colon and is_known(clean(colon[2])))
+        named = bool(start) or bool(colon and (is_known(clean(colon[2])) or (pieces and ";" in end)))
         if not named and not pieces:
             return []
         if named:

@@ -238,3 +238,13 @@ def test_what_repeats_an_attribute_is_anothers() -> None:
 def test_parts_of_an_entry_are_called_after_it_where_its_name_has_them() -> None:
     text = "# Quil, Lesser and Greater\n\n### Lesser\nAC: 7\nHD: 2\n\n### Chief\nAC: 3\nHD: 8"
     assert list(blocks(text, "Quil, Lesser and Greater")) == ["Quil, Lesser", "Chief"]
+
+
+def test_an_unknown_name_after_a_semicolon_ends_the_value_before_it() -> None:
+    line = "Type: ingested; Cost: 5 gp; Onset: 2-8 rounds; Damage: 20"
+    assert blocks(line)["Owlbear"] == {"Type": "ingested", "Cost": "5 gp", "Damage": "20"}
+
+
+def test_names_and_values_in_a_list_are_no_attribute_called_value() -> None:
+    text = "AC: 5\nHD: 3\n- name: gem\n  value: 50 gp"
+    assert blocks(text)["Owlbear"] == {"AC": "5", "HD": "3"}

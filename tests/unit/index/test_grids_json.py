@@ -428,3 +428,17 @@ def test_rows_without_any_title_are_of_the_table_they_stand_under() -> None:
     (grid,) = read(rows).grids
     assert (grid.title, grid.columns) == ("Squires", ("level", "thac0"))
     assert [row.cells for row in grid.rows] == [("3", "18"), ("4", "17")]
+
+
+def test_a_label_is_all_that_the_title_says() -> None:
+    made = [("cleric", "1-3", 10), ("cleric", "4-6", 9), ("fighter", "1-2", 14)]
+    rows = [
+        row(
+            title := f"SAVES -- {who}s {levels}",
+            {"title": title, "class": who, "levels": levels, "saves": {"poison": save}},
+        )
+        for who, levels, save in made
+    ]
+    assert sorted(cells_of(read(rows))) == [
+        (f"{who}, {levels}", "saves: poison", str(save)) for who, levels, save in made
+    ]
