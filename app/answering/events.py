@@ -1,8 +1,6 @@
 """What is asked, and what answering it produces: Sources, Facts, Delta …, Done. JSON joins them, a stream
 sends each."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -45,7 +43,7 @@ class Facts(NamedTuple):
     stated: tuple[tuple[int, Fact], ...] = ()
 
     @classmethod
-    def among(cls, facts: Iterable[Fact], passages: Sequence[Passage]) -> Facts:
+    def among(cls, facts: Iterable[Fact], passages: Sequence[Passage]) -> "Facts":
         """Those of `facts` that stand in one of `passages`."""
         numbers = {passage.id: number for number, passage in enumerate(passages, 1)}
         return cls(tuple((numbers[fact.passage], fact) for fact in facts if fact.passage in numbers))
@@ -73,10 +71,10 @@ class Done(NamedTuple):
     facts: Facts
     answered_by: AnsweredBy
     cited: frozenset[int]
-    grounding: Grounding | None
+    grounding: "Grounding | None"
     model: str | None
     usage: Usage | None
-    receipt: Receipt
+    receipt: "Receipt"
     diagnostics: Sequence[str] = ()
     errors: Sequence[str] = ()
     degraded: Sequence[str] = ()

@@ -5,16 +5,14 @@ and HTML. A model that obeys a passage could write a picture whose address holds
 that shows Markdown would then send it there.
 """
 
-from __future__ import annotations
-
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.answering import statement
 from app.answering.events import AnsweredBy, Facts
 from app.deadline import Deadline
+from app.index import terms
 from app.models import Fact, Passage, Payment, Question, Usage
 from app.pricing import MAX_ANSWER_TOKENS
 
@@ -24,12 +22,14 @@ if TYPE_CHECKING:
 
 # Between "!" and "["; "]" and "("; "<" and what begins a tag or an address; "]" and ":" before an address (a
 # link's that is given elsewhere), or before more blanks than anybody writes there.
-_CLOSED = re.compile(
+_CLOSED = terms.expression(
     r"(?<=!)(?=\[)|(?<=\])(?=\()|(?<=<)(?=[A-Za-z/!?])"
     r"|(?<=\])(?=:(?:\s{50}|\s{0,49}(?:[A-Za-z][\w+.-]{0,49}:|[</\\])))"
 )
+_BEGUN = ("![", "](", "<", "]:")
 # What may become one of these.
-_OPEN = re.compile(r"[!<]|\](?::\s{0,49}(?:[A-Za-z][\w+.-]{0,49})?)?")
+_OPEN = terms.expression(r"[!<]|\](?::\s{0,49}(?:[A-Za-z][\w+.-]{0,49})?)?")
+_ALONE = frozenset(("!", "<", "]"))
 
 
 class Text(Protocol):
@@ -61,7 +61,7 @@ class Draft(NamedTuple):
     facts: Facts
     model: str | None
     by: AnsweredBy
-    write: Callable[[Admission, Deadline, bool], Text]
+    write: Callable[["Admission", Deadline, bool], Text]
     diagnostics: tuple[str, ...] = ()
 
 
@@ -112,7 +112,7 @@ class QuotingWriter:
 class ModelWriter:
     """Puts passages, facts and the question before the model; without a passage it asks none."""
 
-    def __init__(self, openai: OpenAI) -> None:
+    def __init__(self, openai: "OpenAI") -> None:
         self._openai = openai
 
     def draft(
@@ -129,7 +129,7 @@ class ModelWriter:
             words = quotation.nothing(read=read)
             return Draft((), Facts(), None, "passages", lambda *_: _Unpaid(iter([words])), full)
 
-        def write(admission: Admission, deadline: Deadline, stream: bool) -> Text:
+        def write(admission: "Admission", deadline: Deadline, stream: bool) -> Text:
             call = admission.pricing.chat_call(openai.model, prompt.bound(messages))
 
             def pay() -> Payment:
@@ -148,9 +148,11 @@ def inert(pieces: Iterable[str]) -> Iterator[str]:
     """
     held = ""
     for piece in pieces:
-        text = _CLOSED.sub(" ", held + piece)
-        starts = (max(0, text.rfind("]")), max(0, len(text) - 1))
-        held = next((text[start:] for start in starts if _OPEN.fullmatch(text, start)), "")
+        text = held + piece
+        if any(begun in text for begun in _BEGUN):
+            text = _CLOSED.sub(" ", text)
+        ends = (text[max(0, text.rfind("]")) :], text[-1:])
+        held = next((end for end in ends if end in _ALONE or (end[:2] == "]:" and _OPEN.fullmatch(end))), "")
         if ready := text[: len(text) - len(held)]:
             yield ready
     if held:

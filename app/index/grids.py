@@ -3,18 +3,15 @@
 `app.index.reader` makes grids out of passages when the index is built; `app.index.search` gives them back.
 """
 
-from __future__ import annotations
-
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from app.index import terms
 from app.models import Fact
 
-_LETTERS = re.compile(r"[A-Za-z]{3}")
-_DICE = re.compile(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
+_LETTERS = terms.expression(r"[A-Za-z]{3}")
+_DICE = terms.expression(r"[\d\s.,+%/x×-]*(?:d[\d%][\d\s.,+%/x×-]*)?")
 
 
 class GridRow(NamedTuple):

@@ -3,8 +3,6 @@
 Nothing is read out of a label that is longer than LONGEST_LABEL characters.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from math import inf
@@ -16,7 +14,7 @@ LONGEST_LABEL = 200
 # What "over 20" begins with: more than 20, and less than anything that a book writes above it.
 _STEP = 0.0001
 
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_ORDINAL = terms.expression(r"(?<=\d)(?:st|nd|rd|th)\b")
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = r"(?:18/\d\d|\d[\d,]*(?:\.\d+)?(?: [1-9]/(?:[2-9]|10)|/(?:[2-68]|10))?(?!\d))"
 _SIGNED = rf"(?:(?<![\w.)])[+-])?{_NUMBER}"
@@ -28,7 +26,7 @@ _SPAN = terms.expression(
     rf"(?: ?(?:-|to|through|thru|&(?= ?\d+\+)) ?(?P<high>{_SIGNED})(?P<loose>\+(?!\d))?['\"%]{{0,2}})?"
     r"(?: (?:or|and|&) (?P<after>[a-z]+))?"
 )
-_DICE = re.compile(r"(?<!\d)\d*d(?:\d+|%)(?: ?[-+x*] ?\d+)?")
+_DICE = terms.expression(r"(?<!\d)\d*d(?:\d+|%)(?: ?[-+x*] ?\d+)?")
 _UP = frozenset(("up", "above", "over", "higher", "more", "greater", "beyond", "longer", "larger", "later"))
 _DOWN = frozenset(("down", "below", "under", "lower", "less", "fewer", "shorter", "smaller", "earlier"))
 _ABOVE = frozenset(("over", "above", "more than", "greater than"))
@@ -57,7 +55,14 @@ def spans(label: str) -> tuple[Span, ...]:
     if len(label) > LONGEST_LABEL:
         return ()
     text = _WORD.sub(lambda word: terms.NUMBER_WORDS.get(word[0], word[0]), terms.fold(label))
-    text = _DICE.sub(" ", _ORDINAL.sub("", " ".join(text.split())))
+    text = " ".join(text.split())
+    low, dash, high = text.partition("-")
+    if low.isdecimal() and (high.isdecimal() or not dash):
+        # Most labels, without the expression.
+        return (_from_to(_value(low), high) if dash else _only(low),)
+    if not any(map(str.isdigit, text)):
+        return ()
+    text = _DICE.sub(" ", _ORDINAL.sub("", text))
     return tuple(_span(found) for found in _SPAN.finditer(text))
 
 
@@ -70,18 +75,7 @@ def _span(found: re.Match[str]) -> Span:
     before, after = found["before"], found["after"]
     low = _value(found["low"]) + int(found["more"] or 0) / 10
     if found["high"]:
-        high = _value(found["high"])
-        if found["low"].startswith("18/") and "/" not in found["high"] and high <= 99:
-            high = 18 + (high or 100) / 1000
-        elif high == 0 and len(found["high"]) > 1:
-            # The highest roll of percentile dice is written 00.
-            high = 10.0 ** len(found["high"])
-        if found["loose"]:
-            high += 1 - _STEP
-        elif low == high:
-            # Hit dice 1-1 are less than one.
-            return Span(low - high / 10, low - high / 10)
-        return Span(min(low, high), max(low, high))
+        return _from_to(low, found["high"], of_18=found["low"].startswith("18/"), loose=bool(found["loose"]))
     if found["low"] == "00":
         low = 100.0
     if before in _ABOVE:
@@ -93,6 +87,27 @@ def _span(found: re.Match[str]) -> Span:
     if before == "at least" or after in _UP or (found["open"] and not found["more"]):
         return Span(low, inf)
     return Span(low, low)
+
+
+def _only(written: str) -> Span:
+    low = 100.0 if written == "00" else _value(written)
+    return Span(low, low)
+
+
+def _from_to(low: float, written: str, *, of_18: bool = False, loose: bool = False) -> Span:
+    """The range from `low` to what is `written`; `of_18`: it begins at an exceptional strength."""
+    high = _value(written)
+    if of_18 and "/" not in written and high <= 99:
+        high = 18 + (high or 100) / 1000
+    elif high == 0 and len(written) > 1:
+        # The highest roll of percentile dice is written 00.
+        high = 10.0 ** len(written)
+    if loose:
+        high += 1 - _STEP
+    elif low == high:
+        # Hit dice 1-1 are less than one.
+        return Span(low - high / 10, low - high / 10)
+    return Span(min(low, high), max(low, high))
 
 
 def _value(written: str) -> float:
@@ -154,7 +169,7 @@ CANONICAL = {
 }
 # The canonical names: what the game says of a monster, a spell or a character, in all books.
 KNOWN = frozenset(_SAME)
-_INITIALS = re.compile(r"\b(?:[a-z]\.){1,5}(?:[a-z]\b)?")
+_INITIALS = terms.expression(r"\b(?:[a-z]\.){1,5}(?:[a-z]\b)?")
 _SIGNS = terms.expression(r"\bno\.|\bno(?= (?:of|appear|app|attack))|\bnum\b\.?|#|%")
 _SMALL = frozenset(("of", "the", "a", "an", "s"))
 
@@ -165,8 +180,10 @@ def attribute(label: str) -> str:
     A name that is not of the game's common ones comes back as its stems.
     """
     text = terms.fold(label[:LONGEST_LABEL]).replace("_", " ")
-    text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
-    text = _SIGNS.sub(lambda found: " percent " if found[0] == "%" else " number ", text)
+    if "." in text:
+        text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
+    if any(sign in text for sign in ("no.", "no ", "num", "#", "%")):
+        text = _SIGNS.sub(lambda found: " percent " if found[0] == "%" else " number ", text)
     words = terms.stems(text)
     named = CANONICAL.get(" ".join(words))
     if named is None:

@@ -4,8 +4,6 @@ One SQLite file (FTS5, Porter stemming) that `app.index.build` writes and replac
 in place, so it is opened as immutable: no locks are taken, which also works on network file systems.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import threading
@@ -86,7 +84,7 @@ class LexicalIndex:
         self._file = _File(path)
         self._deadline: Deadline | None = None
 
-    def until(self, deadline: Deadline) -> LexicalIndex:
+    def until(self, deadline: Deadline) -> "LexicalIndex":
         """The same index over the same connection, each search of which ends with `deadline`."""
         bound = copy(self)
         bound._deadline = deadline

@@ -145,8 +145,11 @@ def both_readings(text: str) -> str:
 
 def _joined(text: str) -> str:
     """`text` without the hyphens at which lines end."""
-    lines = "-" in text and (len(text.splitlines()) > 1 or "<br" in text)
-    return _CUT.sub("", text) if lines else text
+    if "-" not in text:
+        return text
+    ends = (line.rstrip(" \t")[-1:] for line in text.splitlines()[:-1])
+    cut = "-" in ends or "<br" in text
+    return _CUT.sub("", text) if cut else text
 
 
 def _with_cuts(text: str) -> str:

@@ -3,8 +3,6 @@
 This comes before all that costs a call outside. For a question that the books' own figures answer it is all.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """The cells of one grid that a question names by row and column, and which of its words that leaves over."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache

@@ -6,8 +6,6 @@ question. Uniqueness: no other reading accounts for them with another value. A w
 condition.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, pairwise, product
 from typing import NamedTuple

@@ -5,8 +5,6 @@ count relative to the nearest and the `REFERENCE`-th passage of the same list, s
 (squared L2 or cosine) nor the embedding model changes the scale.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 

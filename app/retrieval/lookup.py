@@ -5,9 +5,6 @@ An item that does what a spell does says hardly more than the spell's name; with
 the item gets half an answer.
 """
 
-from __future__ import annotations
-
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
@@ -18,7 +15,7 @@ from app.index.search import LexicalIndex, Match
 from app.models import Passage
 from app.retrieval import tables
 from app.retrieval.named import Reading
-from app.retrieval.tables import Table
+from app.retrieval.tables import Question, Table
 
 _WORD_MATCHES = 60
 _TABLE_MATCHES = 20
@@ -33,11 +30,13 @@ _LETTER = "0-9A-Za-zÀ-ɏ'’/-"
 _WORD = rf"(?<![{_LETTER}])[A-Za-z][{_LETTER}]*"
 _RUN = rf"{_WORD}(?: {_WORD}){{0,{_LONGEST - 1}}}"
 # The name stands before "spell" and "(q.v.)", and after "the spell", "see" and "described under".
-_BEFORE = re.compile(rf"({_RUN})[*_]* (?:spell\b|\(q\.? ?v\.?\))")
-_AFTER = re.compile(
+_BEFORE = terms.expression(rf"({_RUN})[*_]* (?:spell\b|\(q\.? ?v\.?\))")
+_AFTER = terms.expression(
     r"\b(?:the spells?|see(?: the)?|(?:described|explained|detailed) (?:under|in|at|for)(?: the)?"
     rf"|description of(?: the)?) [*_]*({_RUN})"
 )
+# One of these is in each text that has a name after such words; few texts have any.
+_REFERRING = ("the spell", "see ", "described ", "explained ", "detailed ", "description of")
 
 
 class Found(NamedTuple):
@@ -52,7 +51,7 @@ class Found(NamedTuple):
     owners: Mapping[str, Passage] = MappingProxyType({})
     categories: Mapping[str, Passage] = MappingProxyType({})
     referred: Mapping[str, Passage] = MappingProxyType({})
-    asked: tables.Question | None = None
+    asked: Question | None = None
 
 
 def look_up(
@@ -120,9 +119,9 @@ def references(passages: Iterable[Passage], index: LexicalIndex) -> set[str]:
 
 def _candidates(text: str) -> Iterator[list[str]]:
     """For each reference in `text` the keys of what may be its name, longest first."""
-    for match in _BEFORE.finditer(text):
+    for match in _BEFORE.finditer(text) if " spell" in text or " (q" in text else ():
         words = match[1].split()
         yield [terms.key(" ".join(words[start:])) for start in range(len(words))]
-    for match in _AFTER.finditer(text):
+    for match in _AFTER.finditer(text) if any(words in text for words in _REFERRING) else ():
         words = match[1].split()
         yield [terms.key(" ".join(words[:end])) for end in range(len(words), 0, -1)]

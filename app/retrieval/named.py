@@ -4,8 +4,6 @@
 otherwise get a slot in the context of every question that uses the word.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple

@@ -126,7 +126,10 @@ def _without_quantity(text: str) -> str:
 
 def _bare(label: str) -> str:
     """`label` without what stands in parentheses, and without the marks of footnotes."""
-    return " ".join(_MARKS.sub("", _PARENTHESES.sub(" ", label)).split()).replace(" ,", ",") or label
+    text = _PARENTHESES.sub(" ", label) if "(" in label or "[" in label else label
+    if "*" in text or not text.isascii():
+        text = _MARKS.sub("", text)
+    return " ".join(text.split()).replace(" ,", ",") or label
 
 
 def _inverted(text: str) -> set[str]:

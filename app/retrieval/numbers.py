@@ -5,8 +5,6 @@ Words are brought to the form in which rows and `query_must` can be held against
 words and ordinals as numbers, abbreviations written out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -21,7 +19,7 @@ _TOKEN = re.compile(
     r"(?<![\w.])-\d{1,9}(?![\w.]*\w)|(?<!\d)(?<!\d,)\d{1,3}(?:,\d{3})+(?![\w,])|\d+(?:\.\d+)+"
     r"|\d{1,2}\+\d(?!\w)|18/\d\d(?!\w)|[a-z0-9]+(?:'[a-z]+)*"
 )
-_INITIALS = re.compile(r"\b(?:[a-z]\.){2,}")
+_INITIALS = terms.expression(r"\b(?:[a-z]\.){2,}")
 _NUMBER = re.compile(r"(-?\d{1,9})(st|nd|rd|th)?")
 _LONGEST_ATTRIBUTE = 3
 # Between a number and what it counts: "strength of 17", "17 in strength", "AC is 4".
@@ -83,7 +81,10 @@ class _Word(NamedTuple):
 @lru_cache(maxsize=2048)
 def read(text: str) -> Numbered:
     """The words and numbers of `text`; time is linear in its length."""
-    words = _words(_INITIALS.sub(lambda match: match[0].replace(".", ""), terms.fold(text)))
+    text = terms.fold(text)
+    if "." in text:
+        text = _INITIALS.sub(lambda match: match[0].replace(".", ""), text)
+    words = _words(text)
     numbers: list[Number] = []
     n = 0
     while n < len(words) and len(numbers) < _MOST_NUMBERS:

@@ -4,8 +4,6 @@ No model is asked here. The index is searched while the vectors are under way. W
 pipeline runs on the index alone, without an index on the vectors alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -69,7 +67,7 @@ class Retriever(Protocol):
         self,
         question: Question,
         deadline: Deadline,
-        admission: Admission | None = None,
+        admission: "Admission | None" = None,
         asked: Asked | None = None,
     ) -> Retrieval:
         """At most `question.k` passages, best first, and how they were found. Raises DndChatError.
@@ -85,8 +83,8 @@ class HybridRetriever:
     def __init__(
         self,
         index: LexicalIndex | None,
-        embedder: Embedder | None = None,
-        store: VectorStore | None = None,
+        embedder: "Embedder | None" = None,
+        store: "VectorStore | None" = None,
         tuning: Tuning | None = None,
     ) -> None:
         self._vectors = None
@@ -108,7 +106,7 @@ class HybridRetriever:
         self,
         question: Question,
         deadline: Deadline,
-        admission: Admission | None = None,
+        admission: "Admission | None" = None,
         asked: Asked | None = None,
     ) -> Retrieval:
         asked = asked or self._reader.read(question, deadline)

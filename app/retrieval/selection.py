@@ -5,8 +5,6 @@ it is much weaker than the best, or the budget of tokens is used up. The more a 
 left for the rest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 

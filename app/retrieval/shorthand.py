@@ -7,12 +7,11 @@ after "level". What no rule knows stays as typed, and so do coins: books print "
 One pass. The text grows by `MOST_GROWTH` bytes at most; what would make it longer stays as typed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from app.index import terms
 from app.retrieval.shorthand_rules import LEVEL, UNITS, WORDS, Neighbours, Word, meaning
 
 MOST_GROWTH = 600
@@ -23,9 +22,9 @@ _PIECE = re.compile(
     r"\b(?:[A-Za-z]\.){2,}|\b(?:[wW]/[oO]|[bB]/[cC]|[mM][/-][uU]|[tT][oO]-[hH][iI][tT])\b|\b[wWoO]/"
     r"|[A-Za-z0-9]+(?:['’][A-Za-z]+)*\.?|(?<![\w&])[%#@]|/(?=[A-Za-z])|(?<=\s)&(?=\s)"
 )
-_INITIALS = re.compile(r"(?:[a-z]\.){2,}")
+_INITIALS = terms.expression(r"(?:[a-z]\.){2,}")
 # A word and its number written together: "lvl5", "5thlvl", "ftr9", "8hd"; but not "3d6", nor "5th".
-_GLUED = re.compile(
+_GLUED = terms.expression(
     r"(?P<before>[a-z]+)(?P<number>\d{1,2})|(?P<count>\d{1,5}(?:st|nd|rd|th)?)(?P<after>(?!(?:st|nd|rd|th)$)[a-z]+)"
 )
 
@@ -65,10 +64,11 @@ def written_out(text: str) -> Written:
 def _words(piece: str, number: int) -> list[Word]:
     """The words of one piece of the text: two where a number is glued to its word."""
     low = piece.lower()
-    if _INITIALS.fullmatch(low):
+    if low.count(".") > 1 and _INITIALS.fullmatch(low):
         low = low.replace(".", "")
     low = low.rstrip(".")
-    glued = None if low in WORDS else _GLUED.fullmatch(low)
+    joined = low[:1].isdigit() != low[-1:].isdigit() and low not in WORDS
+    glued = _GLUED.fullmatch(low) if joined else None
     if glued is not None:
         first, second = glued["before"] or glued["count"], glued["number"] or glued["after"]
         word = glued["before"] or glued["after"]

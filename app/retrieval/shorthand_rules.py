@@ -2,9 +2,6 @@
 rules for those whose neighbours decide. `app.retrieval.shorthand` cuts the text into words and joins
 them."""
 
-from __future__ import annotations
-
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +9,7 @@ from typing import NamedTuple
 from app.index import terms
 from app.retrieval import vocabulary
 
-_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_ORDINAL = terms.expression(r"\d+(?:st|nd|rd|th)")
 
 
 def _table(lines: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ was built with, is taken as meant.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 from app.index import terms
@@ -23,8 +22,8 @@ _MOST_CORRECTED = 40
 _TELLING_SOUND = 4
 # Shorter beginnings and parts of words say nothing.
 _SHORTEST_HALF = 4
-_VOWEL = re.compile("[aeiouyhw]")
-_DOUBLED = re.compile(r"(.)\1+")
+_VOWEL = terms.expression("[aeiouyhw]")
+_DOUBLED = terms.expression(r"(.)\1+")
 # First letters that are heard the same.
 _ALIKE = {"c": "cks", "k": "ckq", "s": "cs", "f": "fp", "p": "pf", "j": "gj", "g": "gj", "z": "sz", "q": "kq"}
 _HEARD = (

@@ -7,9 +7,6 @@ does not tell: unanswerable questions and paraphrases of answerable ones lie equ
 (docs/retrieval-figures.md has the figures), and every embedding model has a scale of its own.
 """
 
-from __future__ import annotations
-
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -35,16 +32,16 @@ _AGREED = 0.4
 _NEVER_A_SUBJECT = terms.GENERIC.union(vocabulary.CALLED, *map(str.split, vocabulary.ATTRIBUTES))
 # Of a longer question only so many different words are looked up.
 _MOST_WORDS = 64
-_NUMBER = re.compile(r"(?:\d*d)?\d+(?:st|nd|rd|th)?")
+_NUMBER = terms.expression(r"(?:\d*d)?\d+(?:st|nd|rd|th)?")
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = terms.expression(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 # The last letters of the Latin script that European languages are written in.
 _LATIN = "\u024f"
 # One of so many words must be English where nothing else tells.
 _SHARE = 3
 # Shorter words are the same in many languages.
 _SHORTEST = 4
-_ENGLISH_END = re.compile(r"..(?:ing|ness|ity|ry|ly|ment|tion|ship|less|ful|sh|ght|ck)s?$")
+_ENGLISH_END = terms.expression(r"..(?:ing|ness|ity|ry|ly|ment|tion|ship|less|ful|sh|ght|ck)s?$")
 
 
 class Support(NamedTuple):

@@ -4,9 +4,6 @@ A table may stand in one passage or have a passage for each row. Of the latter a
 it names ("a 7th level fighter" names the row "6-7" below "Level"), not their look-alikes.
 """
 
-from __future__ import annotations
-
-import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -29,7 +26,7 @@ _MOST_UNASKED = 3
 _MOST_TABLES = 3
 _LEAST_GAIN = 0.15
 _CELL, _TITLE = 0.25, 0.25
-_LETTERS = re.compile(r"[^\W\d_]+")
+_LETTERS = terms.expression(r"[^\W\d_]+")
 # A column of so many growing numbers is one of thresholds: 50,000 points lie in the row of 35,001.
 _FEWEST_THRESHOLDS = 3
 

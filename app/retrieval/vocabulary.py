@@ -6,6 +6,7 @@ Shorthand is in `app.retrieval.shorthand`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from app.index import terms
@@ -41,24 +42,25 @@ GAME = frozenset(map(terms.stem, _GAME.split()))
 ROW_WANTED = 0.75
 CELL_WANTED = 0.6
 
-_NUMBER = (
-    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|first|second|third|fourth|fifth"
-    r"|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth)"
-)
+_NUMBERS = frozenset(list(terms.NUMBER_WORDS)[2:26])
 _ABILITY = r"(?:str|int|wis|dex|con|cha|strength|intelligence|wisdom|dexterity|constitution|charisma)"
-# "9th level", "AC 4", "strength of 17", "8 hit dice", "name level", "rolled a 61".
+# "AC 4", "strength of 17", "8 hit dice", "rolled a 61".
 _ROW = terms.expression(
-    rf"\b(?:{_NUMBER}(?:st|nd|rd|th)?[ -]levels?|levels? {_NUMBER}|name level|\d+ (?:hit dice|hd)"
+    r"\b(?:\d+ (?:hit dice|hd)"
     rf"|(?:ac|armou?r class|hd|cr|dc)(?: of)? ?-?\d+|{_ABILITY}(?: score)?(?: of)? \d+|\d+ {_ABILITY}"
     r"|(?:category|tier|rank|grade|stage) \d+|(?:roll(?:ed|s|ing)?|got|on) (?:an? )?\d+)\b"
 )
-_CELL = terms.expression(
-    r"\b(?:tables?|charts?|matrix|prices?|costs?|costing|pay|paying|buy|buying|afford|total|random(?:ly)?|d\d+"
-    r"|gp|sp|cp|expensive|cheap|worth|weighs?|weight|heavy|how (?:much|many|long|far|fast|old)|xp|exp"
-    r"|experience|odds|chances?|percent\w*|saving throws?|saves?|to hit|thac0|attack bonus|attack roll"
-    r"|per day|modifiers?|adjustments?|bonus(?:es)?|damage|range|rates?|treasure type|turn\w*|hit dice"
-    r"|hit die|spell slots?)\b"
+# What a question for one cell has: words and pairs of words. Much faster than to compile an expression.
+_CELL_WORDS = (
+    "table|tables|chart|charts|matrix|price|prices|cost|costs|costing|pay|paying|buy|buying|afford|total|gp|sp"
+    "|cp|random|randomly|expensive|cheap|worth|weigh|weighs|weight|heavy|how much|how many|how long|how far"
+    "|how fast|how old|xp|exp|experience|odds|chance|chances|saving throw|saving throws|save|saves|to hit"
+    "|thac0|attack bonus|attack roll|per day|modifier|modifiers|adjustment|adjustments|bonus|bonuses|damage"
+    "|range|rate|rates|treasure type|hit dice|hit die|spell slot|spell slots"
 )
+_CELL = frozenset(_CELL_WORDS.split("|"))
+_CELL_BEGINS = ("percent", "turn")
+_SIGN = terms.expression(r"[^\w ]")
 
 # What players call things of each type of passage.
 _CALLED = {
@@ -96,8 +98,29 @@ def expand(words: Sequence[str]) -> list[str]:
 
 def wants_table(text: str) -> float:
     """How much `text` (folded) reads like a question that a table answers: 0 not at all, 1 surely."""
-    row, cell = bool(_ROW.search(text)), bool(_CELL.search(text))
+    words = _SIGN.sub(r" \g<0> ", text).split(" ")
+    row = _has_level(words) or (any(map(str.isdigit, text)) and bool(_ROW.search(text)))
+    cell = not _CELL.isdisjoint((*words, *map(" ".join, pairwise(words)))) or any(
+        word.startswith(_CELL_BEGINS) or (word[:1] == "d" and word[1:].isdecimal()) for word in words
+    )
     return 1.0 if row and cell else ROW_WANTED if row else CELL_WANTED if cell else 0.0
+
+
+def _has_level(words: list[str]) -> bool:
+    """Whether there is a "9th level", "ninth-level", "level 9" or "name level" in `words` and signs."""
+    for n, word in enumerate(words):
+        if word in ("level", "levels"):
+            before = words[max(0, n - 2) : n]
+            number = before.pop(0) if before[1:] == ["-"] else before[-1] if before else ""
+            after = words[n + 1] if n + 1 < len(words) else ""
+            named = word == "level" and words[max(0, n - 1) : n] == ["name"]
+            if named or _is_number(number) or _is_number(number[:-2], number[-2:]) or _is_number(after):
+                return True
+    return False
+
+
+def _is_number(word: str, ending: str = "th") -> bool:
+    return (word.isdecimal() or word in _NUMBERS) and ending in ("st", "nd", "rd", "th")
 
 
 def described_types(text: str) -> frozenset[str]:

@@ -4,8 +4,6 @@ A question and the labels of tables are read by the same rules, so that they can
 only needs to be a question ("what is the", "do I need to roll") is left out; the list is closed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -33,19 +31,35 @@ _PIECE = re.compile(
     r"[+-]?\d[\d,]*(?:/\d+)?(?:\+\d+)?(?:\.\d+)?(?:st|nd|rd|th)?(?![a-z0-9])"
     r"|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]"
 )
-_NUMBER = re.compile(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd|th)?")
+_NUMBER = terms.expression(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd|th)?")
 _VOWELS = frozenset("aeiouy")
-# What is asked for without its name.
+# What is asked for without its name; the first of each is in all texts that the expression is for.
 _ASKED_FOR = (
-    (terms.expression(r"\b(?:and also|also|as well as|along with|and then)\b"), "and"),
-    (terms.expression(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"), r"duration of \1"),
-    (terms.expression(r"\bhow long (?:does|do|will|would) it take to cast\b"), "casting time of"),
-    (terms.expression(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
-    (terms.expression(r"\bhow (?:big|large) (?=is|are)\b"), "size of "),
-    (terms.expression(r"\bhow (?:smart|intelligent|clever)\b"), "intelligence of"),
-    (terms.expression(r"\bhow (?:common|rare)\b"), "frequency of"),
-    (terms.expression(r"\bhow (?:heavy)\b"), "weight of"),
-    (terms.expression(r"\bhow expensive\b"), "cost of"),
+    (
+        ("also", "as well as", "along with", "and then"),
+        terms.expression(r"\b(?:and also|also|as well as|along with|and then)\b"),
+        "and",
+    ),
+    (
+        ("how long",),
+        terms.expression(r"\bhow long (?:does|do|will|would|is|can) (.{1,60}?) last\b"),
+        r"duration of \1",
+    ),
+    (
+        ("how long",),
+        terms.expression(r"\bhow long (?:does|do|will|would) it take to cast\b"),
+        "casting time of",
+    ),
+    (("how fast", "how quick"), terms.expression(r"\bhow (?:fast|quick|quickly)\b"), "movement of"),
+    (("how big", "how large"), terms.expression(r"\bhow (?:big|large) (?=is|are)\b"), "size of "),
+    (
+        ("how smart", "how intelligent", "how clever"),
+        terms.expression(r"\bhow (?:smart|intelligent|clever)\b"),
+        "intelligence of",
+    ),
+    (("how common", "how rare"), terms.expression(r"\bhow (?:common|rare)\b"), "frequency of"),
+    (("how heavy",), terms.expression(r"\bhow (?:heavy)\b"), "weight of"),
+    (("how expensive",), terms.expression(r"\bhow expensive\b"), "cost of"),
 )
 # Words that make a question and say nothing of what it asks for.
 ASKING = listed(
@@ -151,8 +165,9 @@ def read(text: str, corrected: Mapping[str, str]) -> list[Word]:
     text = terms.fold(text)
     if corrected:
         text = _PIECE.sub(lambda piece: corrected.get(piece[0], piece[0]), text)
-    for pattern, written in _ASKED_FOR:
-        text = pattern.sub(written, text)
+    for begun, pattern, written in _ASKED_FOR:
+        if any(words in text for words in begun):
+            text = pattern.sub(written, text)
     pieces = _PIECE.findall(text)
     stems = [terms.stem(piece) if piece[0].isalpha() else piece for piece in pieces]
     found: list[Word] = []
