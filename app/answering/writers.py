@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from app.answering import statement
 from app.answering.events import AnsweredBy, Facts
 from app.deadline import Deadline
 from app.index import terms
@@ -30,6 +29,13 @@ _BEGUN = ("![", "](", "<", "]:")
 # What may become one of these.
 _OPEN = terms.expression(r"[!<]|\](?::\s{0,49}(?:[A-Za-z][\w+.-]{0,49})?)?")
 _ALONE = frozenset(("!", "<", "]"))
+
+PREFACE = "No language model was asked. This is what the rule books have on it, the best match first:"
+UNSURE = (
+    "No language model was asked, and without one only plain English is understood: "
+    "I could not make out all of the question. This is the nearest I found:"
+)
+NO_MODEL = " (No language model was asked.)"
 
 
 class Text(Protocol):
@@ -91,7 +97,7 @@ def stating(passages: Sequence[Passage], facts: Sequence[Fact]) -> Draft:
     """A draft that says what the books state in `passages`, and nothing else; it costs nothing."""
     found = Facts.among(facts, passages)
     note = f"Answered from the books' own figures ({len(found.stated)}); no language model was asked"
-    words = statement.answer(found)
+    words = _stated(found)
     return Draft(tuple(passages), found, None, "facts", lambda *_: _Unpaid(iter([words])), (note,))
 
 
@@ -101,11 +107,9 @@ class QuotingWriter:
     def draft(
         self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
     ) -> Draft:
-        from app.answering import quotation
-
         found = Facts.among(facts, passages)
-        stated = [f"{statement.answer(found)}\n\n"] if found.stated else []
-        words = itertools.chain(stated, quotation.quote(passages, read=read))
+        stated = [f"{_stated(found)}\n\n"] if found.stated else []
+        words = itertools.chain(stated, quote(passages, read=read))
         return Draft(tuple(passages), found, None, "passages", lambda *_: _Unpaid(words))
 
 
@@ -119,14 +123,14 @@ class ModelWriter:
         self, question: Question, passages: Sequence[Passage], facts: Sequence[Fact] = (), *, read: bool
     ) -> Draft:
         # Nobody else needs the prompt, and some answers have no model.
-        from app.answering import prompt, quotation
+        from app.answering import prompt
 
         openai = self._openai
         messages, used = prompt.build(question, passages, facts)
         left_out = len(passages) - len(used)
         full = (f"Left out the last {left_out} passages: the prompt was full",) if left_out else ()
         if not used:
-            words = quotation.nothing(read=read)
+            words = nothing(read=read)
             return Draft((), Facts(), None, "passages", lambda *_: _Unpaid(iter([words])), full)
 
         def write(admission: "Admission", deadline: Deadline, stream: bool) -> Text:
@@ -138,6 +142,45 @@ class ModelWriter:
             return openai.chat(messages, MAX_ANSWER_TOKENS, deadline, pay=pay, stream=stream)
 
         return Draft(tuple(used), Facts.among(facts, used), openai.model, "model", write, full)
+
+
+def _stated(facts: Facts) -> str:
+    # Most questions have no facts to state.
+    from app.answering import statement
+
+    return statement.answer(facts)
+
+
+def quote(passages: Sequence[Passage], *, read: bool) -> Iterator[str]:
+    """Markdown, piece by piece, which join to the answer. `read`: whether the question was understood."""
+    if not passages:
+        yield nothing(read=read) + NO_MODEL
+        return
+    yield PREFACE if read else UNSURE
+    for number, passage in enumerate(passages, 1):
+        source = f" ({passage.book})" if passage.book else ""
+        yield f"\n\n**{passage.name}** [{number}]{source}\n\n{_block_quote(passage.body)}"
+
+
+def nothing(*, read: bool) -> str:
+    """What to say without a passage: that it is in no book only where the question was understood."""
+    if read:
+        return "This is not in the books I have: no passage matches the question."
+    return (
+        "I could not find this, which does not mean that it is not in the books: "
+        "I could not make out the question. "
+        "Ask in plain English, with the name of the monster, spell, class or rule as the books print it."
+    )
+
+
+def _block_quote(text: str) -> str:
+    """A Markdown block quote that keeps the lines: a statistics block would become one paragraph."""
+    lines = text.splitlines()
+    quoted = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        breaks = line and following and not line.startswith("|") and not following.startswith("|")
+        quoted.append(f"> {line}".rstrip() + ("  " if breaks else ""))
+    return "\n".join(quoted)
 
 
 def inert(pieces: Iterable[str]) -> Iterator[str]:

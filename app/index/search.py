@@ -192,6 +192,13 @@ class LexicalIndex:
         rows = self._best("grid_words", GRID_WEIGHTS, matched, limit, "grid", "grids")
         return [from_json(grid) for _, grid in rows]
 
+    def has_grid_with(self, alternatives: Sequence[str]) -> bool:
+        """Whether a grid has one of `alternatives` (words or phrases)."""
+        matched = _phrases(alternatives)
+        return bool(
+            matched and self._rows("SELECT 1 FROM grid_words WHERE grid_words MATCH ? LIMIT 1", (matched,))
+        )
+
     def close(self) -> None:
         self._file.close()
 

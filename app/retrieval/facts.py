@@ -206,7 +206,7 @@ class _Asked:
     def _has_strange(self, words: list[Word]) -> bool:
         """Whether a word is in no table or block at all."""
         return any(
-            not self._index.grids_with([_spellings(words[:-1], n)], 1)
+            not self._index.has_grid_with(_spellings(words[:-1], n))
             for n, word in enumerate(words[:-1])
             if word.number is None and word.text not in _FREE | _COMPARING and not word.soft
         )

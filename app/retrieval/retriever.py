@@ -11,7 +11,7 @@ from app.deadline import Deadline
 from app.index import terms
 from app.index.search import LexicalIndex
 from app.models import Fact, Passage, Question
-from app.retrieval import query_must, vocabulary
+from app.retrieval import vocabulary
 from app.retrieval.asked import Asked, Reader
 from app.retrieval.fusion import Candidate, Pool, Weights
 from app.retrieval.lookup import Found, look_up
@@ -128,13 +128,11 @@ class HybridRetriever:
             described = vocabulary.described_types(terms.fold(searched))
         ranked = self._ranked(reading, described, table_wanted, found, dense, asked.passages)
         deadline.check("weighing the passages")
-        forms = f"{question.text} | {text} | {searched}"
         stating = {passage.id for passage in asked.passages}
-        dropped = {
-            c.passage.id
-            for c in ranked
-            if c.passage.id not in stating and not query_must.satisfied(c.passage.metadata, forms)
-        }
+        dropped = _unmet(
+            [c.passage for c in ranked if c.passage.id not in stating],
+            f"{question.text} | {text} | {searched}",
+        )
         needed, open_ = (
             required(ranked, reading, table_wanted, found, stating, dropped)
             if self._tuning.guarantee_entities
@@ -188,6 +186,17 @@ class HybridRetriever:
         pool.add([*found.categories.values(), *found.referred.values(), *stating])
         pool.expect(described)
         return pool.ranked()
+
+
+def _unmet(passages: Sequence[Passage], forms: str) -> set[str]:
+    """The ids of the passages that demand what is in no form of the question."""
+    demanding = [passage for passage in passages if passage.metadata.get("query_must")]
+    if not demanding:
+        return set()
+    # Most collections demand nothing.
+    from app.retrieval import query_must
+
+    return {passage.id for passage in demanding if not query_must.satisfied(passage.metadata, forms)}
 
 
 def _trace(

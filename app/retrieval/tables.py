@@ -83,7 +83,7 @@ def question(reading: Reading, index: LexicalIndex) -> Question:
 def accounted(text: str, asked: Question) -> frozenset[int]:
     """Which words of the question `text` has, but for numbers and what they count: these want a row."""
     rows = {stem for number in asked.numbers for stem in (*number.of.split(), *number.words)}
-    return _covered(_stems(text) - rows, asked)
+    return _covered(_written_out(text) - rows, asked)
 
 
 def _covered(stems: Collection[str], asked: Question) -> frozenset[int]:
@@ -177,13 +177,24 @@ def headed(grids: Iterable[Grid], reading: Reading) -> dict[str, float]:
 
 def _stems(*texts: str) -> set[str]:
     """The stems of `texts`, and of what is written short in them: "AC" is "armor class", too."""
-    stems = set(terms.stems("\n".join(texts)))
-    return stems.union(*(_written_out(stem) for stem in stems if stem in WORDS))
+    return set().union(*map(_label_stems, texts))
 
 
-@lru_cache(maxsize=1024)
-def _written_out(short: str) -> tuple[str, ...]:
-    return tuple(terms.stems(WORDS[short]))
+# Tables have titles, columns and labels in common, and a worker answers many questions.
+@lru_cache(maxsize=4096)
+def _label_stems(label: str) -> frozenset[str]:
+    return _written_out(label)
+
+
+def _written_out(text: str) -> frozenset[str]:
+    stems = frozenset(terms.stems(text))
+    return stems.union(*(terms.stems(WORDS[stem]) for stem in stems if stem in WORDS))
+
+
+@lru_cache(maxsize=4096)
+def _called(label: str) -> frozenset[str]:
+    """The words of a row's label that count, but for what stands in parentheses."""
+    return frozenset(terms.stems(label.partition("(")[0])) - terms.STOP_WORDS
 
 
 def _rows(grid: Grid, asked: Question) -> tuple[tuple[int, ...], set[str]]:
@@ -207,8 +218,8 @@ def _rows(grid: Grid, asked: Question) -> tuple[tuple[int, ...], set[str]]:
 def _is_named(grid: Grid, passage: str, label: str, asked: Question) -> bool:
     if passage in asked.named and len(grid.passages) == len(grid.rows):
         return True
-    stems = [stem for stem in terms.stems(label.partition("(")[0]) if stem not in terms.STOP_WORDS]
-    return bool(stems) and asked.stems.issuperset(stems)
+    stems = _called(label)
+    return bool(stems) and stems <= asked.stems
 
 
 def _holding(grid: Grid, column: int, number: Number, stems: frozenset[str]) -> list[int]:

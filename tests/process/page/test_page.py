@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from werkzeug.wrappers import Response
 
 from app.answering.events import Sources
-from app.answering.quotation import quote
+from app.answering.writers import quote
 from app.errors import AIServiceError, InvalidToken
 from app.models import Passage
 from app.web import replies

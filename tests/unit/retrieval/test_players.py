@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.answering.quotation import UNSURE, quote
-from app.answering.writers import QuotingWriter
+from app.answering.writers import UNSURE, QuotingWriter, quote
 from app.deadline import Deadline
 from app.index.search import LexicalIndex
 from app.models import Passage, Question

@@ -17,7 +17,7 @@ import pytest
 
 from app import logs
 from app.adapters.streams import Thoughts, event_data
-from app.answering import quotation
+from app.answering import writers
 from app.deadline import Deadline
 from app.errors import TooMuchWork
 from app.grounding.check import ground
@@ -171,7 +171,7 @@ STEPS: dict[str, Callable[[str], object]] = {
         event_data(text.encode()[n : n + 1] for n in range(len(text)))
     ),
     "grounding": lambda text: ground(text, [Passage("p", text)], text, text.split()[:50]),
-    "quotation": lambda text: list(quotation.quote([Passage("p", text)], read=True)),
+    "quotation": lambda text: list(writers.quote([Passage("p", text)], read=True)),
     "bars": lambda text: stated(f"| {text} | b |\n|---|---|\n| {text} | 2 |"),
     "nothing but bars": lambda text: stated("\n".join(["|" * len(text), "|---|", "|" * len(text)])),
     "HTML": lambda text: stated(f"<table><tr><th>{text}<th>b<tr><td>{text}<td>2</table>"),
