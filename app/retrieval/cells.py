@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.index import labels, terms
 from app.index.grids import Grid
 from app.retrieval import wording
-from app.retrieval.naming import column_forms, entry_forms, head, row_forms, title_parts
+from app.retrieval.naming import column_forms, entry_forms, head, row_forms, title_parts, without_marks
 from app.retrieval.wording import Span, Word, Wording, words_of
 
 # More rows or columns named in one grid is no certain reading of it.
@@ -142,7 +142,10 @@ def matches(grid: Grid, question: Wording) -> list[Match]:
     # A word that names a row or a column is asked for: what leaves it out is no reading.
     spans = [*(selected.span for selected in selections), *(target.span for target in targets)]
     naming = {n for span in spans for n in range(*span)}
-    rows = {n for selected in selections if selected[1:4:2] == (0, None) for n in range(*selected.span)}
+    rows: set[int] = set()
+    if grid.kind == "table":
+        first = [selected for selected in selections if selected.counts is None and not selected.by]
+        rows.update(n for selected in first for n in range(*selected.span))
     return [
         _match(grid, selected, target, question, naming, rows)
         for selected in selections
@@ -303,7 +306,7 @@ def _rows_named(grid: Grid, question: Wording) -> list[Selected]:
 def _alike(grid: Grid, number: int, place: int, said: set[str]) -> Iterator[int]:
     """The row, and where its label has more than is said, all others that have that as well: "oil"."""
     yield number
-    if said < set(words_of(grid.rows[number].cells[place])):
+    if said < set(words_of(without_marks(grid.rows[number].cells[place]))):
         for other, row in enumerate(grid.rows):
             if other != number and said < set(words_of(row.cells[place][:_LONGEST_NAME])):
                 yield other
@@ -363,7 +366,7 @@ def _match(
     title, context = _meant(grid.title), _words(grid.context)
     titled = grid.title.lower().split()
     places = (selected.by, *target.columns)
-    labelled = {*titled, *" ".join(grid.columns[place] for place in places).lower().split()}
+    labelled = {*titled, *" ".join([*(grid.columns[place] for place in places), *cells[-1:]]).lower().split()}
     missing, distant = [], 0
     for n, word in enumerate(question.words):
         condition = not wording.CONDITIONS.difference(titled).isdisjoint(word.before)
@@ -408,7 +411,7 @@ def _is_soft(grid: Grid, selected: Selected, target: Target, words: Sequence[Wor
         return grid.kind == "table" and n == target.span[1] and not before
     if before & _RATES or (text == "know" and not opening and asked & _SPELLS):
         return False
-    if text in _SUBJECTS and (before & _PREPOSITIONS or selected.counts == "level"):
+    if text in _SUBJECTS and (before & _PREPOSITIONS or (selected.counts == "level" and text not in _SPELLS)):
         return False
     if text in _PEOPLE:
         # "A character with strength 17", no "player character ogre"
@@ -457,7 +460,7 @@ def _is_other(
     if selected.counts == "level":
         behind = start > 0 and words[start - 1].text in _SPELLS and not words[start].before
         before = end < len(words) and words[end].text in _SPELLS and not words[end].before
-        if before or (behind and len(target.columns) > 1):
+        if (before and "saving throw" not in texts) or (behind and len(target.columns) > 1):
             return True
         # So may "2nd level seer spells".
         phrase = [n for n in range(end, len(words)) if words[n].text in _SPELLS][:1]

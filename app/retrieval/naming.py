@@ -34,7 +34,7 @@ _MARKS = terms.expression(r"[*†‡§]+")
 @lru_cache(maxsize=8192)
 def column_forms(label: str) -> frozenset[str]:
     """A column's words, one of those that it offers, its common name."""
-    bare = _bare(label)
+    bare = without_marks(label)
     if (known := labels.attribute(bare)) in wording.ATTRIBUTES:
         return frozenset((known.replace(" ", ""),))
     texts = [label, bare]
@@ -76,7 +76,7 @@ def head(label: str) -> tuple[str, ...]:
 @lru_cache(maxsize=16384)
 def row_forms(label: str) -> frozenset[str]:
     """A row's name, with and without its quantity, and either of two."""
-    bare = _bare(label)
+    bare = without_marks(label)
     texts = [label, bare]
     texts += [inside for inside in _PARENTHESES.findall(label) if not _DIGIT.search(inside)]
     texts.append(_without_quantity(bare))
@@ -90,7 +90,7 @@ def row_forms(label: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def entry_forms(title: str) -> frozenset[str]:
     """An entry's names: of "Ghoul (and Ghast)" "ghoul", "ghast" and both."""
-    forms = _inverted(title) | _inverted(_bare(title))
+    forms = _inverted(title) | _inverted(without_marks(title))
     for inside in _PARENTHESES.findall(title):
         for part in _ALSO.split(inside):
             if len(part.strip()) > 3:
@@ -124,7 +124,7 @@ def _without_quantity(text: str) -> str:
     return " ".join(words).rstrip(", ")
 
 
-def _bare(label: str) -> str:
+def without_marks(label: str) -> str:
     """`label` without what stands in parentheses, and without the marks of footnotes."""
     text = _PARENTHESES.sub(" ", label) if "(" in label or "[" in label else label
     if "*" in text or not text.isascii():
