@@ -1,9 +1,11 @@
-"""Ports for servers that are told theirs, and so cannot let the kernel choose."""
+"""Ports for servers that are told theirs, and so cannot let the kernel choose; one that never answers."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
+from collections.abc import Iterator
 
 
 def free_port() -> int:
@@ -22,3 +24,20 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+
+
+@contextlib.contextmanager
+def black_hole(address: str, port: int) -> Iterator[None]:
+    """Nothing is ever heard from there: a listener whose queue is full, so that the kernel drops what
+    comes.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((address, port))
+        yield

@@ -96,7 +96,7 @@ def _told_apart(rows: list[list[str]], sections: Sequence[str]) -> None:
 def _repeats(rows: Sequence[Sequence[str]], spanned: bool) -> bool:
     """Whether labels stand in groups of the same, as merged cells do; a few are enough where names follow."""
     told = [row[0] for row in rows if row[0]]
-    few = spanned and not any(_DIGIT.search(row[1]) for row in rows)
+    few = spanned and not any(_DIGIT.search(row[1]) for row in rows if len(row) > 1)
     return (
         len(told) > 2
         and (len(set(told)) * 2 <= len(told) or (few and len(set(told)) < len(told)))

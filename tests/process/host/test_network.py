@@ -31,6 +31,7 @@ from tests.harness.chroma_server import ChromaServer
 from tests.harness.doubles.auth_api import AuthDouble
 from tests.harness.doubles.openai import KEY, OpenAIDouble
 from tests.harness.doubles.tls import make_certificate
+from tests.harness.ports import black_hole
 from tests.harness.program import Program
 from tests.harness.relay import Relay
 from tests.harness.waiting import eventually
@@ -70,23 +71,6 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
         monkeypatch.setattr(socket, "getaddrinfo", resolver)
 
     return say
-
-
-@contextlib.contextmanager
-def black_hole(address: str, port: int) -> Iterator[None]:
-    """Nothing is ever heard from there: a listener whose queue is full, so that the kernel drops what
-    comes.
-    """
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen(0)
-        for _ in range(4):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex((address, port))
-        yield
 
 
 class Listener:

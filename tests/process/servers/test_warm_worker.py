@@ -32,6 +32,7 @@ from tests.harness.doubles.faults import Fault
 from tests.harness.doubles.openai import KEY, OpenAIDouble
 from tests.harness.doubles.openai_chat import event
 from tests.harness.gated import GatedAuth
+from tests.harness.ports import black_hole, free_port
 from tests.harness.program import Program
 from tests.harness.relay import Relay
 from tests.harness.waiting import eventually
@@ -303,42 +304,32 @@ def test_thirty_cold_requests_at_once_leave_one_worker(program: Program) -> None
     assert program.answered_by(program.request()) == worker
 
 
-def test_a_refused_request_leaves_no_worker_while_a_connection_is_being_opened(
-    base: Path, auth: GatedAuth, chroma: Relay, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_question_leaves_no_worker_while_a_connection_is_being_opened(
+    base: Path, auth: GatedAuth
 ) -> None:
-    """A thread in the middle of a handshake holds locks, and a fork would keep them locked for ever."""
-    with OpenAIDouble(tls=True, rtt=3000) as openai:
-        settings = {
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": openai.base_url,
-            "CHROMA_PORT": str(chroma.port),
-        }
-        environ = {"SSL_CERT_FILE": public_copy(openai.ca_file)}
-        with Program(
+    """A thread in the middle of a connection holds locks, and a fork would keep them locked for ever."""
+    port = free_port()
+    with (
+        OpenAIDouble() as openai,
+        black_hole("127.0.0.1", port),
+        Program(
             base,
-            environ=environ,
             AUTH_API_URL=auth.url,
             CHROMA_HOST="127.0.0.1",
+            CHROMA_PORT=str(port),
+            OPENAI_API_KEY=f"{KEY}-of-nobody",
+            OPENAI_BASE_URL=openai.base_url,
             WARM_WORKER="on",
-            **settings,
-        ) as program:
-            refused = program.start("POST", "/api/query", b"{}", token=auth.token_for("alice"))
-            assert refused.reply().status == 400
-            assert program.workers() == []
-            openai.rtt = 0
-            cold = program.ask(auth.token_for("alice"))
-            worker = program.wait_for_worker()
-            warm = program.ask(auth.token_for("alice"))
-            assert [cold.status, warm.status] == [200, 200]
-            assert program.answered_by(warm) == worker
-
-
-def public_copy(ca_file: Path | None) -> str:
-    """The authority's certificate where the server's account can read it."""
-    assert ca_file
-    for folder in (ca_file.parent, ca_file):
-        folder.chmod(0o755)
-    return str(ca_file)
+        ) as program,
+    ):
+        failed = program.ask(auth.token_for("alice"))
+        assert failed.status == 502
+        assert program.workers() == []
+        cold = program.request()
+        worker = program.wait_for_worker()
+        warm = program.request()
+        assert [cold.status, warm.status] == [200, 200]
+        assert program.answered_by(warm) == worker
 
 
 # -- a worker that dies after it has paid -------------------------------------------------------------------------------
