@@ -248,7 +248,9 @@ def _columns_numbered(grid: Grid, question: Wording) -> list[Target]:
 
 def _counted(words: Sequence[Word], n: int) -> Iterator[tuple[Span, str]]:
     """The number at `n` with what it counts, behind it or before it, and alone."""
-    if n + 1 < len(words) and words[n + 1].number is None and not _apart(words[n + 1]):
+    # In "level 3 victim level 5" the victim is of the fifth.
+    told = n > 0 and words[n - 1].text == "level" and not words[n].ordinal and not _apart(words[n])
+    if n + 1 < len(words) and words[n + 1].number is None and not _apart(words[n + 1]) and not told:
         yield (n, n + 2), words[n + 1].text
     first = n
     while first and words[first - 1].number is None and not _apart(words[first]) and not words[n].ordinal:
@@ -467,6 +469,10 @@ def _is_other(
         if len(target.columns) > 1 and phrase and not any(word.before for word in words[end : phrase[0] + 1]):
             return True
         if _SPELLS & texts and any(word.typed in _LISTING for word in words):
+            return True
+        # "What are the level 1 cleric spells" asks for their names.
+        daily = any("day" in word.typed for word in words)
+        if _SPELLS & texts and {"what", "are"} <= {*words[0].before} and not daily:
             return True
     if grid.kind == "block":
         for word in words:

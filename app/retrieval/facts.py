@@ -367,6 +367,9 @@ def _is_doubt(words: list[Word]) -> bool:
     first, second, third = (*opening, words[0].typed, "", "")[:3]
     if first in _AUXILIARIES:
         return not (second in _WHOM and third.split(" ")[0] in _POLITE | {"please"})
+    # "How many ogres are in the book" counts entries.
+    if not wording.COUNTING.isdisjoint(opening) and any(word.text == "book" for word in words):
+        return True
     # "What attacks an ogre?"
     between = {said for word in words for said in (*word.before, word.typed if word.soft else "")}
     return (

@@ -29,7 +29,7 @@ def listed(words: str) -> frozenset[str]:
 
 _PIECE = re.compile(
     r"[+-]?\d[\d,]*(?:/\d+)?(?:\+\d+)?(?:\.\d+)?(?:st|nd|rd|th)?(?![a-z0-9])"
-    r"|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]"
+    r"|[a-z0-9]+(?:'[a-z]+)*|[%#]|[?!.;:,/&]|(?<=\d)\+"
 )
 _NUMBER = terms.expression(r"([+-]?)(\d[\d,]*)((?:/\d+)?(?:\+\d+)?(?:\.\d+)?)(st|nd|rd|th)?")
 _VOWELS = frozenset("aeiouy")

@@ -228,6 +228,9 @@ NOT_EXACT = [
     "what attacks does a reaver have",
     "what is the attack of a grue",
     "what level are grues",
+    "How many grues appear in the book?",
+    "what are the 2nd level seer spells",
+    "xp for seer level 2+",
     "",
     "of the",
 ]
