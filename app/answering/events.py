@@ -29,14 +29,6 @@ class Query(NamedTuple):
     lost_id: str = ""
 
 
-class Sources(NamedTuple):
-    """Every passage that is put before the model, in prompt order. `named`: by id, the name it was chosen
-    for."""
-
-    passages: tuple[Passage, ...]
-    named: Mapping[str, str] = MappingProxyType({})
-
-
 class Facts(NamedTuple):
     """What the books state on exactly what was asked, each with the number of its source; there is one."""
 
@@ -47,6 +39,18 @@ class Facts(NamedTuple):
         """Those of `facts` that stand in one of `passages`."""
         numbers = {passage.id: number for number, passage in enumerate(passages, 1)}
         return cls(tuple((numbers[fact.passage], fact) for fact in facts if fact.passage in numbers))
+
+
+NO_FACTS = Facts()
+
+
+class Sources(NamedTuple):
+    """Every passage that is put before the model, in prompt order. `named`: by id, the name it was chosen
+    for; `facts`: what stands in them of what was asked."""
+
+    passages: tuple[Passage, ...]
+    named: Mapping[str, str] = MappingProxyType({})
+    facts: Facts = NO_FACTS
 
 
 class Delta(NamedTuple):
@@ -68,7 +72,6 @@ class Done(NamedTuple):
 
     answer: str
     sources: Sources
-    facts: Facts
     answered_by: AnsweredBy
     cited: frozenset[int]
     grounding: "Grounding | None"

@@ -110,7 +110,8 @@ class Answering:
                 asked = self._reader.read(question, deadline)
                 found = self._found(asked, deadline, admission)
                 times.append(time.monotonic())
-                draft, sources = found.draft, Sources(found.draft.passages, found.named)
+                draft = found.draft
+                sources = Sources(draft.passages, found.named, draft.facts)
                 yield sources
                 if draft.facts.stated:
                     yield draft.facts
@@ -126,7 +127,6 @@ class Answering:
                 yield Done(
                     answer=checked.answer,
                     sources=sources,
-                    facts=draft.facts,
                     answered_by=draft.by,
                     cited=checked.cited,
                     grounding=grounding,

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 EXCERPT_CHARACTERS = 300
-NO_FACTS = Facts()
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -73,8 +72,8 @@ def answer_body(done: Done, user: User, request_id: str, seconds: float) -> dict
     return {
         "answer": done.answer,
         "answer_format": "markdown",
-        "facts": facts(done.facts),
-        "sources": sources(done.sources, done.cited, done.facts),
+        "facts": facts(done.sources.facts),
+        "sources": sources(done.sources, done.cited),
         "diagnostics": done.diagnostics,
         "errors": done.errors,
         "usage": {name: getattr(done.usage, name, None) for name in USAGE},
@@ -150,16 +149,14 @@ def component_body(code: str | None, seconds: float) -> dict[str, Any]:
     return {**state, "latency_ms": round(1000 * seconds, 1)}
 
 
-def sources(
-    found: Sources, cited: frozenset[int] | None = None, stated: Facts = NO_FACTS
-) -> list[dict[str, Any]]:
+def sources(found: Sources, cited: frozenset[int] | None = None) -> list[dict[str, Any]]:
     """Every passage in prompt order; `entity` is the name in the question it was chosen for, if it was for
-    one. The excerpt is where it has what is `stated`, else its beginning.
+    one. The excerpt is where it has the facts, else its beginning.
 
     `cited` is None while the answer is not written yet.
     """
     facts_in: dict[int, list[Fact]] = {}
-    for number, fact in stated.stated:
+    for number, fact in found.facts.stated:
         facts_in.setdefault(number, []).append(fact)
     return [
         {

@@ -68,7 +68,7 @@ def answered(answer: str, facts: Facts, *passages: Passage, **meta: Any) -> Resp
     body = {
         "answer": answer,
         "facts": replies.facts(facts),
-        "sources": replies.sources(Sources(passages), frozenset(range(1, 9)), facts),
+        "sources": replies.sources(Sources(passages, {}, facts), frozenset(range(1, 9))),
         "errors": [],
         "meta": {"answered_by": "model", "model": "m", **meta},
     }

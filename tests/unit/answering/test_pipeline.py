@@ -271,10 +271,10 @@ def test_a_question_that_the_books_answer_costs_nothing_and_asks_nobody() -> Non
     events = list(asked.events())
     assert asked.calls == [*READ, "answered"]
     answer = "Orc, Armor class: **6** [1]."
-    assert events[:-1] == [Sources((ORC,)), Facts(((1, FACT),)), Delta(answer)]
+    assert events[:-1] == [Sources((ORC,), {}, Facts(((1, FACT),))), Facts(((1, FACT),)), Delta(answer)]
     done = events[-1]
     assert (done.answer, done.answered_by, done.cited) == (answer, "facts", {1})
-    assert (done.facts, done.model, done.grounding) == (Facts(((1, FACT),)), None, None)
+    assert (done.sources.facts, done.model, done.grounding) == (Facts(((1, FACT),)), None, None)
     assert done.diagnostics[0] == "read so" and "no language model" in done.diagnostics[1]
 
 
@@ -298,7 +298,7 @@ def test_facts_that_are_not_the_whole_answer_come_first_and_go_to_the_writer() -
     events = list(asked.events())
     assert asked.calls[: len(STEPS)] == [*STEPS[:-1], "draft from ['orc'] and ['6']"]
     assert [type(event) for event in events[:3]] == [Sources, Facts, Delta]
-    assert events[-1].facts == Facts(((1, FACT),))
+    assert events[-1].sources.facts == Facts(((1, FACT),))
 
 
 def test_what_the_books_state_is_in_them_however_strange_the_words_are() -> None:
