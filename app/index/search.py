@@ -177,14 +177,6 @@ class LexicalIndex:
             shared.setdefault(grid, []).append(identity)
         return [some for some in shared.values() if len(some) > 1]
 
-    def grids_about(self, alternatives: Sequence[str], limit: int) -> list[Grid]:
-        """At most `limit` grids that have one of `alternatives` (words or phrases), best first.
-
-        Looked for in title, context and the labels of columns and rows.
-        """
-        rows = self._best("grid_words", GRID_WEIGHTS, _phrases(alternatives), limit, "grid", "grids")
-        return [from_json(grid) for _, grid in rows]
-
     def grids_with(self, groups: Sequence[Sequence[str]], limit: int) -> list[Grid]:
         """At most `limit` grids that have one of each of `groups` (words or phrases), best first."""
         different = dict.fromkeys(_phrases(group) for group in groups[:_MOST_ALTERNATIVES])

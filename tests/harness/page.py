@@ -26,6 +26,8 @@ from werkzeug.wrappers import Request, Response
 
 from . import ROOT
 from .apache_config import render_htaccess
+from .doubles.openai import KEY, OpenAIDouble
+from .relay import Relay
 
 PAGES = ROOT / "public_html"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -43,6 +45,18 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def services(openai: OpenAIDouble, chroma: Relay, data_dir: Path) -> dict[str, str]:
+    """The settings of a site that asks these two."""
+    return {
+        "AUTH_DEV_TOKEN": TOKEN,
+        "DATA_DIR": str(data_dir),
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": openai.base_url,
+        "CHROMA_HOST": "127.0.0.1",
+        "CHROMA_PORT": str(chroma.port),
+    }
 
 
 class Site:

@@ -21,9 +21,8 @@ from app.models import Fact, Passage
 from app.settings import load
 from app.web import replies
 from tests.harness.doubles.faults import Fault
-from tests.harness.doubles.openai import KEY
 from tests.harness.gated import GatedOpenAI
-from tests.harness.page import TOKEN, Page, Site
+from tests.harness.page import TOKEN, Page, Site, services
 from tests.harness.relay import Relay
 from tests.process.page.test_page import HOSTILE
 from tests.process.page.test_page_streaming import CHAT, ask, finished, shown
@@ -35,14 +34,7 @@ SO = "Owlbear · ARMOR CLASS: 5 [1] Sample Bestiary, p. 85"
 
 @pytest.fixture
 def server(openai: GatedOpenAI, chroma: Relay, tmp_path: Path) -> Iterator[Site]:
-    values = {
-        "AUTH_DEV_TOKEN": TOKEN,
-        "DATA_DIR": str(tmp_path),
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": openai.base_url,
-        "CHROMA_HOST": "127.0.0.1",
-        "CHROMA_PORT": str(chroma.port),
-    }
+    values = services(openai, chroma, tmp_path)
     build(sample_rules.passages(), index_path(tmp_path, "adnd_1e"), {})
     with Site(create_app(load(values, root=tmp_path), dev_token=TOKEN)) as site:
         yield site

@@ -24,9 +24,8 @@ from app.models import Passage
 from app.settings import load
 from app.web import replies
 from tests.harness.doubles.faults import Fault
-from tests.harness.doubles.openai import KEY
 from tests.harness.gated import GatedOpenAI
-from tests.harness.page import TOKEN, Page, Site
+from tests.harness.page import TOKEN, Page, Site, services
 from tests.harness.relay import Relay
 from tests.harness.waiting import eventually
 
@@ -49,14 +48,7 @@ MARKED = """The **owlbear** [1, 2] is a beast \N{OWL} of `5 HD` [1].
 
 @pytest.fixture
 def server(openai: GatedOpenAI, chroma: Relay, tmp_path: Path) -> Iterator[Site]:
-    values = {
-        "AUTH_DEV_TOKEN": TOKEN,
-        "DATA_DIR": str(tmp_path),
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": openai.base_url,
-        "CHROMA_HOST": "127.0.0.1",
-        "CHROMA_PORT": str(chroma.port),
-    }
+    values = services(openai, chroma, tmp_path)
     with Site(create_app(load(values, root=tmp_path), dev_token=TOKEN)) as site:
         yield site
 
